@@ -1,0 +1,3 @@
+//! What `svctl` and `init` say to each other, and over which socket.
+
+pub mod wire;

@@ -1,0 +1,240 @@
+//! What `svctl` and `init` say to each other: JSON, one message a line, over a Unix stream socket.
+//!
+//! A client sends one [`Request`] and reads [`Response`]s until the connection closes. Every request ends with
+//! [`Response::Done`] or [`Response::Error`], unless the client hangs up first.
+
+use std::io::{self, BufRead};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::status::{Exit, Phase, ServiceStatus, Stage};
+use crate::plan::Signal;
+
+/// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// What a client asks.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The status of the named services, or of all: one [`Response::Services`].
+    List {
+        /// Services and bundles; none: everything.
+        #[serde(default)]
+        names: Vec<String>,
+    },
+    /// Start, stop or restart services and bundles. With `wait`, [`Response::Event`]s are sent meanwhile.
+    Change {
+        /// What to do.
+        verb: Verb,
+        /// Services and bundles, at least one.
+        names: Vec<String>,
+        /// Answer only when they are where they were told to go, or failed.
+        wait: bool,
+        /// Give up waiting (not the change) after so many milliseconds.
+        #[serde(default)]
+        timeout_ms: Option<u64>,
+    },
+    /// Send a signal to the main process of services.
+    Signal {
+        /// Services and bundles, at least one.
+        names: Vec<String>,
+        /// What to send.
+        signal: Signal,
+    },
+    /// Make services reload their configuration, or, without names, `init` its plan.
+    Reload {
+        /// Services and bundles; none: the plan.
+        #[serde(default)]
+        names: Vec<String>,
+    },
+    /// Answer when services have reached a state.
+    Wait {
+        /// Services and bundles; none: the whole boot.
+        #[serde(default)]
+        names: Vec<String>,
+        /// Which state.
+        until: Until,
+        /// Give up after so many milliseconds.
+        #[serde(default)]
+        timeout_ms: Option<u64>,
+    },
+    /// The output of services: [`Response::Log`]s, oldest first.
+    Logs {
+        /// Services and bundles; none: all.
+        #[serde(default)]
+        names: Vec<String>,
+        /// At most so many of the lines kept; `None`: all of them.
+        #[serde(default)]
+        lines: Option<usize>,
+        /// Stay, and send what comes.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// [`Response::Event`]s from now on.
+    Events,
+    /// Whether all is well: one [`Response::Health`].
+    Health,
+    /// Shut the container down.
+    Shutdown {
+        /// The exit code of `init`.
+        #[serde(default)]
+        code: Option<i32>,
+    },
+}
+
+/// A change a client can ask for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Start, and whatever they require and want.
+    Start,
+    /// Stop, after whatever requires them.
+    Stop,
+    /// Stop and start these only; what requires them stays up.
+    Restart,
+}
+
+/// A state that can be waited for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Ready (longrun), complete (oneshot) or skipped.
+    Ready,
+    /// No process left.
+    Down,
+}
+
+/// What `init` answers.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Response {
+    /// Services, in the order in which they start.
+    Services {
+        /// One each.
+        services: Vec<ServiceStatus>,
+        /// How far the boot is.
+        stage: Stage,
+    },
+    /// A service changed state.
+    Event(Event),
+    /// A line of a service's output.
+    Log {
+        /// Whose.
+        service: String,
+        /// Milliseconds since 1970.
+        time_ms: u64,
+        /// Without its newline; bytes that are not UTF-8 are replaced.
+        line: String,
+    },
+    /// So many lines or events were dropped because this client read too slowly.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+    /// Whether all is well.
+    Health {
+        /// Booted, not shutting down, and no service is failed, in backoff, or unhealthy.
+        healthy: bool,
+        /// How far the boot is.
+        stage: Stage,
+        /// What is wrong: `NAME: why`.
+        problems: Vec<String>,
+    },
+    /// The request was carried out.
+    Done {
+        /// What happened, for a person; may be empty.
+        #[serde(default)]
+        message: String,
+    },
+    /// It was not.
+    Error(Failure),
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Failure {
+    /// For programs.
+    pub kind: FailureKind,
+    /// For people: one line or more, with the cure.
+    pub message: String,
+}
+
+/// The kinds of failure a client can tell apart.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The request makes no sense: not JSON, too long, no names.
+    BadRequest,
+    /// There is no service or bundle of that name.
+    UnknownName,
+    /// The client's user may only read.
+    Denied,
+    /// The wait took too long; what was asked for goes on.
+    TimedOut,
+    /// A service failed on the way.
+    Failed,
+    /// `init` is shutting down.
+    ShuttingDown,
+    /// The plan on disk is wrong; the running one was kept.
+    BadPlan,
+}
+
+/// A service changed state.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Event {
+    /// Whose.
+    pub service: String,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// From which state.
+    pub from: Phase,
+    /// To which.
+    pub to: Phase,
+    /// Its main process, if it has one now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// How its process ended, if it just did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// Why, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A message as it goes over the socket: its JSON and a newline.
+///
+/// # Errors
+/// If it would be longer than [`MAX_MESSAGE`].
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
+    bytes.push(b'\n');
+    if bytes.len() > MAX_MESSAGE {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "message too long"));
+    }
+    Ok(bytes)
+}
+
+/// The next message, or `None` at the end of the stream.
+///
+/// # Errors
+/// What reading says; `InvalidData` if a message is longer than [`MAX_MESSAGE`] or is none.
+pub fn read<T: for<'a> Deserialize<'a>>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    let mut bounded = io::Read::take(from, MAX_MESSAGE as u64);
+    if bounded.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    match line.pop() {
+        Some(b'\n') => decode(&line).map(Some),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")),
+    }
+}
+
+/// One message from its JSON.
+///
+/// # Errors
+/// `InvalidData` if it is none.
+pub fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(line).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}

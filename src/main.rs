@@ -1,0 +1,3 @@
+//! One binary, several names: `init`, `svctl`.
+
+fn main() {}
