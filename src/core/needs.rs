@@ -33,6 +33,7 @@ impl Supervisor {
         match self.needs(id) {
             Needs::Met => {
                 self.unit_mut(id).said = None;
+                self.unit_mut(id).reason = None;
                 self.begin(id, 0);
             }
             Needs::Blocked(_) if self.planted(Bug::StartsTooEarly) => self.begin(id, 0),
@@ -122,8 +123,7 @@ impl Supervisor {
             Exit::Code(_) => {
                 let why = self
                     .unit(id)
-                    .said
-                    .clone()
+                    .reason.take()
                     .unwrap_or_else(|| format!("start-if command ended with {exit}"));
                 self.skip(id, why);
             }

@@ -1,0 +1,313 @@
+//! From a service's definition to a process: whose it is, what it is given, where its output goes.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::environment::{self, Container};
+use super::probe;
+use super::spawn::{Session, Spawner, Spec};
+use super::sys;
+use super::users::{self, Credentials};
+use crate::core::status::Exit;
+use crate::core::{Role, SpawnError};
+use crate::plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Service, Stdin};
+
+/// Where programs are looked for when a service's environment has no PATH.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where the streams of a process go, and what else it is given.
+pub struct Given<'a> {
+    /// Standard output and error; `None`: /dev/null.
+    pub output: Option<BorrowedFd<'a>>,
+    /// Further descriptors, under these numbers.
+    pub descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
+    /// Variables that nothing of the service's own may hide.
+    pub variables: Vec<(String, String)>,
+    /// The cgroup.procs of its cgroup.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Starts the processes of services.
+pub struct Launcher {
+    spawner: Spawner,
+    container: Container,
+    users: users::Cache,
+    null: OwnedFd,
+    /// Signals we ignore and services must not.
+    unignore: Vec<i32>,
+    /// The limit on open files as it was before we raised ours.
+    open_files: libc::rlimit,
+    /// Our own program, for probes.
+    program: CString,
+    /// Where we were started.
+    cwd: CString,
+}
+
+impl Launcher {
+    /// Remembers how we were started. All signals must be blocked from here on.
+    ///
+    /// # Errors
+    /// If not even an empty standard input can be made.
+    pub fn new(container: Container, unignore: Vec<i32>, open_files: libc::rlimit) -> std::io::Result<Launcher> {
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        Ok(Launcher {
+            spawner: Spawner::new(),
+            container,
+            users: users::Cache::new(Path::new("/etc")),
+            null: null()?,
+            unignore,
+            open_files,
+            program: c_path(&program).unwrap_or_else(|| c"/proc/self/exe".to_owned()),
+            cwd: c_path(&cwd).unwrap_or_else(|| c"/".to_owned()),
+        })
+    }
+
+    /// The container's environment.
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// The user and groups a service runs as.
+    ///
+    /// # Errors
+    /// An unknown user or group.
+    pub fn credentials(&mut self, process: &Process) -> Result<Option<Credentials>, String> {
+        if process.user.is_none() && process.group.is_none() && process.groups.is_none() {
+            return Ok(None);
+        }
+        self.users.resolve(process).map(Some)
+    }
+
+    /// Starts a process of a service.
+    ///
+    /// # Errors
+    /// Why not, and whether that will pass.
+    pub fn launch(&mut self, service: &Service, role: Role, given: &Given<'_>) -> Result<i32, SpawnError> {
+        let process = &service.process;
+        let credentials = self.credentials(process).map_err(lasting)?;
+        let (programs, arguments, more) = self.command(service, role)?;
+        let mut variables = given.variables.clone();
+        variables.extend(more);
+        let environment = environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
+            .map_err(lasting)?;
+        let programs = programs.unwrap_or_else(|| candidates(&arguments, &environment));
+        let spec = Spec {
+            programs,
+            environment,
+            descriptors: self.descriptors(service, role, given),
+            session: session(process, role),
+            unignore: &self.unignore,
+            cgroup: given.cgroup,
+            limits: limits(process, self.open_files),
+            nice: process.nice,
+            oom_score_adj: process.oom_score_adj.and_then(|score| CString::new(score.to_string()).ok()),
+            umask: process.umask,
+            credentials: credentials.map(|c| (c.groups, c.gid, c.uid)),
+            drop_capabilities: &process.drop_capabilities,
+            no_new_privileges: process.no_new_privileges,
+            cwd: self.cwd(process)?,
+            arguments,
+        };
+        self.spawner.spawn(&spec).map_err(|failure| explain(&failure, &spec))
+    }
+
+    /// The program (if it is not to be looked for), the arguments, and variables for this command only.
+    #[allow(clippy::type_complexity, reason = "used once, right above")]
+    fn command(
+        &self,
+        service: &Service,
+        role: Role,
+    ) -> Result<(Option<Vec<CString>>, Vec<CString>, Vec<(String, String)>), SpawnError> {
+        let hook = |hook: &Option<Hook>| hook.as_ref().map(|hook| hook.exec.clone());
+        let exec = match role {
+            Role::Main => Some(service.exec.clone()),
+            Role::Down => hook(&service.down),
+            Role::Finish(_) => hook(&service.finish),
+            Role::Stop => service.stop.exec.clone(),
+            Role::Reload => match &service.reload {
+                Some(Reload::Exec(hook)) => Some(hook.exec.clone()),
+                Some(Reload::Signal(_)) | None => None,
+            },
+            Role::Condition(at) => match service.conditions.get(at) {
+                Some(Condition::Exec(hook)) => Some(hook.exec.clone()),
+                Some(Condition::Env { .. } | Condition::File { .. }) | None => None,
+            },
+            Role::ReadyProbe => match &service.ready {
+                Ready::Probe(probe) => return self.probe(&probe.check, probe.timeout, Some(probe.interval)),
+                Ready::Started | Ready::Fd(_) | Ready::Notify | Ready::Log(_) => None,
+            },
+            Role::HealthProbe => match &service.health {
+                Some(health) => return self.probe(&health.probe.check, health.probe.timeout, None),
+                None => None,
+            },
+        };
+        let arguments = c_strings(&exec.unwrap_or_default())?;
+        let more = match role {
+            Role::Finish(Exit::Code(code)) => vec![("EXIT_CODE".to_owned(), code.to_string())],
+            Role::Finish(Exit::Signal(number)) => vec![
+                ("EXIT_CODE".to_owned(), (128 + number).to_string()),
+                ("EXIT_SIGNAL".to_owned(), number.to_string()),
+            ],
+            _ => Vec::new(),
+        };
+        Ok((None, arguments, more))
+    }
+
+    #[allow(clippy::type_complexity, reason = "as above")]
+    fn probe(
+        &self,
+        check: &Check,
+        timeout: Duration,
+        retry: Option<Duration>,
+    ) -> Result<(Option<Vec<CString>>, Vec<CString>, Vec<(String, String)>), SpawnError> {
+        match check {
+            Check::Exec(exec) => Ok((None, c_strings(exec)?, Vec::new())),
+            Check::Tcp(_) | Check::Unix(_) | Check::Http(_) => {
+                let (arguments, variables) = probe::command(check, timeout, retry);
+                let arguments = arguments.iter().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
+                Ok((Some(vec![self.program.clone()]), arguments, variables))
+            }
+        }
+    }
+
+    fn descriptors<'a>(&'a self, service: &Service, role: Role, given: &'a Given<'a>) -> Vec<(BorrowedFd<'a>, RawFd)> {
+        let tty = role == Role::Main && service.process.stdin == Stdin::Tty && sys::is_open(0);
+        let output = given.output.unwrap_or_else(|| self.null.as_fd());
+        let mut all = vec![(output, 1), (output, 2)];
+        if tty {
+            // Ours is 0 already, but close-on-exec or not is not known: placing it makes it stay open.
+            all.push((super::stdio(0), 0));
+        } else {
+            all.push((self.null.as_fd(), 0));
+        }
+        all.extend(given.descriptors.iter().copied());
+        all
+    }
+
+    fn cwd(&self, process: &Process) -> Result<CString, SpawnError> {
+        match &process.cwd {
+            None if process.stdin == Stdin::Tty => Ok(self.cwd.clone()),
+            None => Ok(c"/".to_owned()),
+            Some(path) => c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display()))),
+        }
+    }
+}
+
+fn null() -> std::io::Result<OwnedFd> {
+    use std::fs::OpenOptions;
+    match OpenOptions::new().read(true).write(true).open("/dev/null") {
+        Ok(file) => Ok(file.into()),
+        // A container without /dev/null: a pipe nobody writes to reads as empty too.
+        Err(_) => sys::pipe().map(|(read, _)| read),
+    }
+}
+
+fn session(process: &Process, role: Role) -> Session {
+    if role == Role::Main && process.stdin == Stdin::Tty { Session::Foreground(0) } else { Session::New }
+}
+
+/// Every place where the program may be, as execvp(3) looks for it, with the service's own PATH.
+fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
+    let Some(name) = arguments.first() else { return Vec::new() };
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.clone()];
+    }
+    let path = environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
+    let path = OsStr::from_bytes(path.unwrap_or(DEFAULT_PATH.as_bytes()));
+    std::env::split_paths(path)
+        .filter_map(|directory| c_path(&directory.join(OsStr::from_bytes(name.as_bytes()))))
+        .collect()
+}
+
+fn limits(process: &Process, open_files: libc::rlimit) -> Vec<(u32, libc::rlimit)> {
+    let own = process.limits.iter().map(|&(resource, soft, hard)| {
+        (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard })
+    });
+    // Ours was raised; a service gets what the container was given. Programs that still use select(2) rely on it.
+    let inherited = (number(Resource::Nofile), open_files);
+    let has_own = process.limits.iter().any(|&(resource, ..)| resource == Resource::Nofile);
+    own.chain((!has_own).then_some(inherited)).collect()
+}
+
+fn number(resource: Resource) -> u32 {
+    match resource {
+        Resource::As => libc::RLIMIT_AS,
+        Resource::Core => libc::RLIMIT_CORE,
+        Resource::Cpu => libc::RLIMIT_CPU,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::Fsize => libc::RLIMIT_FSIZE,
+        Resource::Locks => libc::RLIMIT_LOCKS,
+        Resource::Memlock => libc::RLIMIT_MEMLOCK,
+        Resource::Msgqueue => libc::RLIMIT_MSGQUEUE,
+        Resource::Nice => libc::RLIMIT_NICE,
+        Resource::Nofile => libc::RLIMIT_NOFILE,
+        Resource::Nproc => libc::RLIMIT_NPROC,
+        Resource::Rss => libc::RLIMIT_RSS,
+        Resource::Rtprio => libc::RLIMIT_RTPRIO,
+        Resource::Rttime => libc::RLIMIT_RTTIME,
+        Resource::Sigpending => libc::RLIMIT_SIGPENDING,
+        Resource::Stack => libc::RLIMIT_STACK,
+    }
+}
+
+fn c_path(path: &Path) -> Option<CString> {
+    CString::new(path.as_os_str().as_bytes()).ok()
+}
+
+fn c_strings(strings: &[Box<str>]) -> Result<Vec<CString>, SpawnError> {
+    strings
+        .iter()
+        .map(|s| CString::new(s.as_bytes()).map_err(|_| lasting(format!("argument {s:?} has a NUL byte"))))
+        .collect()
+}
+
+fn lasting(message: String) -> SpawnError {
+    SpawnError { message, lasting: true, code: 126 }
+}
+
+/// Says what failed and what helps, and tells what will pass from what will not.
+fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
+    let errno = failure.error.raw_os_error().unwrap_or(0);
+    let program = spec.arguments.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
+    let reason = std::io::Error::from_raw_os_error(errno);
+    let reason = reason.to_string();
+    let reason = reason.split(" (os error").next().unwrap_or_default();
+    let message = match (failure.what, errno) {
+        ("fork", _) => format!("cannot start `{program}`: fork: {reason}{}", cure(errno)),
+        ("execute", libc::ENOENT) if program.contains('/') => {
+            format!("cannot execute `{program}`: no such program, or its interpreter is missing")
+        }
+        ("execute", libc::ENOENT) => format!("cannot execute `{program}`: not found in PATH"),
+        ("execute", libc::ENOEXEC) => {
+            format!("cannot execute `{program}`: neither a binary of this machine nor a script with #!")
+        }
+        ("execute", libc::EACCES) => {
+            format!("cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?")
+        }
+        ("execute", _) => format!("cannot execute `{program}`: {reason}{}", cure(errno)),
+        ("chdir", _) => format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()),
+        ("setgroups" | "setgid" | "setuid", libc::EPERM) => {
+            format!("cannot start `{program}` as another user: init itself has no right to change users")
+        }
+        (what, _) => format!("cannot start `{program}`: {what}: {reason}"),
+    };
+    let passing = matches!(
+        errno,
+        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC | libc::ETXTBSY | libc::EIO | libc::EINTR
+    );
+    let code = if failure.what == "execute" && errno == libc::ENOENT { 127 } else { 126 };
+    SpawnError { message, lasting: !passing, code }
+}
+
+fn cure(errno: i32) -> &'static str {
+    match errno {
+        libc::EAGAIN => " (the container's limit on processes is reached: raise --pids-limit, or stop something)",
+        libc::ENOMEM => " (the container has no memory left: raise --memory, or stop something)",
+        libc::EMFILE | libc::ENFILE => " (the limit on open files is reached: raise --ulimit nofile)",
+        _ => "",
+    }
+}
