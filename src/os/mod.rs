@@ -1,1 +1,5 @@
 //! Everything that touches the kernel.
+
+pub mod environment;
+pub mod runtime_dir;
+pub mod users;
