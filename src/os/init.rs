@@ -214,8 +214,7 @@ impl Init {
                 }
             }
             Action::Warn { id, message } => {
-                let name = self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
-                self.say(&format!("{name}: {message}"));
+                self.warn(id, &message);
             }
             Action::Booted => self.booted(),
             Action::ShuttingDown { why } => self.shutting_down(why),
@@ -227,6 +226,12 @@ impl Init {
     /// A line of our own in the container's log.
     pub(super) fn say(&mut self, line: &str) {
         self.logs.say(line);
+    }
+
+    /// The same, about a service.
+    pub(super) fn warn(&mut self, id: Id, message: &str) {
+        let name = self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
+        self.say(&format!("{name}: {message}"));
     }
 
     fn booted(&mut self) {
@@ -349,14 +354,18 @@ impl Init {
             }
             if service.ready == Ready::Notify || service.watchdog.is_some() {
                 let uid = self.launcher.credentials(&service.process).ok().flatten().map(|c| c.uid);
-                let socket = notify::NotifySocket::bind(self.runtime.as_deref(), &service.name, run.0, uid)
-                    .map_err(|e| passing("notify socket", e))?;
-                given.variables.push(("NOTIFY_SOCKET".to_owned(), socket.address().into()));
+                let Some(runtime) = &self.runtime else {
+                    let why = "no runtime directory for its notify socket".to_owned();
+                    return Err(SpawnError { message: why, lasting: true, code: 126 });
+                };
+                let socket = notify::NotifySocket::bind(runtime, &service.name, run.0, uid)
+                    .map_err(|message| SpawnError { message, lasting: false, code: 126 })?;
+                given.variables.push(("NOTIFY_SOCKET".to_owned(), socket.path().display().to_string()));
                 let token = seat.listen(run, socket, &mut self.poll).map_err(|e| passing("notify socket", e))?;
                 tokens.push(token);
             }
             if let Some(watchdog) = service.watchdog {
-                given.variables.push(("WATCHDOG_USEC".to_owned(), watchdog.as_micros().to_string().into()));
+                given.variables.push(("WATCHDOG_USEC".to_owned(), watchdog.as_micros().to_string()));
             }
         }
         for token in tokens {
@@ -396,8 +405,7 @@ impl Init {
         if let Err(error) = result
             && error.raw_os_error() == Some(libc::EPERM)
         {
-            let name = self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
-            self.say(&format!("{name}: may not send {signal} to {pid}: {error}"));
+            self.warn(id, &format!("may not send {signal} to {pid}: {error}"));
         }
     }
 
@@ -422,8 +430,11 @@ impl Init {
             self.feed(Event::Ready { run });
         }
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        for (run, said) in seat.read_notify(main) {
-            self.heard(id, run, said);
+        for message in seat.read_notify(main) {
+            match message {
+                Ok((run, said)) => self.heard(id, run, said),
+                Err(why) => self.warn(id, &why),
+            }
         }
         self.drop_stale_sources(id);
     }

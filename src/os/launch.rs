@@ -10,7 +10,7 @@ use super::environment::{self, Container};
 use super::probe;
 use super::spawn::{Session, Spawner, Spec};
 use super::sys;
-use super::users::{self, Credentials};
+use super::users::{Credentials, Users};
 use crate::core::status::Exit;
 use crate::core::{Role, SpawnError};
 use crate::plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Service, Stdin};
@@ -34,7 +34,7 @@ pub struct Given<'a> {
 pub struct Launcher {
     spawner: Spawner,
     container: Container,
-    users: users::Cache,
+    users: Users,
     null: OwnedFd,
     /// Signals we ignore and services must not.
     unignore: Vec<i32>,
@@ -57,7 +57,7 @@ impl Launcher {
         Ok(Launcher {
             spawner: Spawner::new(),
             container,
-            users: users::Cache::new(Path::new("/etc")),
+            users: Users::new(Path::new("/etc")),
             null: null()?,
             unignore,
             open_files,
@@ -76,10 +76,7 @@ impl Launcher {
     /// # Errors
     /// An unknown user or group.
     pub fn credentials(&mut self, process: &Process) -> Result<Option<Credentials>, String> {
-        if process.user.is_none() && process.group.is_none() && process.groups.is_none() {
-            return Ok(None);
-        }
-        self.users.resolve(process).map(Some)
+        self.users.resolve(process)
     }
 
     /// Starts a process of a service.
@@ -90,8 +87,8 @@ impl Launcher {
         let process = &service.process;
         let credentials = self.credentials(process).map_err(lasting)?;
         let (programs, arguments, more) = self.command(service, role)?;
-        let mut variables = given.variables.clone();
-        variables.extend(more);
+        let variables: Vec<(&str, &OsStr)> =
+            given.variables.iter().chain(&more).map(|(name, value)| (&**name, OsStr::new(value))).collect();
         let environment = environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
             .map_err(lasting)?;
         let programs = programs.unwrap_or_else(|| candidates(&arguments, &environment));
@@ -106,7 +103,8 @@ impl Launcher {
             nice: process.nice,
             oom_score_adj: process.oom_score_adj.and_then(|score| CString::new(score.to_string()).ok()),
             umask: process.umask,
-            credentials: credentials.map(|c| (c.groups, c.gid, c.uid)),
+            // Who may change nothing about itself need not, if it is that user already.
+            credentials: credentials.filter(|c| !c.are_ours()).map(|c| (c.groups, c.gid, c.uid)),
             drop_capabilities: &process.drop_capabilities,
             no_new_privileges: process.no_new_privileges,
             cwd: self.cwd(process)?,

@@ -12,6 +12,9 @@ use super::sys;
 use super::{log, notify};
 use crate::core::Run;
 
+/// The most sd_notify messages taken in at a time.
+const MAX_MESSAGES: usize = 64;
+
 /// The longest last words kept of a probe or condition.
 const MAX_LAST_WORDS: usize = 512;
 
@@ -124,18 +127,24 @@ impl Seat {
         }
     }
 
-    /// What came through it from the service's own processes, oldest first.
-    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<(Run, notify::Notification)> {
+    /// What came through it from the service's own processes, oldest first, or why a message was not taken.
+    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<(Run, notify::Notification), String>> {
         let Some((run, socket, _)) = &mut self.notify else { return Vec::new() };
-        let mut heard = Vec::new();
-        while let Some((notification, sender)) = socket.recv() {
-            // One that is gone already could reach the socket only with the service's own rights.
-            let forged = main.is_some_and(|main| notify::belongs(sender.pid, main) == notify::Verdict::No);
-            if !forged {
-                heard.push((*run, notification));
-            }
-        }
-        heard
+        let run = *run;
+        // Bounded: a service that never stops talking must not keep everybody else waiting.
+        let messages = std::iter::from_fn(|| socket.recv()).take(MAX_MESSAGES);
+        messages
+            .map(|message| {
+                let (said, sender) = message?;
+                // One that is gone already could reach the socket only with the service's own rights.
+                match main.map(|main| notify::belongs(sender.pid, main)) {
+                    Some(notify::Verdict::No) => {
+                        Err(format!("ignored a notification from process {} (uid {})", sender.pid, sender.uid))
+                    }
+                    Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => Ok((run, said)),
+                }
+            })
+            .collect()
     }
 
     /// Opens a pipe for the output of a probe or condition; returns the end that it gets.
