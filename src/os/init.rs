@@ -372,9 +372,7 @@ impl Init {
             self.sources.insert(token, Source::Seat(id));
         }
         if !service.process.cgroup.is_none() && seat.cgroup.is_none() {
-            let (cgroup, warnings) = super::cgroup::for_service(self.cgroups.as_mut(), service);
-            seat.cgroup = cgroup;
-            for warning in warnings {
+            for warning in seat.make_cgroup(self.cgroups.as_mut(), service) {
                 self.logs.say(&format!("{}: {warning}", service.name));
             }
         }
@@ -384,7 +382,9 @@ impl Init {
         {
             given.output = Some(write.as_fd());
         }
-        given.cgroup = seat.cgroup.as_ref().map(super::cgroup::Cgroup::procs_fd);
+        let procs = seat.cgroup.as_ref().map(super::cgroup::Cgroup::procs_fd).transpose();
+        let procs = procs.map_err(|message| SpawnError { message, lasting: false, code: 126 })?;
+        given.cgroup = procs.as_ref().map(OwnedFd::as_fd);
         self.launcher.launch(service, role, &given)
     }
 
@@ -399,7 +399,8 @@ impl Init {
             && self.supervisor.main_pid(id).is_none_or(|main| main == pid)
             && let Some(cgroup) = self.seats.get(id.index()).and_then(|seat| seat.cgroup.as_ref())
         {
-            cgroup.kill();
+            // What cannot be killed there was killed with its group, and the group is what the wait is for.
+            let _ = cgroup.kill();
         }
         // ESRCH: it is over already, which its exit will say.
         if let Err(error) = result

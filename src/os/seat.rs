@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use regex::bytes::Regex;
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Cgroups};
 use super::notify::NotifySocket;
 use super::poll::{Interest, Poll, Token};
 use super::sys;
 use super::{log, notify};
 use crate::core::Run;
+use crate::plan::Service;
 
 /// The most sd_notify messages taken in at a time.
 const MAX_MESSAGES: usize = 64;
@@ -183,6 +184,19 @@ impl Seat {
         let text = String::from_utf8_lossy(&capture.last);
         let line = text.lines().rfind(|line| !line.trim().is_empty())?;
         Some(line.trim().chars().filter(|c| !c.is_control()).collect())
+    }
+
+    /// Makes the cgroup that its limits need; returns what could not be had of them.
+    pub fn make_cgroup(&mut self, cgroups: Option<&mut Cgroups>, service: &Service) -> Vec<String> {
+        // Why there are none at all was said at the start.
+        let Some(cgroups) = cgroups else { return Vec::new() };
+        match cgroups.create(&service.name, &service.process.cgroup) {
+            Ok((cgroup, warnings)) => {
+                self.cgroup = Some(cgroup);
+                warnings
+            }
+            Err(warning) => vec![warning],
+        }
     }
 
     /// Closes all that belongs to a process that has ended.
