@@ -1,5 +1,7 @@
 //! Everything that touches the kernel.
 
+pub mod cgroup;
 pub mod environment;
+pub mod notify;
 pub mod runtime_dir;
 pub mod users;
