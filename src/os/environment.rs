@@ -49,6 +49,12 @@ impl Container {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
+    /// What of it is text, for the variables in a plan: a value that is no UTF-8 cannot be written in one.
+    pub fn text(&self) -> Vec<(String, String)> {
+        let text = |s: &OsStr| s.to_str().map(str::to_owned);
+        self.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+    }
+
     /// All of it, in its order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))

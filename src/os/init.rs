@@ -30,6 +30,16 @@ pub(super) enum Source {
     Seat(Id),
 }
 
+impl Source {
+    /// Services were renumbered: `false` if this one is gone.
+    pub(super) fn renumber(&mut self, new: &[Option<Id>]) -> bool {
+        let Source::Seat(id) = self else { return true };
+        let found = new.get(id.index()).copied().flatten();
+        *id = found.unwrap_or(*id);
+        found.is_some()
+    }
+}
+
 /// PID 1.
 pub struct Init {
     pub(super) supervisor: Supervisor,
@@ -143,10 +153,11 @@ impl Init {
             let timeout = self.deadline().map(|at| at.since(sys::now()));
             self.poll.wait(timeout, &mut ready);
             // What processes said comes before their end: readiness, then death, in that order.
-            for &token in ready.iter().filter(|&&token| token != self.signals_token) {
+            let signals = self.signals_token;
+            for &token in ready.iter().filter(|&&token| token != signals) {
                 self.happened(token);
             }
-            if ready.contains(&self.signals_token) {
+            if ready.contains(&signals) {
                 self.read_signals();
             }
         }

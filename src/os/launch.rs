@@ -95,7 +95,7 @@ impl Launcher {
         let spec = Spec {
             programs,
             environment,
-            descriptors: self.descriptors(service, role, given),
+            descriptors: descriptors(service, role, given, self.null.as_fd()),
             session: session(process, role),
             unignore: &self.unignore,
             cgroup: given.cgroup,
@@ -172,20 +172,6 @@ impl Launcher {
         }
     }
 
-    fn descriptors<'a>(&'a self, service: &Service, role: Role, given: &'a Given<'a>) -> Vec<(BorrowedFd<'a>, RawFd)> {
-        let tty = role == Role::Main && service.process.stdin == Stdin::Tty && sys::is_open(0);
-        let output = given.output.unwrap_or_else(|| self.null.as_fd());
-        let mut all = vec![(output, 1), (output, 2)];
-        if tty {
-            // Ours is 0 already, but close-on-exec or not is not known: placing it makes it stay open.
-            all.push((super::stdio(0), 0));
-        } else {
-            all.push((self.null.as_fd(), 0));
-        }
-        all.extend(given.descriptors.iter().copied());
-        all
-    }
-
     fn cwd(&self, process: &Process) -> Result<CString, SpawnError> {
         match &process.cwd {
             None if process.stdin == Stdin::Tty => Ok(self.cwd.clone()),
@@ -202,6 +188,18 @@ fn null() -> std::io::Result<OwnedFd> {
         // A container without /dev/null: a pipe nobody writes to reads as empty too.
         Err(_) => sys::pipe().map(|(read, _)| read),
     }
+}
+
+fn descriptors<'a>(
+    service: &Service,
+    role: Role,
+    given: &'a Given<'a>,
+    null: BorrowedFd<'a>,
+) -> Vec<(BorrowedFd<'a>, RawFd)> {
+    let tty = role == Role::Main && service.process.stdin == Stdin::Tty;
+    let output = given.output.unwrap_or(null);
+    let input = if tty { super::stdio(0) } else { null };
+    [(input, 0), (output, 1), (output, 2)].into_iter().chain(given.descriptors.iter().copied()).collect()
 }
 
 fn session(process: &Process, role: Role) -> Session {

@@ -1,7 +1,7 @@
 //! What the event loop waits for: epoll(7), with tokens that cannot be mistaken for those of something closed.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -77,7 +77,7 @@ impl Poll {
     }
 
     /// Stops watching it. Must come before it is closed if a child may hold a copy of it.
-    pub fn remove(&mut self, fd: impl AsFd + AsRawFd) {
+    pub fn remove(&mut self, fd: impl AsFd) {
         let _ = self.epoll.delete(fd);
     }
 
