@@ -5,7 +5,7 @@ binary  := target/$(target)/release/pulp-init
 PREFIX  ?= /usr/local
 # Fully static, so that it runs in an image without any library. Not position-independent: a PIE's relocations
 # cost 220 KiB of private memory in every container. --target keeps these flags away from proc macros.
-static_flags := -C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no
+static_flags := -C target-feature=+crt-static -C relocation-model=static
 
 .PHONY: help build image run stop test lint docs bench bench-quick fuzz install clean
 help:            ## this list

@@ -9,6 +9,7 @@ QUIET=1 host_podman # base.sh has said it
 mkdir -p "$cache/bin"
 cmp -s "$binary" "$cache/bin/pulp-init" || cp "$binary" "$cache/bin/pulp-init"
 
+# shellcheck disable=SC2016
 codename=$(podman run --rm --network=none localhost/pulp-init-base sh -c '. /etc/os-release; echo "$VERSION_CODENAME"')
 mapfile -t mounts < <(host_build_mounts "$codename")
 say "building $image (the first time takes a minute or two; the log is .cache/image.log)"
