@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# test.sh BINARY: lint, then every test. Those that need a container run where podman does.
+# ONLY=fast leaves out the containers.
+. "$(dirname "$0")/host.sh"
+binary=$1
+begin=$SECONDS
+step() { say "$(printf '%02d:%02d' $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60))) $*"; }
+
+step "lint"
+scripts/lint.sh "$binary"
+step "unit tests and tests with real processes"
+export PULP_INIT_BINARY=$PWD/$binary
+cargo test --quiet --locked --all-targets --features faults
+cargo test --quiet --locked --doc
+
+if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
+step "tests in containers"
+scripts/base.sh
+QUIET=1 host_podman
+if podman run --rm --network=none localhost/pulp-init-base true 2>"$cache/podman.err"; then
+    export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
+    cargo test --quiet --locked --all-targets --features faults -- --ignored
+else
+    # Said aloud and an error: a test that is silently left out proves nothing.
+    die "cannot run containers here ($(tail -n 1 "$cache/podman.err")); \`make test ONLY=fast\` leaves those tests out"
+fi
+step "all passed"
