@@ -20,6 +20,7 @@ use super::serve::Server;
 use super::{sys, voice};
 use crate::core::status::{Phase, Stage};
 use crate::core::{Action, Event, Role, Run, SpawnError, Supervisor, Time, Word};
+use crate::plan::load::Directory;
 use crate::plan::{Condition, Id, Log, Ready, Scope, Signal};
 
 /// What a token stands for.
@@ -69,9 +70,7 @@ pub struct Init {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where services are defined.
-    pub services: Vec<PathBuf>,
-    /// Whether such a directory may be missing.
-    pub services_optional: bool,
+    pub services: Vec<Directory>,
     /// The command to run once services are up.
     pub command: Vec<Box<str>>,
     /// How services log that do not say it themselves; overrides the settings.

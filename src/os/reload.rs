@@ -3,18 +3,18 @@
 use super::init::{Init, Options};
 use super::sys;
 use crate::core::Event;
-use crate::plan::{self, Id, Plan};
+use crate::plan::{self, Environment, Id, Plan};
 
 /// The plan on disk, with the command in it.
 ///
 /// # Errors
 /// Every problem, a line each.
-pub fn read_plan(options: &Options, environment: &[(String, String)]) -> Result<Plan, String> {
-    let mut plan = plan::load::load(&options.services, options.services_optional, environment)?;
+pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
+    let mut plan = plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
     if let Some(log) = options.log {
         plan.settings.log = log;
     }
-    Ok(if options.command.is_empty() { plan } else { plan.with_command(options.command.clone()) })
+    Ok(plan.with_command(options.command.clone()))
 }
 
 impl Init {
@@ -23,7 +23,7 @@ impl Init {
         if self.options.command.is_empty() {
             return None;
         }
-        self.supervisor.plan().lookup(plan::COMMAND_NAME).and_then(|ids| ids.first().copied())
+        self.supervisor.plan().lookup(plan::COMMAND).and_then(|ids| ids.first().copied())
     }
 
     /// Reads the plan again and puts it in force.
