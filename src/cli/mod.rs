@@ -1,1 +1,3 @@
 //! What a person types and sees.
+
+pub mod check;
