@@ -85,7 +85,7 @@ fn init(arguments: &[OsString]) -> ExitCode {
     match pulp_init::cli::init::parse(arguments) {
         Ok(args) => match args.mode {
             Mode::Run => run(&args),
-            Mode::Check | Mode::Schema => not_built_yet(),
+            Mode::Check | Mode::Schema => say(&mut std::io::stderr(), "not merged yet\n", Code::Failed),
             Mode::Help => {
                 let help = pulp_init::cli::init::command().render_long_help().to_string();
                 say(&mut std::io::stdout(), &help, Code::Done)
