@@ -3,5 +3,6 @@
 pub mod cgroup;
 pub mod environment;
 pub mod notify;
+pub mod probe;
 pub mod runtime_dir;
 pub mod users;
