@@ -82,6 +82,11 @@ fn probe(arguments: &[OsString]) -> ExitCode {
 
 /// PID 1, and what else is called `init`.
 fn init(arguments: &[OsString]) -> ExitCode {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "check"
+    {
+        return ExitCode::from(pulp_init::cli::check::main(rest.iter().cloned()));
+    }
     match pulp_init::cli::init::parse(arguments) {
         Ok(args) => match args.mode {
             Mode::Run => run(&args),

@@ -60,7 +60,11 @@ impl Launcher {
     ///
     /// # Errors
     /// If not even an empty standard input can be made.
-    pub fn new(container: Container, unignore: Vec<i32>, open_files: libc::rlimit) -> std::io::Result<Launcher> {
+    pub fn new(
+        container: Container,
+        unignore: Vec<i32>,
+        open_files: libc::rlimit,
+    ) -> std::io::Result<Launcher> {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Ok(Launcher {
@@ -99,7 +103,8 @@ impl Launcher {
         let variables: Vec<(&str, &OsStr)> =
             given.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
         let mut environment =
-            environment::build(&self.container, &process.env, credentials.as_ref(), &variables).map_err(lasting)?;
+            environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
+                .map_err(lasting)?;
         environment.extend(command.environment);
         let arguments = command.arguments;
         let programs =
@@ -161,7 +166,9 @@ impl Launcher {
         match &process.cwd {
             None if process.stdin == Stdin::Tty => Ok(self.cwd.clone()),
             None => Ok(c"/".to_owned()),
-            Some(path) => c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display()))),
+            Some(path) => {
+                c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display())))
+            }
         }
     }
 }
@@ -221,9 +228,10 @@ fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
 }
 
 fn limits(process: &Process, open_files: libc::rlimit) -> Vec<(u32, libc::rlimit)> {
-    let own = process.limits.iter().map(|&(resource, soft, hard)| {
-        (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard })
-    });
+    let own = process
+        .limits
+        .iter()
+        .map(|&(resource, soft, hard)| (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard }));
     // Ours was raised; a service gets what the container was given. Programs that still use select(2) rely on it.
     let inherited = (number(Resource::Nofile), open_files);
     let has_own = process.limits.iter().any(|&(resource, ..)| resource == Resource::Nofile);
@@ -283,7 +291,9 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
             format!("cannot execute `{program}`: neither a binary of this machine nor a script with #!")
         }
         ("execute", libc::EACCES) => {
-            format!("cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?")
+            format!(
+                "cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?"
+            )
         }
         ("execute", _) => format!("cannot execute `{program}`: {reason}{}", cure(errno)),
         ("chdir", _) => format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()),
@@ -294,7 +304,14 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
     };
     let passing = matches!(
         errno,
-        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC | libc::ETXTBSY | libc::EIO | libc::EINTR
+        libc::EAGAIN
+            | libc::ENOMEM
+            | libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOSPC
+            | libc::ETXTBSY
+            | libc::EIO
+            | libc::EINTR
     );
     let code = if failure.what == "execute" && errno == libc::ENOENT { 127 } else { 126 };
     SpawnError { message, lasting: !passing, code }
@@ -302,7 +319,9 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
 
 fn cure(errno: i32) -> &'static str {
     match errno {
-        libc::EAGAIN => " (the container's limit on processes is reached: raise --pids-limit, or stop something)",
+        libc::EAGAIN => {
+            " (the container's limit on processes is reached: raise --pids-limit, or stop something)"
+        }
         libc::ENOMEM => " (the container has no memory left: raise --memory, or stop something)",
         libc::EMFILE | libc::ENFILE => " (the limit on open files is reached: raise --ulimit nofile)",
         _ => "",

@@ -10,7 +10,8 @@ use crate::plan::{self, Environment, Id, Plan};
 /// # Errors
 /// Every problem, a line each.
 pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
-    let mut plan = plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
+    let mut plan =
+        plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
     if let Some(log) = options.log {
         plan.settings.log = log;
     }
@@ -41,7 +42,11 @@ impl Init {
     }
 
     fn names(&self) -> Vec<Box<str>> {
-        self.all_ids().iter().filter_map(|id| self.supervisor.plan().services.get(id.index())).map(|s| s.name.clone()).collect()
+        self.all_ids()
+            .iter()
+            .filter_map(|id| self.supervisor.plan().services.get(id.index()))
+            .map(|s| s.name.clone())
+            .collect()
     }
 
     fn describe_reload(&self, before: &[Box<str>]) -> String {
@@ -51,7 +56,11 @@ impl Init {
         let list = |what: &str, names: Vec<&str>| {
             if names.is_empty() { None } else { Some(format!("{what}: {}", names.join(", "))) }
         };
-        let new = statuses.iter().filter(|s| !before.iter().any(|b| **b == *s.name)).map(|s| s.name.as_str()).collect();
+        let new = statuses
+            .iter()
+            .filter(|s| !before.iter().any(|b| **b == *s.name))
+            .map(|s| s.name.as_str())
+            .collect();
         let removed = before
             .iter()
             .filter(|name| {
@@ -92,7 +101,8 @@ impl Init {
             server.renumber(new);
         }
         self.renumber_lingering(new);
-        self.seats = seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
+        self.seats =
+            seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
     }
 
     /// A service that left the plan and is down gives back what it held.

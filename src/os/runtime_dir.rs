@@ -4,7 +4,7 @@
 //! The candidates in `/tmp` and `/dev/shm` stand where everybody may write, so a directory there is taken only if it is
 //! a real one and ours: no symbolic link, and nobody else's. Clients walk the same list.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
