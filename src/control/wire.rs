@@ -238,3 +238,6 @@ pub fn read<T: for<'a> Deserialize<'a>>(from: &mut impl BufRead) -> io::Result<O
 pub fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
+
+#[cfg(test)]
+mod tests;
