@@ -1,1 +1,3 @@
 //! Everything that touches the kernel.
+
+pub mod log;
