@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use pulp_init::cli::exit::Code;
-use pulp_init::cli::init::{InitArgs, Mode};
+use pulp_init::cli::init::{InitArgs, Mode, SERVICES_VARIABLE};
+use pulp_init::os::Options;
+use pulp_init::plan::load::Directory;
 
 /// What runs under a name; it is given the arguments after that name.
 type Main = fn(&[OsString]) -> ExitCode;
@@ -21,7 +23,7 @@ struct Applet(&'static str, Main, &'static str);
 const APPLETS: &[Applet] = &[
     Applet("init", init, "start and supervise the services of a container"),
     Applet("svctl", pulp_init::cli::svctl::main, "see and control them"),
-    // Applet("probe", pulp_init::os::probe::main, ""),
+    Applet("probe", probe, ""),
 ];
 
 /// The binary's own name.
@@ -73,12 +75,22 @@ fn say(to: &mut dyn Write, text: &str, code: Code) -> ExitCode {
     code.into()
 }
 
+/// One try of a readiness probe or health check, made by `init`.
+fn probe(arguments: &[OsString]) -> ExitCode {
+    ExitCode::from(pulp_init::os::probe::main(arguments.iter().cloned()))
+}
+
 /// PID 1, and what else is called `init`.
 fn init(arguments: &[OsString]) -> ExitCode {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "check"
+    {
+        return ExitCode::from(pulp_init::cli::check::main(rest.iter().cloned()));
+    }
     match pulp_init::cli::init::parse(arguments) {
         Ok(args) => match args.mode {
             Mode::Run => run(&args),
-            Mode::Check | Mode::Schema => not_built_yet(),
+            Mode::Check | Mode::Schema => say(&mut std::io::stderr(), "not merged yet\n", Code::Failed),
             Mode::Help => {
                 let help = pulp_init::cli::init::command().render_long_help().to_string();
                 say(&mut std::io::stdout(), &help, Code::Done)
@@ -89,10 +101,13 @@ fn init(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn run(_: &InitArgs) -> ExitCode {
-    not_built_yet()
-}
-
-fn not_built_yet() -> ExitCode {
-    say(&mut std::io::stderr(), "init: not built yet\n", Code::Failed)
+fn run(args: &InitArgs) -> ExitCode {
+    let directories = args.directories(std::env::var_os(SERVICES_VARIABLE).as_deref());
+    let services = directories.paths.into_iter().map(|path| Directory { path, optional: !directories.named });
+    pulp_init::os::run(Options {
+        services: services.collect(),
+        // `parse` has made sure that these are UTF-8.
+        command: args.command.iter().map(|word| word.to_string_lossy().into()).collect(),
+        log: args.log,
+    })
 }

@@ -1,0 +1,198 @@
+//! Stopping one service, and stopping them all.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Action, Role};
+use super::planted::Bug;
+use super::state::{Cause, Child, Goal, State};
+use super::status::Stage;
+use super::supervisor::Supervisor;
+use super::time::Time;
+use crate::plan::{Id, Scope, Signal};
+
+/// A shutdown under way.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Halting {
+    /// When it began.
+    since: Time,
+    /// When everything left is killed, in whatever order; `None`: it was.
+    kill_at: Option<Time>,
+    /// When `init` exits even so: a process in an uninterruptible sleep obeys nobody.
+    end_at: Time,
+    /// The exit code.
+    code: i32,
+    /// The exit was ordered.
+    over: bool,
+}
+
+impl Halting {
+    pub(super) fn deadline(&self) -> Option<Time> {
+        if self.over { None } else { self.kill_at.or(Some(self.end_at)) }
+    }
+}
+
+/// The last tenth of the shutdown's time is for what had to be killed.
+const KILL_PERCENT: u32 = 90;
+/// Each tier of services that stop after a service keeps so much of the time from it …
+const TIER_PERCENT: u32 = 10;
+/// … and all of them together no more than this.
+const TIERS_PERCENT: u32 = 50;
+
+impl Supervisor {
+    /// Tells a service's process to stop.
+    pub(super) fn halt_main(&mut self, id: Id, cause: Cause) {
+        let (State::Starting { main, .. } | State::Up { main, .. }) = self.unit(id).state else { return };
+        let patience = self.service(id).stop.timeout;
+        let until = self.now.plus(patience).min(self.latest_kill(id));
+        let main = Child { until: Some(until), ..main };
+        self.go(id, State::Stopping { main, helper: None, cause });
+        if main.pid.is_some() {
+            self.tell_to_stop(id);
+        }
+    }
+
+    /// Sends the stop signal, or starts the stop command.
+    pub(super) fn tell_to_stop(&mut self, id: Id) {
+        if self.service(id).stop.exec.is_none() || self.unit(id).retired {
+            return self.send_stop(id);
+        }
+        let command = self.spawn(id, Role::Stop, None);
+        if let State::Stopping { helper, .. } = &mut self.unit_mut(id).state {
+            *helper = Some(command);
+        }
+    }
+
+    fn send_stop(&mut self, id: Id) {
+        let Some(pid) = self.main_pid(id) else { return };
+        let (signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
+        self.act(Action::Signal { id, pid, signal, scope });
+        // A stopped process acts on no signal but KILL and CONT.
+        self.act(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
+    }
+
+    /// A stop command that failed stopped nothing: the signal has to.
+    pub(super) fn stop_command_ended(&mut self, id: Id, success: bool) {
+        if let State::Stopping { helper, .. } = &mut self.unit_mut(id).state {
+            *helper = None;
+        }
+        self.retime(id);
+        if !success {
+            self.warn(id, "the stop command failed: sending the stop signal".into());
+            self.send_stop(id);
+        }
+    }
+
+    /// It had its time.
+    pub(super) fn kill_main(&mut self, id: Id) {
+        if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
+            main.until = None;
+        }
+        self.retime(id);
+        // Word that it runs is still to come, and finds it without a time to wait for.
+        let Some(pid) = self.main_pid(id) else { return };
+        let took = self.now.since(self.unit(id).since);
+        self.warn(id, format!("did not stop within {}: killing it", seconds(took)));
+        self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+        self.act(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
+    }
+
+    // ---- the whole ----
+
+    /// Stops everything, in reverse order. The first code stays: what fails on the way down is no news.
+    pub(super) fn shutdown(&mut self, code: i32, why: Option<String>) {
+        if self.halting.is_some() {
+            return;
+        }
+        let all = self.plan.settings.shutdown_timeout;
+        self.halting = Some(Halting {
+            since: self.now,
+            kill_at: Some(self.now.plus(all * KILL_PERCENT / 100)),
+            end_at: self.now.plus(all),
+            code,
+            over: false,
+        });
+        self.stage = Stage::Stopping;
+        self.act(Action::ShuttingDown { why });
+        for id in self.ids() {
+            self.aim(id, Goal::Down);
+            self.hurry(id);
+        }
+    }
+
+    /// A service that was stopping already must keep to the shutdown's time.
+    fn hurry(&mut self, id: Id) {
+        let latest = self.latest_kill(id);
+        if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
+            main.until = main.until.map(|at| at.min(latest));
+        }
+        self.retime(id);
+    }
+
+    /// The latest time at which a service must be killed for those below it to have theirs; never, while the
+    /// container is to stay.
+    fn latest_kill(&self, id: Id) -> Time {
+        let (Some(halting), false) = (&self.halting, self.planted(Bug::ForgetsBudget)) else {
+            return Time(u64::MAX);
+        };
+        let kept = (TIER_PERCENT * self.tiers_below(id)).min(TIERS_PERCENT);
+        let all = self.plan.settings.shutdown_timeout * KILL_PERCENT / 100;
+        halting.since.plus(all * (100 - kept) / 100)
+    }
+
+    /// The length of the longest chain of services that stop after this one.
+    fn tiers_below(&self, id: Id) -> u32 {
+        let most = TIERS_PERCENT / TIER_PERCENT;
+        let mut tier = vec![id];
+        let mut depth = 0;
+        // Ids fall along every chain, and no more than `most` tiers matter, so this ends.
+        while depth < most {
+            tier = tier.iter().flat_map(|&id| self.service(id).dependencies()).collect();
+            tier.sort_unstable();
+            tier.dedup();
+            if tier.is_empty() {
+                break;
+            }
+            depth += 1;
+        }
+        depth
+    }
+
+    /// Kills whatever is left, in no order.
+    pub(super) fn force(&mut self) {
+        let Some(halting) = &mut self.halting else { return };
+        halting.kill_at = None;
+        for id in self.ids() {
+            let pids: Vec<_> = self.unit(id).state.children().filter_map(|child| child.pid).collect();
+            for pid in pids {
+                self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+            }
+            if let State::Starting { main, .. } | State::Up { main, .. } = self.unit(id).state {
+                let main = Child { until: None, ..main };
+                self.go(id, State::Stopping { main, helper: None, cause: Cause::Asked });
+            }
+        }
+    }
+
+    pub(super) fn finish_halt(&mut self) {
+        let down = self.units.iter().all(|unit| unit.state == State::Down);
+        let now = self.now;
+        let Some(halting) = &mut self.halting else { return };
+        if !halting.over && (down || now >= halting.end_at) {
+            halting.over = true;
+            let code = halting.code;
+            self.act(Action::Halt { code });
+        }
+    }
+
+    /// Whether the time has come to kill what is left.
+    pub(super) fn force_is_due(&self) -> bool {
+        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
+    }
+}
+
+/// A duration for people, to a tenth of a second.
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}

@@ -1,0 +1,232 @@
+//! The rules that move a service: what it waits for, and when it may start or must come down.
+
+use super::event::{Role, SpawnError};
+use super::planted::Bug;
+use super::state::{Cause, Goal, State, Trial};
+use super::status::{Exit, Phase};
+use super::supervisor::Supervisor;
+use crate::plan::{Condition, Id, Kind};
+
+/// Whether a waiting service may start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Needs {
+    /// It may.
+    Met,
+    /// Not yet: this one has not settled.
+    Blocked(Id),
+    /// Never, as things are: this one failed for good.
+    Lost(Id),
+}
+
+impl Supervisor {
+    /// Applies the one rule that holds for a service, if any does.
+    pub(super) fn advance(&mut self, id: Id) {
+        match (self.unit(id).goal, self.unit(id).state.phase()) {
+            (Goal::Up, Phase::Down) => self.go(id, State::Waiting),
+            (Goal::Up, Phase::Waiting) => self.advance_waiting(id),
+            (Goal::Up, _) => {}
+            (Goal::Down | Goal::Lost(_), phase) => self.bring_down(id, phase),
+        }
+    }
+
+    fn advance_waiting(&mut self, id: Id) {
+        match self.needs(id) {
+            Needs::Met => {
+                self.unit_mut(id).said = None;
+                self.unit_mut(id).reason = None;
+                self.begin(id, 0);
+            }
+            Needs::Blocked(_) if self.planted(Bug::StartsTooEarly) => self.begin(id, 0),
+            Needs::Blocked(_) => {}
+            Needs::Lost(on) => {
+                self.aim(id, Goal::Lost(on));
+                self.lose_above(id, on);
+            }
+        }
+    }
+
+    /// What a service that wants to start still waits for.
+    pub(super) fn needs(&self, id: Id) -> Needs {
+        let service = self.service(id);
+        let mut blocked = None;
+        for &on in &service.requires {
+            match self.needs_hard(on) {
+                Needs::Lost(lost) => return Needs::Lost(lost),
+                Needs::Blocked(on) => blocked = blocked.or(Some(on)),
+                Needs::Met => {}
+            }
+        }
+        let soft = service.wants.iter().chain(&service.after).copied();
+        blocked
+            .or_else(|| soft.into_iter().find(|&on| !self.has_settled(on)))
+            .map_or(Needs::Met, Needs::Blocked)
+    }
+
+    fn needs_hard(&self, on: Id) -> Needs {
+        let unit = self.unit(on);
+        match (&unit.goal, &unit.state, self.service(on).kind) {
+            (Goal::Lost(first), _, _) => Needs::Lost(*first),
+            (_, State::Up { .. } | State::Skipped { .. }, _) => Needs::Met,
+            (_, State::Done, Kind::Oneshot) => Needs::Met,
+            (_, State::Failed { .. }, _) | (_, State::Done, Kind::Longrun) => Needs::Lost(on),
+            _ => Needs::Blocked(on),
+        }
+    }
+
+    /// Whether one that may fail has done what can be waited for: a crash loop is not.
+    fn has_settled(&self, on: Id) -> bool {
+        let unit = self.unit(on);
+        let on_its_way =
+            !unit.state.is_at_rest() && !matches!(unit.state, State::Up { .. } | State::Backoff { .. });
+        unit.goal != Goal::Up || !(on_its_way || unit.state == State::Down)
+    }
+
+    /// Looks at the start conditions from number `at` on, then starts the service.
+    fn begin(&mut self, id: Id, at: usize) {
+        let Some(condition) = self.service(id).conditions.get(at) else { return self.launch(id) };
+        let patience = match condition {
+            Condition::Exec(hook) => hook.timeout,
+            Condition::Env { .. } | Condition::File { .. } => None,
+        };
+        let child = self.spawn(id, Role::Condition(at), patience);
+        self.go(id, State::Checking { child, at });
+    }
+
+    fn launch(&mut self, id: Id) {
+        let patience = self.service(id).start_timeout;
+        let now = self.now;
+        let unit = self.unit_mut(id);
+        unit.started = now;
+        unit.ready_after = None;
+        unit.watchdog = None;
+        unit.changed = false;
+        let main = self.spawn(id, Role::Main, patience);
+        self.go(id, State::Starting { main, probe: Trial::Off });
+    }
+
+    /// A condition that needs no process was looked at.
+    pub(super) fn condition(&mut self, run: super::event::Run, unmet: Option<String>) {
+        let holder = self.holder(run);
+        self.runs.remove(&run);
+        let Some(id) = holder else { return };
+        let State::Checking { at, .. } = self.unit(id).state else { return };
+        match unmet {
+            None => self.begin(id, at + 1),
+            Some(why) => self.skip(id, why),
+        }
+    }
+
+    /// The command of condition `at` ended.
+    pub(super) fn checked(&mut self, id: Id, at: usize, exit: Exit) {
+        match exit {
+            Exit::Code(0) => self.begin(id, at + 1),
+            Exit::Code(_) => {
+                let why = self
+                    .unit_mut(id)
+                    .reason
+                    .take()
+                    .unwrap_or_else(|| format!("start-if command ended with {exit}"));
+                self.skip(id, why);
+            }
+            Exit::Signal(_) => {
+                self.fail(id, format!("start-if command ended with {exit}"), exit.shell_code())
+            }
+        }
+    }
+
+    fn skip(&mut self, id: Id, why: String) {
+        self.go(id, State::Skipped { why });
+        self.recover_lost(id);
+    }
+
+    /// Neither the program nor a condition's could be started.
+    pub(super) fn could_not_start(&mut self, id: Id, error: &SpawnError) {
+        if self.unit(id).goal != Goal::Up {
+            return self.rest(id);
+        }
+        if error.lasting {
+            return self.fail(id, error.message.clone(), error.code);
+        }
+        // A lack of processes or memory passes; it is nobody's failure, so no limit counts it.
+        self.warn(id, error.message.clone());
+        self.unit_mut(id).said = Some(error.message.clone());
+        self.back_off(id);
+    }
+
+    /// Wanted down, or up but lost: one step further that way.
+    fn bring_down(&mut self, id: Id, phase: Phase) {
+        match phase {
+            Phase::Down | Phase::Stopping | Phase::Ending | Phase::Undoing => {}
+            Phase::Waiting | Phase::Backoff | Phase::Checking => self.rest(id),
+            Phase::Skipped | Phase::Failed if self.unit(id).goal == Goal::Down => self.rest(id),
+            Phase::Skipped | Phase::Failed => {}
+            Phase::Starting | Phase::Up | Phase::Done if self.is_needed(id) => {}
+            Phase::Starting | Phase::Up => self.halt_main(id, Cause::Asked),
+            Phase::Done if self.service(id).down.is_some() => self.undo(id),
+            Phase::Done if self.unit(id).goal == Goal::Down => self.rest(id),
+            Phase::Done => {}
+        }
+    }
+
+    /// Down, or, if it was lost, failed for want of what it requires.
+    pub(super) fn rest(&mut self, id: Id) {
+        match self.unit(id).goal {
+            Goal::Lost(on) => {
+                let why = format!("requires {}, which failed", self.service(on).name);
+                self.go(id, State::Failed { why });
+            }
+            Goal::Down | Goal::Up => self.go(id, State::Down),
+        }
+    }
+
+    /// Whether something that depends on it has still to come down before it.
+    pub(super) fn is_needed(&self, id: Id) -> bool {
+        if self.planted(Bug::StopsTooEarly) {
+            return false;
+        }
+        self.above(id).iter().any(|&(dependent, _)| self.must_come_down(dependent))
+    }
+
+    fn must_come_down(&self, id: Id) -> bool {
+        let unit = self.unit(id);
+        unit.goal != Goal::Up
+            && match unit.state.phase() {
+                Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
+                Phase::Done => self.service(id).down.is_some(),
+                Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
+                Phase::Skipped | Phase::Failed => false,
+            }
+    }
+
+    /// It failed for good: so does everything that requires it, directly or not.
+    pub(super) fn lose_above(&mut self, id: Id, cause: Id) {
+        let hard: Vec<Id> =
+            self.above(id).iter().filter(|&&(_, required)| required).map(|&(on, _)| on).collect();
+        for dependent in hard {
+            if self.unit(dependent).goal == Goal::Up && !self.planted(Bug::KeepsDependents) {
+                self.aim(dependent, Goal::Lost(cause));
+                self.lose_above(dependent, cause);
+            }
+        }
+    }
+
+    /// It is well again: what was lost with it comes back.
+    pub(super) fn recover_lost(&mut self, id: Id) {
+        self.recover_above(id, id);
+    }
+
+    fn recover_above(&mut self, id: Id, cause: Id) {
+        for dependent in self.lost_with(id, cause) {
+            self.aim(dependent, Goal::Up);
+            if matches!(self.unit(dependent).state, State::Failed { .. }) {
+                self.go(dependent, State::Waiting);
+            }
+            self.recover_above(dependent, cause);
+        }
+    }
+
+    fn lost_with(&self, id: Id, cause: Id) -> Vec<Id> {
+        let above = self.above(id).iter().map(|&(dependent, _)| dependent);
+        above.filter(|&d| self.unit(d).goal == Goal::Lost(cause)).collect()
+    }
+}

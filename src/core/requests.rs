@@ -1,0 +1,111 @@
+//! What people ask for.
+
+use super::event::{Action, Role};
+use super::planted::Bug;
+use super::state::{Cause, Goal, State};
+use super::status::Stage;
+use super::supervisor::Supervisor;
+use crate::plan::{Id, Reload, Scope, Signal};
+
+impl Supervisor {
+    /// Wants a service up, and with it what it requires and wants. One that had failed is tried afresh.
+    pub(super) fn start(&mut self, id: Id) {
+        if self.stage == Stage::Stopping {
+            return;
+        }
+        let below: Vec<Id> =
+            self.service(id).requires.iter().chain(&self.service(id).wants).copied().collect();
+        for on in below {
+            if self.unit(on).goal == Goal::Down || matches!(self.unit(on).state, State::Failed { .. }) {
+                self.start(on);
+            }
+        }
+        let unit = self.unit_mut(id);
+        unit.tries = 0;
+        unit.history.clear();
+        let again = match unit.state {
+            State::Down | State::Backoff { .. } | State::Skipped { .. } | State::Failed { .. } => true,
+            State::Done => self.service(id).kind == crate::plan::Kind::Longrun,
+            _ => false,
+        };
+        self.aim(id, Goal::Up);
+        if again {
+            self.go(id, State::Waiting);
+        }
+    }
+
+    /// Wants a service down, and before it what requires it.
+    pub(super) fn stop(&mut self, id: Id) {
+        self.aim(id, Goal::Down);
+        let hard: Vec<Id> =
+            self.above(id).iter().filter(|&&(_, required)| required).map(|&(on, _)| on).collect();
+        for dependent in hard {
+            if self.unit(dependent).goal != Goal::Down {
+                self.stop(dependent);
+            }
+        }
+    }
+
+    /// Wants a service stopped and started, and nothing else disturbed.
+    pub(super) fn restart(&mut self, id: Id) {
+        if self.stage == Stage::Stopping {
+            return;
+        }
+        self.start(id);
+        match self.unit(id).state {
+            State::Starting { .. } | State::Up { .. } if self.planted(Bug::RestartsWithoutStopping) => {
+                self.go(id, State::Waiting);
+            }
+            State::Starting { .. } | State::Up { .. } => self.halt_main(id, Cause::Asked),
+            State::Stopping { .. } | State::Ending { .. } | State::Finishing { .. } => self.now_asked(id),
+            State::Done if self.service(id).down.is_some() => self.undo(id),
+            State::Done => self.go(id, State::Waiting),
+            State::Down | State::Waiting | State::Checking { .. } | State::Undoing { .. } => {}
+            State::Backoff { .. } | State::Skipped { .. } | State::Failed { .. } => {}
+        }
+    }
+
+    /// Whatever it is stopping for, somebody now wants it started again without delay.
+    fn now_asked(&mut self, id: Id) {
+        if let State::Stopping { cause, .. } | State::Ending { cause, .. } | State::Finishing { cause, .. } =
+            &mut self.unit_mut(id).state
+        {
+            *cause = Cause::Asked;
+        }
+    }
+
+    /// Wants a service to read its configuration again, the way its definition says.
+    pub(super) fn reload(&mut self, id: Id) {
+        let State::Up { main, .. } = self.unit(id).state else { return };
+        match self.service(id).reload.clone() {
+            None => {}
+            Some(Reload::Signal(signal)) => {
+                if let Some(pid) = main.pid {
+                    self.act(Action::Signal { id, pid, signal, scope: Scope::Leader });
+                }
+            }
+            Some(Reload::Exec(hook)) => {
+                let child = self.spawn(id, Role::Reload, hook.timeout);
+                if let State::Up { helper, .. } = &mut self.unit_mut(id).state {
+                    // One at a time: the newest request counts.
+                    let before = helper.replace(child).and_then(|old| old.pid);
+                    if let Some(pid) = before {
+                        self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+                    }
+                }
+                self.retime(id);
+            }
+        }
+    }
+
+    /// Passes a signal of `init` on to the services that asked for it.
+    pub(super) fn forward(&mut self, signal: Signal) {
+        for id in self.ids() {
+            if self.service(id).forward.contains(&signal)
+                && let Some(pid) = self.main_pid(id)
+            {
+                self.act(Action::Signal { id, pid, signal, scope: Scope::Leader });
+            }
+        }
+    }
+}
