@@ -1,4 +1,5 @@
 //! The real `svctl` against a peer that speaks the control protocol: what is asked, shown and returned.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
 
 mod cli_support;
 

@@ -1,4 +1,5 @@
 //! Whom `svctl` trusts, and what it says when it may not connect. Most of this needs root, to be somebody else.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
 
 mod cli_support;
 

@@ -1,4 +1,5 @@
 //! The man pages and completions in `docs/` are those the program writes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! The names the binary answers to, and the command line of `init`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
 
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;

@@ -220,24 +220,26 @@ too. Use svctl to look at the services and to control them.";
 
 const AFTER: &str = "\
 Other uses, when the first argument is:
-  check [DIR]...  say everything that is wrong with the service definitions, and run nothing
-  schema          print the JSON Schema of a service definition, for editors
+  check [DIR]...  say what is wrong with the definitions, and run nothing
+  schema          print the JSON Schema of a definition, for editors
 
 Environment:
-  INIT_SERVICES     directories of service definitions, separated by colons, if there is no --services
-                    (else /etc/services.d)
-  INIT_RUNTIME_DIR  where the control socket is made, tried before /run/pulp-init, /dev/shm/pulp-init-UID and
+  INIT_SERVICES     directories of definitions, separated by colons, if
+                    there is no --services; else /etc/services.d
+  INIT_RUNTIME_DIR  a directory for the control socket, tried before
+                    /run/pulp-init, /dev/shm/pulp-init-UID and
                     /tmp/pulp-init-UID
 
 Signals:
   TERM, INT, PWR  shut down
-  HUP             read the service definitions again
+  HUP             read the definitions again
 
 Exit codes:
-   0   it was asked to shut down, and did
-   N   COMMAND's own (128 + the signal's number if it was killed), or that of an essential service that failed for good
-  64   the command line makes no sense
-  78   the service definitions are wrong";
+   0  it was asked to shut down, and did
+   N  COMMAND's own (128 + the signal's number if it was killed), or that
+      of an essential service that failed for good
+  64  the command line makes no sense
+  78  the service definitions are wrong";
 
 #[cfg(test)]
 mod tests;

@@ -184,7 +184,7 @@ impl Answers {
     }
 
     fn receive(&mut self) -> io::Result<Response> {
-        let answer = wire::read(&mut self.stream)?;
+        let answer = wire::read_response(&mut self.stream)?;
         answer.ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "it hung up before it was done"))
     }
 }

@@ -31,7 +31,8 @@ Exit codes:
   64  the command line makes no sense
   69  init is not running here, or does not answer
 
-The socket is looked for in $INIT_RUNTIME_DIR, /run/pulp-init, /dev/shm/pulp-init-UID and /tmp/pulp-init-UID.
+The socket is looked for in $INIT_RUNTIME_DIR, /run/pulp-init,
+/dev/shm/pulp-init-UID and /tmp/pulp-init-UID.
 Colours are used on a terminal unless $NO_COLOR is set.";
 
 /// What `svctl` can do.

@@ -161,6 +161,12 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_way_to_read_a_response_gives_the_same(sent in response()) {
+        let bytes = encode(&sent).unwrap();
+        prop_assert_eq!(read_response(&mut bytes.as_slice()).unwrap(), Some(sent));
+    }
+
+    #[test]
     fn a_message_is_one_line(sent in response()) {
         let bytes = encode(&sent).unwrap();
         prop_assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
@@ -180,6 +186,7 @@ proptest! {
         let place = at.index(bytes.len());
         bytes[place] = byte;
         let _ = read_all::<Response>(&bytes);
+        let _ = read_response(&mut bytes.as_slice());
     }
 
     #[test]
