@@ -14,6 +14,10 @@ use crate::plan::{HealthAction, Id, Kind, Policy};
 /// uninterruptible sleep takes longer.
 const GROUP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Before a start that failed for want of processes or memory is tried again, at least: without it, a policy
+/// without delay would spin just when the machine has nothing to spare.
+pub(super) const LEAST_RETRY: Duration = Duration::from_millis(100);
+
 impl Supervisor {
     /// The main process ended.
     pub(super) fn main_ended(&mut self, id: Id, run: Run, exit: Exit, cause: Cause) {

@@ -175,6 +175,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether everything was killed: what is left to do is to exit.
+    pub(super) fn is_forced(&self) -> bool {
+        self.halting.as_ref().is_some_and(|halting| halting.kill_at.is_none())
+    }
+
     pub(super) fn finish_halt(&mut self) {
         let down = self.units.iter().all(|unit| unit.state == State::Down);
         let now = self.now;

@@ -15,7 +15,7 @@
 //!
 //! # What holds, always
 //!
-//! The simulation in `tests/simulation` checks these after every step of 100,000 random histories:
+//! The simulation (`src/core/simulation`) checks these after every step of 100,000 random histories:
 //!
 //! * a service's process starts only when all it requires is ready, complete or skipped;
 //! * a service has at most one main process;
@@ -38,6 +38,8 @@ mod timers;
 mod view;
 
 mod planted;
+#[cfg(test)]
+mod simulation;
 
 pub use event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
 pub use supervisor::Supervisor;
