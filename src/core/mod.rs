@@ -40,6 +40,8 @@ mod view;
 mod planted;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod facts;
 
 pub use event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
 pub use supervisor::Supervisor;

@@ -122,6 +122,8 @@ impl Supervisor {
             Event::Notify { run, word } => self.notified(run, word),
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Gone { run } => self.gone(run),
+            Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id)
+                if id.index() >= self.units.len() => {} // Of a plan that was replaced meanwhile.
             Event::Start(id) => self.start(id),
             Event::Stop(id) => self.stop(id),
             Event::Restart(id) => self.restart(id),
