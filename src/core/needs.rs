@@ -82,7 +82,11 @@ impl Supervisor {
 
     /// Looks at the start conditions from number `at` on, then starts the service.
     fn begin(&mut self, id: Id, at: usize) {
-        let Some(condition) = self.service(id).conditions.get(at) else { return self.launch(id) };
+        let Some(condition) = self.service(id).conditions.get(at) else {
+            // What it needs may have gone while the conditions were looked at.
+            let ready = at == 0 || self.needs(id) == Needs::Met;
+            return if ready { self.launch(id) } else { self.go(id, State::Waiting) };
+        };
         let patience = match condition {
             Condition::Exec(hook) => hook.timeout,
             Condition::Env { .. } | Condition::File { .. } => None,
