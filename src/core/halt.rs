@@ -108,7 +108,7 @@ impl Supervisor {
         let all = self.plan.settings.shutdown_timeout;
         self.halting = Some(Halting {
             since: self.now,
-            kill_at: Some(self.now.plus(all * KILL_PERCENT / 100)),
+            kill_at: Some(self.now.plus(percent(all, KILL_PERCENT))),
             end_at: self.now.plus(all),
             code,
             over: false,
@@ -137,8 +137,8 @@ impl Supervisor {
             return Time(u64::MAX);
         };
         let kept = (TIER_PERCENT * self.tiers_below(id)).min(TIERS_PERCENT);
-        let all = self.plan.settings.shutdown_timeout * KILL_PERCENT / 100;
-        halting.since.plus(all * (100 - kept) / 100)
+        let all = percent(self.plan.settings.shutdown_timeout, KILL_PERCENT);
+        halting.since.plus(percent(all, 100 - kept))
     }
 
     /// The length of the longest chain of services that stop after this one.
@@ -195,6 +195,11 @@ impl Supervisor {
     pub(super) fn force_is_due(&self) -> bool {
         self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
     }
+}
+
+/// So much of it; of an endless time, too.
+fn percent(all: Duration, percent: u32) -> Duration {
+    all.saturating_mul(percent) / 100
 }
 
 /// A duration for people, to a tenth of a second.
