@@ -29,7 +29,7 @@ pub(super) struct Halting {
 
 impl Halting {
     pub(super) fn deadline(&self) -> Option<Time> {
-        if self.over { None } else { self.kill_at.or(Some(self.end_at)) }
+        self.kill_at.or(Some(self.end_at))
     }
 }
 
@@ -175,16 +175,22 @@ impl Supervisor {
         }
     }
 
+    /// Whether `init` was told to exit.
+    pub(super) fn is_over(&self) -> bool {
+        self.halting.as_ref().is_some_and(|halting| halting.over)
+    }
+
     /// Whether everything was killed: what is left to do is to exit.
     pub(super) fn is_forced(&self) -> bool {
         self.halting.as_ref().is_some_and(|halting| halting.kill_at.is_none())
     }
 
     pub(super) fn finish_halt(&mut self) {
-        let down = self.units.iter().all(|unit| unit.state == State::Down);
-        let now = self.now;
+        let Some(halting) = &self.halting else { return };
+        let down = || self.units.iter().all(|unit| unit.state == State::Down);
+        let end = self.now >= halting.end_at || down();
         let Some(halting) = &mut self.halting else { return };
-        if !halting.over && (down || now >= halting.end_at) {
+        if end {
             halting.over = true;
             let code = halting.code;
             self.act(Action::Halt { code });
