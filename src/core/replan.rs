@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::event::Action;
-use super::state::{Goal, State, Unit};
+use super::state::{Goal, State, Trial, Unit};
 use super::status::Stage;
 use super::supervisor::{Supervisor, dependents};
 use crate::plan::{Id, Plan, Service};
@@ -22,11 +22,15 @@ impl Supervisor {
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
         let mut units: Vec<Unit> = plan.services.iter().map(|_| Unit::new()).collect();
+        let mut speak_otherwise = Vec::new();
         for (old, new) in ids.iter().enumerate() {
             let (Some(unit), Some(new)) = (self.units.get(old), new) else { continue };
             let (Some(was), Some(is)) = (self.plan.services.get(old), plan.services.get(new.index())) else {
                 continue;
             };
+            if was.ready != is.ready {
+                speak_otherwise.push(*new);
+            }
             let retired = new.index() >= kept;
             let changed = unit.changed || (!retired && runs_differently(was, is, &self.plan, &plan));
             let unit = Unit { retired, changed: changed && !unit.state.is_at_rest(), ..unit.clone() };
@@ -37,6 +41,20 @@ impl Supervisor {
         self.adopt(plan, units, &ids);
         self.act(Action::Replanned { ids: ids.clone() });
         self.after_replan(&ids);
+        for id in speak_otherwise {
+            self.listen_anew(id);
+        }
+    }
+
+    /// A service that is starting is to be known ready in another way than when it was started. If it cannot be
+    /// known of this process, its start timeout ends that.
+    fn listen_anew(&mut self, id: Id) {
+        let State::Starting { main, .. } = self.unit(id).state else { return };
+        if main.pid.is_some() {
+            self.drop_trial(id);
+            self.set_trial(id, Trial::Off);
+            self.main_runs(id);
+        }
     }
 
     /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.

@@ -187,7 +187,8 @@ impl Supervisor {
         }
     }
 
-    fn main_runs(&mut self, id: Id) {
+    /// Its process runs: whatever has to be done so that its readiness is known.
+    pub(super) fn main_runs(&mut self, id: Id) {
         let service = self.service(id);
         match (&service.ready, service.kind) {
             (_, Kind::Oneshot) => {}
