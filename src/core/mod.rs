@@ -27,6 +27,7 @@
 mod ending;
 pub mod event;
 mod halt;
+mod loss;
 mod needs;
 mod replan;
 mod requests;
