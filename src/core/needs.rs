@@ -3,7 +3,7 @@
 use super::event::{Role, SpawnError};
 use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
-use super::status::{Exit, Phase};
+use super::status::{Exit, Phase, Wellness};
 use super::supervisor::Supervisor;
 use crate::plan::{Condition, Id, Kind};
 
@@ -100,6 +100,8 @@ impl Supervisor {
         unit.started = now;
         unit.ready_after = None;
         unit.watchdog = None;
+        unit.failures = 0;
+        unit.wellness = Wellness::Unknown;
         unit.changed = false;
         let main = self.spawn(id, Role::Main, patience);
         self.go(id, State::Starting { main, probe: Trial::Off });

@@ -261,6 +261,9 @@ impl Init {
         if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
             self.say(&error);
         }
+        self.logs.flush();
+        self.logs.trim();
+        sys::give_back_memory();
     }
 
     fn shutting_down(&mut self, why: Option<String>) {

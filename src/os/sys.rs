@@ -214,3 +214,38 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) {
         }
     }
 }
+
+/// Gives memory back that only the start needed: what the allocator holds free, and the pages of our own program that
+/// were read in so far. The kernel keeps those cached; what is used again is mapped again at its first use.
+pub fn give_back_memory() {
+    // SAFETY: takes and gives no memory of ours.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    for (start, end) in program_text() {
+        // SAFETY: the range is a mapping of our program that is never written to (see `is_unwritten`), so that what is
+        // dropped is read again from the file, unchanged.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
+/// The address ranges of our program's code and constants.
+fn program_text() -> Vec<(usize, usize)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_default().display().to_string();
+    let ours = maps.lines().filter(|line| line.ends_with(&program) && is_unwritten(line));
+    ours.filter_map(|line| {
+        let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    })
+    .collect()
+}
+
+/// Code, or the constants before it at the start of the file. Other read-only mappings may have been relocated before
+/// they were made read-only, and would come back as they are in the file.
+fn is_unwritten(line: &str) -> bool {
+    let mut fields = line.split_whitespace().skip(1);
+    let (permissions, offset) = (fields.next(), fields.next());
+    permissions == Some("r-xp") || (permissions == Some("r--p") && offset == Some("00000000"))
+}
