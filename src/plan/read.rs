@@ -69,7 +69,9 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub fn new(scope: &'a Scope<'a>, prefix: &'static str, at: At, tree: &'a Tree<'a>) -> Table<'a> {
-        Table { scope, at, prefix, tree, seen: vec![false; tree.entries.len()], asked: Vec::new() }
+        // A service has some fifty keys, no other table more than sixteen.
+        let asked = Vec::with_capacity(if prefix.is_empty() { 50 } else { 16 });
+        Table { scope, at, prefix, tree, seen: vec![false; tree.entries.len()], asked }
     }
 
     /// The value of a key, if it is there. Every key of the table must be asked for, there or not.
