@@ -30,8 +30,8 @@ test: build      ## everything: checks, unit tests, real processes, containers
 lint: build      ## formatting, clippy, docs, scripts, and what the binary must be
 	@scripts/lint.sh $(binary)
 
-docs: build      ## generates man pages, completions, the schema and the state diagram
-	@scripts/docs.sh $(binary)
+docs:            ## generates man pages, completions, the schema and the state diagram
+	@scripts/docs.sh
 
 bench: build     ## us beside the peers and the physical floor; checks the bars
 	@scripts/bench.sh $(binary) full

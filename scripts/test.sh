@@ -10,14 +10,14 @@ step "lint"
 scripts/lint.sh "$binary"
 step "unit tests and tests with real processes"
 export PULP_INIT_BINARY=$PWD/$binary
-cargo test --quiet --locked --all-targets --features faults
+cargo test --quiet --locked --all-targets --all-features
 cargo test --quiet --locked --doc
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
 step "tests in containers"
 if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
-    cargo test --quiet --locked --all-targets --features faults -- --ignored
+    cargo test --quiet --locked --all-targets --all-features -- --ignored
 else
     [ "${STRICT:-}" != 1 ] || die "cannot run containers here: see above"
     step "containers: NOT TESTED, podman does not work here (see above; STRICT=1 makes this an error)"

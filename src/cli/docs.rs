@@ -1,21 +1,26 @@
 //! What is generated from the command lines: man pages and shell completions.
 
+#[cfg(feature = "docs")]
 use std::io;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+#[cfg(feature = "docs")]
 use clap_mangen::Man;
 
+#[cfg(feature = "docs")]
 use super::init;
 use super::svctl::args::Svctl;
 
 /// What the man pages belong to.
+#[cfg(feature = "docs")]
 const MANUAL: &str = "pulp-init";
 
 /// Every man page: its file name and its text.
 ///
 /// # Errors
 /// If a page cannot be rendered.
+#[cfg(feature = "docs")]
 pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut svctl = Svctl::command().disable_help_subcommand(true);
     svctl.build();
@@ -26,6 +31,7 @@ pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
+#[cfg(feature = "docs")]
 fn page(command: clap::Command, section: &str) -> io::Result<(String, Vec<u8>)> {
     let source = format!("{MANUAL} {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command).section(section).source(source).manual(MANUAL);

@@ -7,6 +7,7 @@ mod show;
 mod watch;
 
 use std::ffi::OsString;
+#[cfg(feature = "docs")]
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ fn complain(message: &str) {
 }
 
 /// Writes the man pages, each to a file of its own.
+#[cfg(feature = "docs")]
 fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
     let problem = |name: &str, error: &std::io::Error| {
         let path = directory.join(name);
@@ -87,6 +89,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Events(options) => watch::events(&init, &options, out),
         Command::Names => show::names(&init, out),
         Command::Completions(options) => out.write(&docs::completions(options.shell)),
+        #[cfg(feature = "docs")]
         Command::Man(options) => write_man_pages(&options.directory),
     }
 }

@@ -19,6 +19,7 @@
 pub mod caps;
 mod compile;
 pub mod expand;
+#[cfg(feature = "docs")]
 pub mod file;
 pub mod load;
 pub mod model;
@@ -31,6 +32,7 @@ mod query;
 mod read;
 mod report;
 mod resolve;
+#[cfg(feature = "docs")]
 pub mod schema;
 mod sections;
 mod service;

@@ -1,6 +1,7 @@
 //! The command line of `svctl`. What is written here is its help, its man pages and its completions too.
 
 use std::ffi::OsString;
+#[cfg(feature = "docs")]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +80,7 @@ pub enum Command {
     #[command(hide = true)]
     Names,
     /// Write the man pages of svctl and init
+    #[cfg(feature = "docs")]
     #[command(hide = true)]
     Man(Man),
 }
@@ -220,6 +222,7 @@ pub struct Completions {
 }
 
 /// Options of `svctl man`.
+#[cfg(feature = "docs")]
 #[derive(Args, Debug)]
 pub struct Man {
     /// An existing directory
