@@ -67,7 +67,7 @@ impl InitArgs {
     }
 }
 
-/// Reads the arguments (without the program's name). Those of `init check` are not for it but for [`super::check`].
+/// Reads the arguments (without the program's name). `init check …` has arguments of its own: see [`super::check`].
 ///
 /// # Errors
 /// One line that says what is wrong and what would do; the exit code is then 64.
