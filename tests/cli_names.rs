@@ -55,8 +55,17 @@ fn bad_usage_of_init_is_64_with_one_line() {
     {
         let (code, out, err) = called("init", arguments);
         assert_eq!((code, out.as_str(), err.lines().count()), (64, "", 1), "{arguments:?}: {err}");
-        assert!(err.starts_with("init: "), "{err}");
+        assert!(err.starts_with("init"), "{err}");
     }
+}
+
+#[test]
+fn check_and_schema_are_such_only_as_first_argument() {
+    let (code, schema, _) = called("init", &["schema"]);
+    assert_eq!(code, 0);
+    assert!(schema.starts_with('{'), "{schema}");
+    assert_eq!(called("init", &["check", "/nonexistent"]).0, 78);
+    assert_eq!(called("init", &["check", "--help"]).0, 0);
 }
 
 #[test]
