@@ -132,12 +132,12 @@ impl Supervisor {
             self.unit_mut(id).tries = 1;
             return self.go(id, State::Waiting);
         }
-        self.back_off(id);
+        self.back_off(id, Duration::ZERO);
     }
 
     /// Puts the next start off, each time for longer.
-    pub(super) fn back_off(&mut self, id: Id) {
-        let delay = self.next_delay(id);
+    pub(super) fn back_off(&mut self, id: Id, least: Duration) {
+        let delay = self.next_delay(id).max(least);
         self.unit_mut(id).tries += 1;
         let until = self.now.plus(delay);
         self.go(id, State::Backoff { until });

@@ -1,5 +1,6 @@
 //! The rules that move a service: what it waits for, and when it may start or must come down.
 
+use super::ending::LEAST_RETRY;
 use super::event::{Role, SpawnError};
 use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
@@ -150,7 +151,7 @@ impl Supervisor {
         // A lack of processes or memory passes; it is nobody's failure, so no limit counts it.
         self.warn(id, error.message.clone());
         self.unit_mut(id).said = Some(error.message.clone());
-        self.back_off(id);
+        self.back_off(id, LEAST_RETRY);
     }
 
     /// Wanted down, or up but lost: one step further that way.
