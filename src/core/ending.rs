@@ -239,8 +239,16 @@ impl Supervisor {
         }
     }
 
-    /// It was found broken: it is stopped, and started again unless that is `fatal`.
+    /// It was found broken: it is stopped, and started again unless that is `fatal`. One that is to stop anyway
+    /// does so in its turn: a dependency is often not well while its dependents stop, and still of use to them.
     pub(super) fn sick(&mut self, id: Id, why: String, fatal: bool) {
+        if let State::Up { watchdog, .. } = &mut self.unit_mut(id).state {
+            *watchdog = None;
+            self.retime(id);
+        }
+        if self.unit(id).goal != Goal::Up {
+            return self.unit_mut(id).said = Some(why);
+        }
         self.halt_main(id, Cause::Sick { why, fatal });
     }
 }
