@@ -40,11 +40,11 @@ impl Supervisor {
         let (run, exit, cause) = (*run, *exit, cause.clone());
         self.runs.remove(&run);
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
-            Some(patience) => {
+            Some(patience) if !self.is_forced() => {
                 let child = self.spawn(id, Role::Finish(exit), patience);
                 self.go(id, State::Finishing { child, exit, cause });
             }
-            None => self.conclude(id, exit, cause),
+            _ => self.conclude(id, exit, cause),
         }
     }
 
@@ -54,7 +54,7 @@ impl Supervisor {
             let completed =
                 self.service(id).kind == Kind::Oneshot && exit == Exit::Code(0) && cause == Cause::Own;
             // A oneshot that completed while its stop was being decided has something to undo.
-            return if completed && self.service(id).down.is_some() { self.undo(id) } else { self.rest(id) };
+            return if completed && self.is_to_undo(id) { self.undo(id) } else { self.rest(id) };
         }
         match cause {
             Cause::Asked => {
@@ -171,6 +171,11 @@ impl Supervisor {
     }
 
     // ---- oneshots that are undone ----
+
+    /// Whether a completed oneshot has something to undo. Once everything is killed nothing new starts.
+    pub(super) fn is_to_undo(&self, id: Id) -> bool {
+        self.service(id).down.is_some() && !self.is_forced()
+    }
 
     /// Starts a completed oneshot's `down` command.
     pub(super) fn undo(&mut self, id: Id) {

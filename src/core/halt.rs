@@ -152,6 +152,8 @@ impl Supervisor {
     pub(super) fn force(&mut self) {
         let Some(halting) = &mut self.halting else { return };
         halting.kill_at = None;
+        // Whatever waited for others to stop need not any more.
+        self.dirty.extend(self.ids());
         for id in self.ids() {
             let pids: Vec<_> = self.unit(id).state.children().filter_map(|child| child.pid).collect();
             for pid in pids {

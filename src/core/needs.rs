@@ -163,7 +163,7 @@ impl Supervisor {
             Phase::Skipped | Phase::Failed => {}
             Phase::Starting | Phase::Up | Phase::Done if self.is_needed(id) => {}
             Phase::Starting | Phase::Up => self.halt_main(id, Cause::Asked),
-            Phase::Done if self.service(id).down.is_some() => self.undo(id),
+            Phase::Done if self.is_to_undo(id) => self.undo(id),
             Phase::Done if self.unit(id).goal == Goal::Down => self.rest(id),
             Phase::Done => {}
         }
@@ -193,7 +193,7 @@ impl Supervisor {
         unit.goal != Goal::Up
             && match unit.state.phase() {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
-                Phase::Done => self.service(id).down.is_some(),
+                Phase::Done => self.is_to_undo(id),
                 Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
                 Phase::Skipped | Phase::Failed => false,
             }

@@ -175,9 +175,11 @@ impl Supervisor {
             let id = self.runs.get(&run).copied().unwrap_or(Id(0));
             return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         };
-        let unit = self.unit_mut(id);
-        if let Some(child) = child_mut(&mut unit.state, run) {
+        if let Some(child) = child_mut(&mut self.unit_mut(id).state, run) {
             child.pid = Some(pid);
+        }
+        if self.is_forced() {
+            return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
         match &self.unit(id).state {
             State::Starting { main, .. } if main.run == run => self.main_runs(id),

@@ -55,3 +55,31 @@ fn shutdown_leaves_each_of_20_tiers_time_to_stop_though_the_first_ones_ignore_it
     }
     assert_eq!(script.deeds(), ["halt 0"]);
 }
+
+#[test]
+fn nothing_new_starts_once_everything_is_killed() {
+    let hooked = longrun("a").with(|service| service.finish = Some(hook(None)));
+    let undone = oneshot("b").with(|service| service.down = Some(hook(None)));
+    let mut script = Script::running(vec![undone, hooked]);
+    script.end("b", code(0));
+    script.event(Event::Shutdown(None));
+    script.run("b");
+    script.take();
+    script.event(Event::Force);
+    assert_eq!(script.deeds(), ["KILL b Down", "KILL a"]);
+    script.end("a", Exit::Signal(9));
+    script.end_helper("b", Exit::Signal(9));
+    assert_eq!(script.deeds(), ["halt 0"]);
+}
+
+#[test]
+fn process_that_appears_after_everything_was_killed_is_killed_too() {
+    let hooked = longrun("a").with(|service| service.finish = Some(hook(None)));
+    let mut script = Script::running(vec![hooked]);
+    script.event(Event::Shutdown(None));
+    script.end("a", code(0));
+    script.event(Event::Force);
+    script.take();
+    script.run("a");
+    assert_eq!(script.deeds(), ["KILL a Finish(Code(0))"]);
+}
