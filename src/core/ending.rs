@@ -85,7 +85,7 @@ impl Supervisor {
             (Kind::Longrun, Policy::OnFailure | Policy::Never) => {
                 let essential = service.essential;
                 self.go(id, State::Done);
-                self.lose_above(id, id);
+                self.lose_above(id, exit.shell_code());
                 if essential {
                     self.shutdown(exit.shell_code(), Some(format!("{} ended", self.service(id).name)));
                 }
@@ -163,11 +163,15 @@ impl Supervisor {
         let name = &self.service(id).name;
         let last_words = self.service(id).essential.then(|| format!("{name} failed: {why}"));
         self.go(id, State::Failed { why });
-        self.lose_above(id, id);
-        if last_words.is_some() {
-            // A failure is never reported as success, whatever code it came with.
-            self.shutdown(if code == 0 { 1 } else { code }, last_words);
+        if let Some(last_words) = last_words {
+            self.end_container(code, last_words);
         }
+        self.lose_above(id, code);
+    }
+
+    /// The container ends for a failure, which is never reported as success, whatever code it came with.
+    pub(super) fn end_container(&mut self, code: i32, last_words: String) {
+        self.shutdown(if code == 0 { 1 } else { code }, Some(last_words));
     }
 
     // ---- oneshots that are undone ----
