@@ -40,11 +40,11 @@ impl Supervisor {
         let (run, exit, cause) = (*run, *exit, cause.clone());
         self.runs.remove(&run);
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
-            Some(patience) => {
+            Some(patience) if !self.is_forced() => {
                 let child = self.spawn(id, Role::Finish(exit), patience);
                 self.go(id, State::Finishing { child, exit, cause });
             }
-            None => self.conclude(id, exit, cause),
+            _ => self.conclude(id, exit, cause),
         }
     }
 
@@ -54,7 +54,7 @@ impl Supervisor {
             let completed =
                 self.service(id).kind == Kind::Oneshot && exit == Exit::Code(0) && cause == Cause::Own;
             // A oneshot that completed while its stop was being decided has something to undo.
-            return if completed && self.service(id).down.is_some() { self.undo(id) } else { self.rest(id) };
+            return if completed && self.is_to_undo(id) { self.undo(id) } else { self.rest(id) };
         }
         match cause {
             Cause::Asked => {
@@ -85,7 +85,7 @@ impl Supervisor {
             (Kind::Longrun, Policy::OnFailure | Policy::Never) => {
                 let essential = service.essential;
                 self.go(id, State::Done);
-                self.lose_above(id, id);
+                self.lose_above(id, exit.shell_code());
                 if essential {
                     self.shutdown(exit.shell_code(), Some(format!("{} ended", self.service(id).name)));
                 }
@@ -132,12 +132,12 @@ impl Supervisor {
             self.unit_mut(id).tries = 1;
             return self.go(id, State::Waiting);
         }
-        self.back_off(id);
+        self.back_off(id, Duration::ZERO);
     }
 
     /// Puts the next start off, each time for longer.
-    pub(super) fn back_off(&mut self, id: Id) {
-        let delay = self.next_delay(id);
+    pub(super) fn back_off(&mut self, id: Id, least: Duration) {
+        let delay = self.next_delay(id).max(least);
         self.unit_mut(id).tries += 1;
         let until = self.now.plus(delay);
         self.go(id, State::Backoff { until });
@@ -163,14 +163,23 @@ impl Supervisor {
         let name = &self.service(id).name;
         let last_words = self.service(id).essential.then(|| format!("{name} failed: {why}"));
         self.go(id, State::Failed { why });
-        self.lose_above(id, id);
-        if last_words.is_some() {
-            // A failure is never reported as success, whatever code it came with.
-            self.shutdown(if code == 0 { 1 } else { code }, last_words);
+        if let Some(last_words) = last_words {
+            self.end_container(code, last_words);
         }
+        self.lose_above(id, code);
+    }
+
+    /// The container ends for a failure, which is never reported as success, whatever code it came with.
+    pub(super) fn end_container(&mut self, code: i32, last_words: String) {
+        self.shutdown(if code == 0 { 1 } else { code }, Some(last_words));
     }
 
     // ---- oneshots that are undone ----
+
+    /// Whether a completed oneshot has something to undo. Once everything is killed nothing new starts.
+    pub(super) fn is_to_undo(&self, id: Id) -> bool {
+        self.service(id).down.is_some() && !self.is_forced()
+    }
 
     /// Starts a completed oneshot's `down` command.
     pub(super) fn undo(&mut self, id: Id) {
@@ -239,8 +248,16 @@ impl Supervisor {
         }
     }
 
-    /// It was found broken: it is stopped, and started again unless that is `fatal`.
+    /// It was found broken: it is stopped, and started again unless that is `fatal`. One that is to stop anyway
+    /// does so in its turn: a dependency is often not well while its dependents stop, and still of use to them.
     pub(super) fn sick(&mut self, id: Id, why: String, fatal: bool) {
+        if let State::Up { watchdog, .. } = &mut self.unit_mut(id).state {
+            *watchdog = None;
+            self.retime(id);
+        }
+        if self.unit(id).goal != Goal::Up {
+            return self.unit_mut(id).said = Some(why);
+        }
         self.halt_main(id, Cause::Sick { why, fatal });
     }
 }

@@ -10,7 +10,7 @@ use super::state::{Cause, Child, Goal, State};
 use super::status::Stage;
 use super::supervisor::Supervisor;
 use super::time::Time;
-use crate::plan::{Id, Scope, Signal};
+use crate::plan::{Id, Plan, Scope, Signal};
 
 /// A shutdown under way.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -25,6 +25,8 @@ pub(super) struct Halting {
     code: i32,
     /// The exit was ordered.
     over: bool,
+    /// For each service the length of the longest chain of services that stop after it.
+    tiers: Vec<u32>,
 }
 
 impl Halting {
@@ -112,6 +114,7 @@ impl Supervisor {
             end_at: self.now.plus(all),
             code,
             over: false,
+            tiers: tiers(&self.plan),
         });
         self.stage = Stage::Stopping;
         self.act(Action::ShuttingDown { why });
@@ -136,33 +139,21 @@ impl Supervisor {
         let (Some(halting), false) = (&self.halting, self.planted(Bug::ForgetsBudget)) else {
             return Time(u64::MAX);
         };
-        let kept = (TIER_PERCENT * self.tiers_below(id)).min(TIERS_PERCENT);
+        let tiers = halting.tiers.get(id.index()).copied().unwrap_or_default();
+        let kept = TIER_PERCENT.saturating_mul(tiers).min(TIERS_PERCENT);
         let all = percent(self.plan.settings.shutdown_timeout, KILL_PERCENT);
-        halting.since.plus(percent(all, 100 - kept))
-    }
-
-    /// The length of the longest chain of services that stop after this one.
-    fn tiers_below(&self, id: Id) -> u32 {
-        let most = TIERS_PERCENT / TIER_PERCENT;
-        let mut tier = vec![id];
-        let mut depth = 0;
-        // Ids fall along every chain, and no more than `most` tiers matter, so this ends.
-        while depth < most {
-            tier = tier.iter().flat_map(|&id| self.service(id).dependencies()).collect();
-            tier.sort_unstable();
-            tier.dedup();
-            if tier.is_empty() {
-                break;
-            }
-            depth += 1;
-        }
-        depth
+        let planned = halting.since.plus(percent(all, 100 - kept));
+        // If those above took more than their time, what is left is shared: nobody is killed as soon as told.
+        let left = halting.kill_at.map_or(Duration::ZERO, |at| at.since(self.now));
+        planned.max(self.now.plus(left / tiers.saturating_add(2)))
     }
 
     /// Kills whatever is left, in no order.
     pub(super) fn force(&mut self) {
         let Some(halting) = &mut self.halting else { return };
         halting.kill_at = None;
+        // Whatever waited for others to stop need not any more.
+        self.dirty.extend(self.ids());
         for id in self.ids() {
             let pids: Vec<_> = self.unit(id).state.children().filter_map(|child| child.pid).collect();
             for pid in pids {
@@ -201,6 +192,17 @@ impl Supervisor {
     pub(super) fn force_is_due(&self) -> bool {
         self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
     }
+}
+
+/// For each service the length of the longest chain of services that stop after it.
+fn tiers(plan: &Plan) -> Vec<u32> {
+    let mut tiers: Vec<u32> = Vec::with_capacity(plan.services.len());
+    // Dependencies have smaller ids, so theirs are known.
+    for service in &plan.services {
+        let below = service.dependencies().filter_map(|on| tiers.get(on.index()));
+        tiers.push(below.max().map_or(0, |tier| tier.saturating_add(1)));
+    }
+    tiers
 }
 
 /// So much of it; of an endless time, too.

@@ -8,28 +8,38 @@ use std::collections::BTreeSet;
 use super::needs::Needs;
 use super::planted::Bug;
 use super::state::{Goal, State};
-use super::status::Phase;
+use super::status::{Exit, Phase};
 use super::supervisor::Supervisor;
 use crate::plan::{Id, Kind};
 
 impl Supervisor {
-    /// It failed for good: so does everything that requires it, directly or not.
-    pub(super) fn lose_above(&mut self, id: Id, cause: Id) {
-        let mut queue = vec![id];
-        while let Some(from) = queue.pop() {
-            for dependent in self.hard_above(from) {
-                if self.can_be_lost(dependent) {
-                    self.aim(dependent, Goal::Lost(cause));
-                    queue.push(dependent);
-                }
-            }
-        }
+    /// It failed for good, with this exit code: so does everything that requires it, directly or not.
+    pub(super) fn lose_above(&mut self, id: Id, code: i32) {
+        let above = self.hard_above(id);
+        self.lose_all(above, id, code);
     }
 
     /// What it requires failed before it came to start.
     pub(super) fn lose(&mut self, id: Id, cause: Id) {
-        self.aim(id, Goal::Lost(cause));
-        self.lose_above(id, cause);
+        let code = self.unit(cause).last_exit.map_or(1, Exit::shell_code);
+        self.lose_all(vec![id], cause, code);
+    }
+
+    fn lose_all(&mut self, mut queue: Vec<Id>, cause: Id, code: i32) {
+        let mut essential = None;
+        while let Some(next) = queue.pop() {
+            if self.can_be_lost(next) {
+                self.aim(next, Goal::Lost(cause));
+                queue.extend(self.hard_above(next));
+                essential = essential.or(self.service(next).essential.then_some(next));
+            }
+        }
+        if let Some(id) = essential {
+            // What an essential service requires is essential to it.
+            let (name, on) = (&self.service(id).name, &self.service(cause).name);
+            let last_words = format!("{name} failed: it requires {on}, which failed");
+            self.end_container(code, last_words);
+        }
     }
 
     /// Those that require it.

@@ -1,5 +1,6 @@
 //! The rules that move a service: what it waits for, and when it may start or must come down.
 
+use super::ending::LEAST_RETRY;
 use super::event::{Role, SpawnError};
 use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
@@ -153,7 +154,7 @@ impl Supervisor {
         // A lack of processes or memory passes; it is nobody's failure, so no limit counts it.
         self.warn(id, error.message.clone());
         self.unit_mut(id).said = Some(error.message.clone());
-        self.back_off(id);
+        self.back_off(id, LEAST_RETRY);
     }
 
     /// Wanted down, or up but lost: one step further that way.
@@ -165,7 +166,7 @@ impl Supervisor {
             Phase::Skipped | Phase::Failed => {}
             Phase::Starting | Phase::Up | Phase::Done if self.is_needed(id) => {}
             Phase::Starting | Phase::Up => self.halt_main(id, Cause::Asked),
-            Phase::Done if self.service(id).down.is_some() => self.undo(id),
+            Phase::Done if self.is_to_undo(id) => self.undo(id),
             Phase::Done if self.unit(id).goal == Goal::Down => self.rest(id),
             Phase::Done => {}
         }
@@ -195,7 +196,7 @@ impl Supervisor {
         unit.goal != Goal::Up
             && match unit.state.phase() {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
-                Phase::Done => self.service(id).down.is_some(),
+                Phase::Done => self.is_to_undo(id),
                 Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
                 Phase::Skipped | Phase::Failed => false,
             }

@@ -175,9 +175,11 @@ impl Supervisor {
             let id = self.runs.get(&run).copied().unwrap_or(Id(0));
             return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         };
-        let unit = self.unit_mut(id);
-        if let Some(child) = child_mut(&mut unit.state, run) {
+        if let Some(child) = child_mut(&mut self.unit_mut(id).state, run) {
             child.pid = Some(pid);
+        }
+        if self.is_forced() {
+            return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
         match &self.unit(id).state {
             State::Starting { main, .. } if main.run == run => self.main_runs(id),
@@ -311,7 +313,7 @@ impl Supervisor {
         let State::Starting { main, .. } = self.unit(id).state else { return };
         let unit = self.unit(id);
         let took = self.now.since(unit.started);
-        let watchdog = unit.watchdog.or(self.service(id).watchdog).map(|w| self.now.plus(w));
+        let watchdog = self.next_bite(id);
         let probe = match &self.service(id).health {
             Some(health) => Trial::Idle(self.now.plus(health.probe.initial_delay)),
             None => Trial::Off,
@@ -327,28 +329,37 @@ impl Supervisor {
 
     fn notified(&mut self, run: Run, word: Word) {
         let Some(id) = self.holder(run) else { return };
-        let now = self.now;
-        let configured = self.service(id).watchdog;
         let unit = self.unit_mut(id);
         match word {
             Word::Status(text) => unit.said = Some(text),
             Word::Reason(text) => unit.reason = Some(text),
             Word::Stopping => unit.said = Some("stopping by itself".into()),
-            Word::WatchdogInterval(interval) => unit.watchdog = Some(interval),
+            Word::WatchdogInterval(interval) => {
+                unit.watchdog = Some(interval);
+                self.feed_watchdog(id);
+            }
             Word::Reloading => {
                 if let State::Up { reloading, .. } = &mut unit.state {
                     *reloading = true;
                 }
             }
-            Word::Alive => {
-                let interval = unit.watchdog.or(configured);
-                if let State::Up { watchdog, .. } = &mut unit.state {
-                    *watchdog = interval.map(|i| now.plus(i));
-                }
-                self.retime(id);
-            }
+            Word::Alive => self.feed_watchdog(id),
             Word::Broken => self.sick(id, "says that it is broken (WATCHDOG=trigger)".into(), false),
         }
+    }
+
+    /// When the watchdog bites if nothing is heard from now on. An interval of nothing means: not at all.
+    fn next_bite(&self, id: Id) -> Option<Time> {
+        let interval = self.unit(id).watchdog.or(self.service(id).watchdog)?;
+        (!interval.is_zero()).then(|| self.now.plus(interval))
+    }
+
+    fn feed_watchdog(&mut self, id: Id) {
+        let next = self.next_bite(id);
+        if let State::Up { watchdog, .. } = &mut self.unit_mut(id).state {
+            *watchdog = next;
+        }
+        self.retime(id);
     }
 
     // ---- the one place where a state is assigned ----

@@ -74,3 +74,13 @@ fn service_that_only_wants_a_failed_one_starts_without_it() {
     script.run_all();
     assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Up));
 }
+
+#[test]
+fn failure_of_what_an_essential_service_requires_ends_the_container_with_its_code() {
+    let essential = longrun("c").requires(&["b"]).with(|service| service.essential = true);
+    let mut script = Script::running(vec![fails("a"), longrun("b").requires(&["a"]), essential]);
+    script.end("a", code(4));
+    let done = script.take();
+    assert!(done.contains(&"shutting down c failed: it requires a, which failed".into()), "{done:?}");
+    assert_eq!(done.last().unwrap(), "halt 4");
+}
