@@ -121,7 +121,10 @@ impl Supervisor {
         match exit {
             Exit::Code(0) => self.begin(id, at + 1),
             Exit::Code(_) => {
-                let why = self.unit_mut(id).reason.take()
+                let why = self
+                    .unit_mut(id)
+                    .reason
+                    .take()
                     .unwrap_or_else(|| format!("start-if command ended with {exit}"));
                 self.skip(id, why);
             }

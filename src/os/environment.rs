@@ -50,7 +50,7 @@ impl Container {
     }
 
     /// What of it is text, for the variables in a plan: a value that is no UTF-8 cannot be written in one.
-    pub fn text(&self) -> Vec<(String, String)> {
+    pub fn text(&self) -> crate::plan::Environment {
         let text = |s: &OsStr| s.to_str().map(str::to_owned);
         self.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
     }

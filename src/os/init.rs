@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::cgroup::Cgroups;
 use super::launch::{Given, Launcher};
-use super::log::{self, Logs};
+use super::log::Logs;
 use super::notify;
 use super::poll::{Interest, Poll, Token};
 use super::reap::Lingering;
@@ -20,6 +20,7 @@ use super::serve::Server;
 use super::{sys, voice};
 use crate::core::status::{Phase, Stage};
 use crate::core::{Action, Event, Role, Run, SpawnError, Supervisor, Time, Word};
+use crate::plan::load::Directory;
 use crate::plan::{Condition, Id, Log, Ready, Scope, Signal};
 
 /// What a token stands for.
@@ -69,9 +70,7 @@ pub struct Init {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where services are defined.
-    pub services: Vec<PathBuf>,
-    /// Whether such a directory may be missing.
-    pub services_optional: bool,
+    pub services: Vec<Directory>,
     /// The command to run once services are up.
     pub command: Vec<Box<str>>,
     /// How services log that do not say it themselves; overrides the settings.
@@ -241,7 +240,8 @@ impl Init {
 
     /// The same, about a service.
     pub(super) fn warn(&mut self, id: Id, message: &str) {
-        let name = self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
+        let name =
+            self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
         self.say(&format!("{name}: {message}"));
     }
 
@@ -327,8 +327,7 @@ impl Init {
             return Err(passing("no such service", std::io::Error::from_raw_os_error(libc::ESRCH)));
         };
         let mode = service.process.log.unwrap_or(self.supervisor.plan().settings.log);
-        let mut given =
-            Given { output: None, descriptors: Vec::new(), variables: Vec::new(), cgroup: None };
+        let mut given = Given { output: None, descriptors: Vec::new(), variables: Vec::new(), cgroup: None };
         let mut tokens = Vec::new();
 
         let captured;
@@ -352,7 +351,8 @@ impl Init {
         if role == Role::Main {
             match &service.ready {
                 Ready::Fd(number) => {
-                    let (write, token) = seat.open_ready(run, &mut self.poll).map_err(|e| passing("pipe", e))?;
+                    let (write, token) =
+                        seat.open_ready(run, &mut self.poll).map_err(|e| passing("pipe", e))?;
                     tokens.push(token);
                     ready_end = write;
                     given.descriptors.push((ready_end.as_fd(), *number));
@@ -372,7 +372,8 @@ impl Init {
                 let socket = notify::NotifySocket::bind(runtime, &service.name, run.0, uid)
                     .map_err(|message| SpawnError { message, lasting: false, code: 126 })?;
                 given.variables.push(("NOTIFY_SOCKET".to_owned(), socket.path().display().to_string()));
-                let token = seat.listen(run, socket, &mut self.poll).map_err(|e| passing("notify socket", e))?;
+                let token =
+                    seat.listen(run, socket, &mut self.poll).map_err(|e| passing("notify socket", e))?;
                 tokens.push(token);
             }
             if let Some(watchdog) = service.watchdog {
@@ -464,7 +465,8 @@ impl Init {
         for word in words {
             self.feed(Event::Notify { run, word });
         }
-        let waits_for_it = self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.ready == Ready::Notify);
+        let waits_for_it =
+            self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.ready == Ready::Notify);
         if said.ready && (waits_for_it || self.supervisor.phase(id) == Phase::Up) {
             self.feed(Event::Ready { run });
         }

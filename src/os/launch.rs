@@ -30,6 +30,15 @@ pub struct Given<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
 }
 
+/// What runs.
+struct Command {
+    /// Our own program, under the name that is its first argument.
+    ourselves: bool,
+    arguments: Vec<CString>,
+    /// For this command only.
+    environment: Vec<CString>,
+}
+
 /// Starts the processes of services.
 pub struct Launcher {
     spawner: Spawner,
@@ -51,7 +60,11 @@ impl Launcher {
     ///
     /// # Errors
     /// If not even an empty standard input can be made.
-    pub fn new(container: Container, unignore: Vec<i32>, open_files: libc::rlimit) -> std::io::Result<Launcher> {
+    pub fn new(
+        container: Container,
+        unignore: Vec<i32>,
+        open_files: libc::rlimit,
+    ) -> std::io::Result<Launcher> {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Ok(Launcher {
@@ -86,12 +99,16 @@ impl Launcher {
     pub fn launch(&mut self, service: &Service, role: Role, given: &Given<'_>) -> Result<i32, SpawnError> {
         let process = &service.process;
         let credentials = self.credentials(process).map_err(lasting)?;
-        let (programs, arguments, more) = self.command(service, role)?;
+        let command = self.command(service, role)?;
         let variables: Vec<(&str, &OsStr)> =
-            given.variables.iter().chain(&more).map(|(name, value)| (&**name, OsStr::new(value))).collect();
-        let environment = environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
-            .map_err(lasting)?;
-        let programs = programs.unwrap_or_else(|| candidates(&arguments, &environment));
+            given.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
+        let mut environment =
+            environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
+                .map_err(lasting)?;
+        environment.extend(command.environment);
+        let arguments = command.arguments;
+        let programs =
+            if command.ourselves { vec![self.program.clone()] } else { candidates(&arguments, &environment) };
         let spec = Spec {
             programs,
             environment,
@@ -113,13 +130,8 @@ impl Launcher {
         self.spawner.spawn(&spec).map_err(|failure| explain(&failure, &spec))
     }
 
-    /// The program (if it is not to be looked for), the arguments, and variables for this command only.
-    #[allow(clippy::type_complexity, reason = "used once, right above")]
-    fn command(
-        &self,
-        service: &Service,
-        role: Role,
-    ) -> Result<(Option<Vec<CString>>, Vec<CString>, Vec<(String, String)>), SpawnError> {
+    /// What runs in this role.
+    fn command(&self, service: &Service, role: Role) -> Result<Command, SpawnError> {
         let hook = |hook: &Option<Hook>| hook.as_ref().map(|hook| hook.exec.clone());
         let exec = match role {
             Role::Main => Some(service.exec.clone()),
@@ -135,50 +147,46 @@ impl Launcher {
                 Some(Condition::Env { .. } | Condition::File { .. }) | None => None,
             },
             Role::ReadyProbe => match &service.ready {
-                Ready::Probe(probe) => return self.probe(&probe.check, probe.timeout, Some(probe.interval)),
+                Ready::Probe(probe) => return probing(&probe.check, probe.timeout, Some(probe.interval)),
                 Ready::Started | Ready::Fd(_) | Ready::Notify | Ready::Log(_) => None,
             },
             Role::HealthProbe => match &service.health {
-                Some(health) => return self.probe(&health.probe.check, health.probe.timeout, None),
+                Some(health) => return probing(&health.probe.check, health.probe.timeout, None),
                 None => None,
             },
         };
-        let arguments = c_strings(&exec.unwrap_or_default())?;
-        let more = match role {
-            Role::Finish(Exit::Code(code)) => vec![("EXIT_CODE".to_owned(), code.to_string())],
-            Role::Finish(Exit::Signal(number)) => vec![
-                ("EXIT_CODE".to_owned(), (128 + number).to_string()),
-                ("EXIT_SIGNAL".to_owned(), number.to_string()),
-            ],
+        let environment = match role {
+            Role::Finish(exit) => how_it_ended(exit),
             _ => Vec::new(),
         };
-        Ok((None, arguments, more))
-    }
-
-    #[allow(clippy::type_complexity, reason = "as above")]
-    fn probe(
-        &self,
-        check: &Check,
-        timeout: Duration,
-        retry: Option<Duration>,
-    ) -> Result<(Option<Vec<CString>>, Vec<CString>, Vec<(String, String)>), SpawnError> {
-        match check {
-            Check::Exec(exec) => Ok((None, c_strings(exec)?, Vec::new())),
-            Check::Tcp(_) | Check::Unix(_) | Check::Http(_) => {
-                let (arguments, variables) = probe::command(check, timeout, retry);
-                let arguments = arguments.iter().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
-                Ok((Some(vec![self.program.clone()]), arguments, variables))
-            }
-        }
+        Ok(Command { ourselves: false, arguments: c_strings(&exec.unwrap_or_default())?, environment })
     }
 
     fn cwd(&self, process: &Process) -> Result<CString, SpawnError> {
         match &process.cwd {
             None if process.stdin == Stdin::Tty => Ok(self.cwd.clone()),
             None => Ok(c"/".to_owned()),
-            Some(path) => c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display()))),
+            Some(path) => {
+                c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display())))
+            }
         }
     }
+}
+
+fn probing(check: &Check, timeout: Duration, retry: Option<Duration>) -> Result<Command, SpawnError> {
+    let command = probe::probe_argv(check, timeout, retry).map_err(lasting)?;
+    let environment = command.env.into_iter().collect();
+    Ok(Command { ourselves: command.ourselves, arguments: command.argv, environment })
+}
+
+/// What a finish hook wants to know.
+fn how_it_ended(exit: Exit) -> Vec<CString> {
+    let code = Some(format!("EXIT_CODE={}", exit.shell_code()));
+    let signal = match exit {
+        Exit::Code(_) => None,
+        Exit::Signal(number) => Some(format!("EXIT_SIGNAL={number}")),
+    };
+    code.into_iter().chain(signal).filter_map(|entry| CString::new(entry).ok()).collect()
 }
 
 fn null() -> std::io::Result<OwnedFd> {
@@ -220,9 +228,10 @@ fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
 }
 
 fn limits(process: &Process, open_files: libc::rlimit) -> Vec<(u32, libc::rlimit)> {
-    let own = process.limits.iter().map(|&(resource, soft, hard)| {
-        (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard })
-    });
+    let own = process
+        .limits
+        .iter()
+        .map(|&(resource, soft, hard)| (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard }));
     // Ours was raised; a service gets what the container was given. Programs that still use select(2) rely on it.
     let inherited = (number(Resource::Nofile), open_files);
     let has_own = process.limits.iter().any(|&(resource, ..)| resource == Resource::Nofile);
@@ -282,7 +291,9 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
             format!("cannot execute `{program}`: neither a binary of this machine nor a script with #!")
         }
         ("execute", libc::EACCES) => {
-            format!("cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?")
+            format!(
+                "cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?"
+            )
         }
         ("execute", _) => format!("cannot execute `{program}`: {reason}{}", cure(errno)),
         ("chdir", _) => format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()),
@@ -293,7 +304,14 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
     };
     let passing = matches!(
         errno,
-        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC | libc::ETXTBSY | libc::EIO | libc::EINTR
+        libc::EAGAIN
+            | libc::ENOMEM
+            | libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOSPC
+            | libc::ETXTBSY
+            | libc::EIO
+            | libc::EINTR
     );
     let code = if failure.what == "execute" && errno == libc::ENOENT { 127 } else { 126 };
     SpawnError { message, lasting: !passing, code }
@@ -301,7 +319,9 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
 
 fn cure(errno: i32) -> &'static str {
     match errno {
-        libc::EAGAIN => " (the container's limit on processes is reached: raise --pids-limit, or stop something)",
+        libc::EAGAIN => {
+            " (the container's limit on processes is reached: raise --pids-limit, or stop something)"
+        }
         libc::ENOMEM => " (the container has no memory left: raise --memory, or stop something)",
         libc::EMFILE | libc::ENFILE => " (the limit on open files is reached: raise --ulimit nofile)",
         _ => "",

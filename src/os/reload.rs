@@ -3,18 +3,19 @@
 use super::init::{Init, Options};
 use super::sys;
 use crate::core::Event;
-use crate::plan::{self, Id, Plan};
+use crate::plan::{self, Environment, Id, Plan};
 
 /// The plan on disk, with the command in it.
 ///
 /// # Errors
 /// Every problem, a line each.
-pub fn read_plan(options: &Options, environment: &[(String, String)]) -> Result<Plan, String> {
-    let mut plan = plan::load::load(&options.services, options.services_optional, environment)?;
+pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
+    let mut plan =
+        plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
     if let Some(log) = options.log {
         plan.settings.log = log;
     }
-    Ok(if options.command.is_empty() { plan } else { plan.with_command(options.command.clone()) })
+    Ok(plan.with_command(options.command.clone()))
 }
 
 impl Init {
@@ -23,7 +24,7 @@ impl Init {
         if self.options.command.is_empty() {
             return None;
         }
-        self.supervisor.plan().lookup(plan::COMMAND_NAME).and_then(|ids| ids.first().copied())
+        self.supervisor.plan().lookup(plan::COMMAND).and_then(|ids| ids.first().copied())
     }
 
     /// Reads the plan again and puts it in force.
@@ -41,7 +42,11 @@ impl Init {
     }
 
     fn names(&self) -> Vec<Box<str>> {
-        self.all_ids().iter().filter_map(|id| self.supervisor.plan().services.get(id.index())).map(|s| s.name.clone()).collect()
+        self.all_ids()
+            .iter()
+            .filter_map(|id| self.supervisor.plan().services.get(id.index()))
+            .map(|s| s.name.clone())
+            .collect()
     }
 
     fn describe_reload(&self, before: &[Box<str>]) -> String {
@@ -51,7 +56,11 @@ impl Init {
         let list = |what: &str, names: Vec<&str>| {
             if names.is_empty() { None } else { Some(format!("{what}: {}", names.join(", "))) }
         };
-        let new = statuses.iter().filter(|s| !before.iter().any(|b| **b == *s.name)).map(|s| s.name.as_str()).collect();
+        let new = statuses
+            .iter()
+            .filter(|s| !before.iter().any(|b| **b == *s.name))
+            .map(|s| s.name.as_str())
+            .collect();
         let removed = before
             .iter()
             .filter(|name| {
@@ -92,7 +101,8 @@ impl Init {
             server.renumber(new);
         }
         self.renumber_lingering(new);
-        self.seats = seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
+        self.seats =
+            seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
     }
 
     /// A service that left the plan and is down gives back what it held.

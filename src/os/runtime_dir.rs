@@ -4,7 +4,7 @@
 //! The candidates in `/tmp` and `/dev/shm` stand where everybody may write, so a directory there is taken only if it is
 //! a real one and ours: no symbolic link, and nobody else's. Clients walk the same list.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-/// The variable that comes before all other candidates.
-pub const VARIABLE: &str = "INIT_RUNTIME_DIR";
+use crate::control::path::{VARIABLE, candidates};
 
 /// A runtime directory that works.
 #[derive(Debug, Eq, PartialEq)]
@@ -25,24 +24,13 @@ pub struct RuntimeDir {
     pub warning: Option<String>,
 }
 
-/// Where `init`, running as `uid`, keeps its sockets, best first. `chosen` is the value of [`VARIABLE`].
-pub fn candidates(chosen: Option<&OsStr>, uid: u32) -> Vec<PathBuf> {
-    let chosen = chosen.filter(|path| !path.is_empty()).map(PathBuf::from);
-    let usual = [
-        PathBuf::from("/run/pulp-init"),
-        PathBuf::from(format!("/dev/shm/pulp-init-{uid}")),
-        PathBuf::from(format!("/tmp/pulp-init-{uid}")),
-    ];
-    chosen.into_iter().chain(usual).collect()
-}
-
 /// Makes the first candidate that works, for this process's user and environment.
 ///
 /// # Errors
 /// One line with the reason each candidate failed for, and the cure.
 pub fn choose() -> Result<RuntimeDir, String> {
     let chosen: Option<OsString> = std::env::var_os(VARIABLE);
-    choose_from(&candidates(chosen.as_deref(), geteuid().as_raw()))
+    choose_from(&candidates(chosen, geteuid().as_raw()))
 }
 
 /// Makes the first of these that works.
@@ -129,14 +117,6 @@ mod tests {
 
     fn choose_in(dir: &Path, names: &[&str]) -> Result<RuntimeDir, String> {
         choose_from(&names.iter().map(|name| dir.join(name)).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn variable_comes_first_and_an_empty_one_counts_for_nothing() {
-        assert_eq!(candidates(Some(OsStr::new("/x")), 7).first(), Some(&PathBuf::from("/x")));
-        let usual = ["/run/pulp-init", "/dev/shm/pulp-init-7", "/tmp/pulp-init-7"].map(PathBuf::from);
-        assert_eq!(candidates(Some(OsStr::new("")), 7), usual);
-        assert_eq!(candidates(None, 7), usual);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What PID 1 holds open for a service: its log pipe, and whatever its present process may say something through.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use regex::bytes::Regex;
 
@@ -139,9 +139,10 @@ impl Seat {
                 let (said, sender) = message?;
                 // One that is gone already could reach the socket only with the service's own rights.
                 match main.map(|main| notify::belongs(sender.pid, main)) {
-                    Some(notify::Verdict::No) => {
-                        Err(format!("ignored a notification from process {} (uid {})", sender.pid, sender.uid))
-                    }
+                    Some(notify::Verdict::No) => Err(format!(
+                        "ignored a notification from process {} (uid {})",
+                        sender.pid, sender.uid
+                    )),
                     Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => Ok((run, said)),
                 }
             })
@@ -218,11 +219,6 @@ impl Seat {
     /// Whether this is its log pipe.
     pub fn is_pipe(&self, token: Token) -> bool {
         self.pipe.as_ref().is_some_and(|(_, _, known)| *known == token)
-    }
-
-    /// The number of the read end of its log pipe, for messages.
-    pub fn pipe_fd(&self) -> Option<i32> {
-        self.pipe.as_ref().map(|(read, ..)| read.as_raw_fd())
     }
 }
 

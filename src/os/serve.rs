@@ -94,11 +94,6 @@ impl Server {
         waits.chain(self.resting_until).min()
     }
 
-    /// Whether this token is the server's, so that `Init::serve` is to have it.
-    pub fn owns(&self, token: Token) -> bool {
-        token == self.token || self.clients.contains_key(&token)
-    }
-
     /// Whether anybody wants to be told of changes.
     pub fn has_watchers(&self) -> bool {
         self.clients.values().any(|c| matches!(c.mode, Mode::Watching | Mode::Waiting { .. }))
@@ -243,13 +238,15 @@ impl Init {
                 }
             };
             if server.clients.len() >= MAX_CLIENTS {
-                let idle = server.clients.iter().find(|(_, c)| matches!(c.mode, Mode::Asking)).map(|(&t, _)| t);
+                let idle =
+                    server.clients.iter().find(|(_, c)| matches!(c.mode, Mode::Asking)).map(|(&t, _)| t);
                 // Everybody is being served: the newcomer has to come again.
                 let Some(idle) = idle else { continue };
                 server.clients.remove(&idle);
             }
             let token = self.poll.token();
-            let ready = stream.set_nonblocking(true).is_ok() && self.poll.add(&stream, token, Interest::Read).is_ok();
+            let ready =
+                stream.set_nonblocking(true).is_ok() && self.poll.add(&stream, token, Interest::Read).is_ok();
             if ready {
                 let may_act = may_act(&stream);
                 let client = Client {
@@ -295,15 +292,21 @@ impl Init {
         let may_act = self.client(token).is_some_and(|client| client.may_act);
         let acts = matches!(
             request,
-            Request::Change { .. } | Request::Signal { .. } | Request::Reload { .. } | Request::Shutdown { .. }
+            Request::Change { .. }
+                | Request::Signal { .. }
+                | Request::Reload { .. }
+                | Request::Shutdown { .. }
         );
         if acts && !may_act {
-            let cure = "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
+            let cure =
+                "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
             return self.reply(token, &failure(FailureKind::Denied, cure));
         }
         match request {
             Request::List { names } => self.answer_list(token, &names),
-            Request::Change { verb, names, wait, timeout_ms } => self.answer_change(token, verb, &names, wait, timeout_ms),
+            Request::Change { verb, names, wait, timeout_ms } => {
+                self.answer_change(token, verb, &names, wait, timeout_ms)
+            }
             Request::Signal { names, signal } => self.answer_signal(token, &names, signal),
             Request::Reload { names } if names.is_empty() => self.answer_reload_plan(token),
             Request::Reload { names } => self.answer_reload(token, &names),
@@ -357,7 +360,8 @@ impl Init {
     }
 
     pub(super) fn all_ids(&self) -> Vec<Id> {
-        let all = (0..self.supervisor.plan().services.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
+        let all =
+            (0..self.supervisor.plan().services.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
         all.filter(|&id| !self.supervisor.is_forgotten(id)).collect()
     }
 
@@ -372,7 +376,14 @@ impl Init {
         }
     }
 
-    fn answer_change(&mut self, token: Token, verb: Verb, names: &[String], wait: bool, timeout_ms: Option<u64>) {
+    fn answer_change(
+        &mut self,
+        token: Token,
+        verb: Verb,
+        names: &[String],
+        wait: bool,
+        timeout_ms: Option<u64>,
+    ) {
         let Some(ids) = self.resolve_some(token, names) else { return };
         if self.supervisor.stage() == Stage::Stopping && verb != Verb::Stop {
             return self.reply(token, &failure(FailureKind::ShuttingDown, "init is shutting down"));
@@ -419,7 +430,10 @@ impl Init {
         for &id in &ids {
             let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
             let message = if service.reload.is_none() {
-                format!("{} does not say how to reload: give it a [reload] section, or restart it", service.name)
+                format!(
+                    "{} does not say how to reload: give it a [reload] section, or restart it",
+                    service.name
+                )
             } else if self.supervisor.phase(id) != Phase::Up {
                 format!("{} is not up", service.name)
             } else {
@@ -513,7 +527,9 @@ impl Init {
             .clients
             .iter()
             .filter_map(|(&token, client)| match &client.mode {
-                Mode::Waiting { wish, ids, deadline } => Some((token, self.verdict(*wish, ids, *deadline, now)?)),
+                Mode::Waiting { wish, ids, deadline } => {
+                    Some((token, self.verdict(*wish, ids, *deadline, now)?))
+                }
                 Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
             })
             .collect();
@@ -531,8 +547,12 @@ impl Init {
         };
         let failed: Vec<String> = match wish {
             Wish::Down => Vec::new(),
-            Wish::Ready { asked } => ids.iter().filter(|&&id| self.is_lost(id, asked)).map(|&id| self.line(id)).collect(),
-            Wish::Booted if over => ids.iter().filter(|&&id| supervisor.has_failed(id)).map(|&id| self.line(id)).collect(),
+            Wish::Ready { asked } => {
+                ids.iter().filter(|&&id| self.is_lost(id, asked)).map(|&id| self.line(id)).collect()
+            }
+            Wish::Booted if over => {
+                ids.iter().filter(|&&id| supervisor.has_failed(id)).map(|&id| self.line(id)).collect()
+            }
             Wish::Booted => Vec::new(),
         };
         if !failed.is_empty() {

@@ -35,7 +35,9 @@ impl Init {
             libc::SIGINT => self.feed(Event::Shutdown(None)),
             libc::SIGHUP if !self.is_forwarded(signal) => {
                 if let Err(problems) = self.reload_plan() {
-                    self.say(&format!("reload: the plan on disk is wrong, the running one stays:\n{problems}"));
+                    self.say(&format!(
+                        "reload: the plan on disk is wrong, the running one stays:\n{problems}"
+                    ));
                 }
             }
             _ => self.pass_on(signal),

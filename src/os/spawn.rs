@@ -107,7 +107,11 @@ impl Spawner {
             argv: pointers(&spec.arguments),
             envp: pointers(&spec.environment),
             programs: spec.programs.iter().map(|s| s.as_ptr()).collect(),
-            descriptors: spec.descriptors.iter().map(|(fd, to)| (std::os::fd::AsRawFd::as_raw_fd(fd), *to)).collect(),
+            descriptors: spec
+                .descriptors
+                .iter()
+                .map(|(fd, to)| (std::os::fd::AsRawFd::as_raw_fd(fd), *to))
+                .collect(),
             failed: None,
         };
         let pid = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
@@ -191,7 +195,10 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
     drop_privileges(spec)?;
     ok(unsafe { libc::syscall(libc::SYS_chdir, spec.cwd.as_ptr()) }, "chdir")?;
     if spec.no_new_privileges {
-        ok(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, "no-new-privileges")?;
+        ok(
+            unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
+            "no-new-privileges",
+        )?;
     }
     unblock_signals();
     Ok(())
@@ -253,7 +260,10 @@ fn drop_privileges(spec: &Spec<'_>) -> Result<(), &'static str> {
     for &capability in spec.drop_capabilities {
         let drop = libc::PR_CAPBSET_DROP;
         // SAFETY: takes no memory.
-        ok(unsafe { libc::syscall(libc::SYS_prctl, drop, libc::c_ulong::from(capability), 0, 0, 0) }, "drop-capabilities")?;
+        ok(
+            unsafe { libc::syscall(libc::SYS_prctl, drop, libc::c_ulong::from(capability), 0, 0, 0) },
+            "drop-capabilities",
+        )?;
     }
     if let Some((groups, group, user)) = &spec.credentials {
         // SAFETY: `groups` is a valid array of its length. The bare system calls, because libc's wrappers would also
@@ -302,7 +312,9 @@ fn clear_capabilities(capabilities: &[u8]) -> Result<(), &'static str> {
 fn unblock_signals() {
     let none: u64 = 0;
     // SAFETY: reads eight bytes, the kernel's size of a signal set.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, null_mut::<u64>(), 8) };
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, null_mut::<u64>(), 8)
+    };
 }
 
 /// Executes the first program that can be, as execvp(3) does; returns only if none could.

@@ -88,7 +88,7 @@ fn listen(logs: &mut Logs, poll: &mut Poll) -> (Option<PathBuf>, Option<Server>)
     if let Some(warning) = &runtime.warning {
         logs.say(warning);
     }
-    let path = crate::control::path::socket(&runtime.path);
+    let path = runtime.path.join(crate::control::path::SOCKET);
     match bind(&path).and_then(|listener| Server::new(listener, poll)) {
         Ok(server) => (Some(runtime.path), Some(server)),
         Err(error) => {

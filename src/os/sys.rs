@@ -55,7 +55,8 @@ pub fn peek_zombie() -> Children {
             Ok(_) => {
                 // SAFETY: waitid fills these fields (si_pid 0: nobody ended).
                 let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-                let exit = if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) };
+                let exit =
+                    if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) };
                 return if pid == 0 { Children::Running } else { Children::Ended(Zombie { pid, exit }) };
             }
         }

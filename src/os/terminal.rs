@@ -10,7 +10,8 @@ use crate::plan::{Id, Stdin};
 impl Init {
     /// Takes the terminal back from a service that had it.
     pub(super) fn give_terminal_back(&self, id: Id) {
-        let had_it = self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.process.stdin == Stdin::Tty);
+        let had_it =
+            self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.process.stdin == Stdin::Tty);
         if had_it {
             // SAFETY: takes and gives no memory. Fails where there is no terminal, which is no matter; SIGTTOU, which
             // it may cause since we are in the background, is ignored.

@@ -52,7 +52,11 @@ pub fn of_boot(supervisor: &Supervisor, took: Duration) -> String {
     if failed.is_empty() {
         format!("ready in {}: {counts}", short(took))
     } else {
-        format!("booted in {}, but not all is well: {counts} ({}); see `svctl status NAME`", short(took), failed.join(", "))
+        format!(
+            "booted in {}, but not all is well: {counts} ({}); see `svctl status NAME`",
+            short(took),
+            failed.join(", ")
+        )
     }
 }
 
@@ -66,7 +70,12 @@ pub fn of_wait(supervisor: &Supervisor, now: Time) -> Option<String> {
             let busy = matches!(phase, Phase::Checking | Phase::Starting | Phase::Backoff);
             let status = (busy && supervisor.is_wanted(id)).then(|| supervisor.status(id, now))?;
             let note = status.note.map(|note| format!(", {note}")).unwrap_or_default();
-            Some(format!("{} ({} for {}{note})", status.name, phase.as_str(), short(Duration::from_millis(status.for_ms))))
+            Some(format!(
+                "{} ({} for {}{note})",
+                status.name,
+                phase.as_str(),
+                short(Duration::from_millis(status.for_ms))
+            ))
         })
         .collect();
     (!waiting.is_empty()).then(|| format!("still waiting for {}", waiting.join("; ")))
