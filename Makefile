@@ -48,6 +48,5 @@ install: build   ## under DESTDIR, PREFIX=/usr/local
 	for page in docs/man/*.[1-8]; do [ ! -e "$$page" ] || \
 	    install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; done
 
-clean: stop      ## removes the demonstration, its images and .cache; keeps target/
-	-@podman rmi -f localhost/pulp-init-demo localhost/pulp-init-base 2>/dev/null
-	rm -rf .cache
+clean:           ## removes the demonstration, its database, its images and .cache; keeps target/
+	@scripts/clean.sh

@@ -30,7 +30,8 @@
 //! | `wait-file PATH` | waits until it exists |
 //! | `fail-times PATH N CODE` | exits with the code the first N times it is run, counting in the file |
 //! | `sleep MS`, `sleep-forever` | |
-//! | `kill-self SIGNAL`, `exit CODE`, `exec PROGRAM WORDS…` | |
+//! | `kill-self SIGNAL` | dies of it, whatever `on` said |
+//! | `exit CODE`, `exec PROGRAM WORDS…` | |
 //!
 //! Children end by themselves after two minutes, so that a failed test leaves nothing behind. A wrong word exits with 64.
 
@@ -57,7 +58,24 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 type Words = std::vec::IntoIter<String>;
 
+/// Rust's runtime ignores SIGPIPE before `main`, which would hide what the supervisor gave us.
+static PIPE: AtomicI32 = AtomicI32::new(0);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = {
+    extern "C" fn remember() {
+        let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
+        unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut old) };
+        PIPE.store((old.sa_sigaction == libc::SIG_IGN).into(), Ordering::Relaxed);
+    }
+    remember
+};
+
 fn main() {
+    if PIPE.load(Ordering::Relaxed) == 0 {
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.into_string().expect("UTF-8")).collect();
     let mut words = words.into_iter();
@@ -80,7 +98,10 @@ fn run(word: &str, words: &mut Words) {
         "print-args" => println!("{:?}", next(words)),
         "ready-fd" => ready_fd(number(words)),
         "notify" => notify(&next(words)),
-        "notify-child" => in_dead_child(|| notify(&next(words))),
+        "notify-child" => {
+            let text = next(words);
+            in_dead_child(|| notify(&text));
+        }
         "on" => on(signal(words), &next(words), words),
         "listen-tcp" => serve_tcp(number(words), None),
         "http" => serve_tcp(number(words), Some(answer(&next(words), &next(words)))),

@@ -12,26 +12,30 @@ free_port() {
     echo "$port"
 }
 
-# Once from the image as it is now, it may stay; else (an older image, or stopped) it is made anew.
+log=''
 if [ "$(state '{{.State.Running}} {{.Image}}')" = "true $(podman image inspect -f '{{.Id}}' $image)" ]; then
     say "$name is already running"
-else
-    podman rm -f -t 10 $name >/dev/null 2>&1 || true
+else # stopped, or from an older image
+    podman_calmly rm -f -t 10 $name >/dev/null || true
     port=$(free_port)
     say "starting $name on 127.0.0.1:$port"
-    # Without systemd podman cannot time the HEALTHCHECK, and says so in two lines of log that alarm for nothing.
-    podman --log-level=fatal run --detach --name $name --publish "127.0.0.1:$port:8080" \
+    podman_calmly run --detach --name $name --publish "127.0.0.1:$port:8080" \
         --volume pulp-init-demo:/var/lib/postgresql $image >/dev/null \
         || die "cannot start $name: see the line above; \`make stop\` and \`make run\` begin anew"
+    podman logs --follow $name 2>&1 & # its own boot log is the progress that is shown
+    log=$!
 fi
 
-# Its own boot log is the progress that is shown.
-podman logs --follow --since "$(state '{{.State.StartedAt}}' | cut -d' ' -f1,2 --output-delimiter=T | cut -d. -f1)Z" $name 2>&1 &
-log=$!
-ready=0
-podman exec $name svctl wait --ready -t 90s >/dev/null 2>"$cache/wait.err" || ready=$?
-kill $log 2>/dev/null || true
-wait $log 2>/dev/null || true
+ready=69 tries=0
+while [ $ready = 69 ] && [ $((tries += 1)) -le 50 ]; do # 69: the control socket is not there yet
+    ready=0
+    podman exec $name svctl wait -t 90s >/dev/null 2>"$cache/wait.err" || ready=$?
+done
+if [ -n "$log" ]; then
+    sleep 0.3 # podman's logs come a moment later
+    kill "$log" 2>/dev/null || true
+    wait "$log" 2>/dev/null || true
+fi
 if [ $ready != 0 ]; then
     cat "$cache/wait.err" >&2
     podman exec $name svctl list -a >&2 || true

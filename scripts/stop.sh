@@ -5,7 +5,7 @@ have podman || exit 0
 QUIET=1 host_podman
 podman container exists pulp-init-demo || { say "pulp-init-demo does not run"; exit 0; }
 begin=$(date +%s%N)
-podman --log-level=fatal stop -t 10 pulp-init-demo >/dev/null
+podman_calmly stop -t 10 pulp-init-demo >/dev/null
 code=$(podman container inspect -f '{{.State.ExitCode}}' pulp-init-demo)
 say "pulp-init-demo stopped in $((($(date +%s%N) - begin) / 1000000)) ms with exit code $code"
-podman --log-level=fatal rm pulp-init-demo >/dev/null
+podman_calmly rm pulp-init-demo >/dev/null

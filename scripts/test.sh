@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test.sh BINARY: lint, then every test. Those that need a container run where podman does.
-# ONLY=fast leaves out the containers.
+# ONLY=fast leaves out the containers; with STRICT=1 it is an error if they cannot run.
 . "$(dirname "$0")/host.sh"
 binary=$1
 begin=$SECONDS
@@ -15,13 +15,11 @@ cargo test --quiet --locked --doc
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
 step "tests in containers"
-scripts/base.sh
-QUIET=1 host_podman
-if podman run --rm --network=none localhost/pulp-init-base true 2>"$cache/podman.err"; then
+if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
     cargo test --quiet --locked --all-targets --features faults -- --ignored
 else
-    # Said aloud and an error: a test that is silently left out proves nothing.
-    die "cannot run containers here ($(tail -n 1 "$cache/podman.err")); \`make test ONLY=fast\` leaves those tests out"
+    [ "${STRICT:-}" != 1 ] || die "cannot run containers here: see above"
+    step "containers: NOT TESTED, podman does not work here (see above; STRICT=1 makes this an error)"
 fi
-step "all passed"
+step "done"

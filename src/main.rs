@@ -90,7 +90,7 @@ fn init(arguments: &[OsString]) -> ExitCode {
     match pulp_init::cli::init::parse(arguments) {
         Ok(args) => match args.mode {
             Mode::Run => run(&args),
-            Mode::Check | Mode::Schema => say(&mut std::io::stderr(), "not merged yet\n", Code::Failed),
+            Mode::Schema => ExitCode::from(pulp_init::cli::check::schema(&mut std::io::stdout())),
             Mode::Help => {
                 let help = pulp_init::cli::init::command().render_long_help().to_string();
                 say(&mut std::io::stdout(), &help, Code::Done)

@@ -8,8 +8,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::plan::file;
 use crate::plan::load::{Directory, environment, inspect};
 use crate::plan::{Claim, Environment, Examined, Kind, Plan, Problem, Problems};
+
+/// `init schema`: prints the JSON Schema of the format, and gives the exit code.
+pub fn schema(out: &mut dyn Write) -> u8 {
+    match out.write_all(file::schema_text().as_bytes()) {
+        Ok(()) => OK,
+        Err(_) => CANNOT_WRITE,
+    }
+}
 
 /// What `init check` is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +37,8 @@ pub struct Options {
 pub const OK: u8 = 0;
 /// EX_USAGE of sysexits.h.
 pub const USAGE: u8 = 64;
+/// EX_IOERR of sysexits.h.
+pub const CANNOT_WRITE: u8 = 74;
 /// EX_CONFIG of sysexits.h.
 pub const CONFIG: u8 = 78;
 

@@ -34,8 +34,6 @@ pub enum Mode {
     /// Supervise.
     #[default]
     Run,
-    /// Say what is wrong with the service definitions, and run nothing.
-    Check,
     /// Print the JSON Schema of a service definition.
     Schema,
     /// Print the help.
@@ -69,7 +67,7 @@ impl InitArgs {
     }
 }
 
-/// Reads the arguments (without the program's name).
+/// Reads the arguments (without the program's name). `init check …` has arguments of its own: see [`super::check`].
 ///
 /// # Errors
 /// One line that says what is wrong and what would do; the exit code is then 64.
@@ -77,16 +75,12 @@ pub fn parse(arguments: &[OsString]) -> Result<InitArgs, String> {
     let mut args = InitArgs::default();
     let Some((first, rest)) = arguments.split_first() else { return Ok(args) };
     let mode = match first.to_str() {
-        Some("check") => Mode::Check,
         Some("schema") => Mode::Schema,
         Some("help") => Mode::Help,
         _ => return run(arguments, args),
     };
     args.mode = mode;
-    match mode {
-        Mode::Check => check(rest, &mut args)?,
-        Mode::Schema | Mode::Help | Mode::Version | Mode::Run => none_left(first, rest)?,
-    }
+    none_left(first, rest)?;
     Ok(args)
 }
 
@@ -111,20 +105,6 @@ fn run(arguments: &[OsString], mut args: InitArgs) -> Result<InitArgs, String> {
         Some(at) => Err(format!("cannot run the command: its word {} is not UTF-8", at + 1)),
         None => Ok(args),
     }
-}
-
-/// Directories only; `--` may stand before one that begins with a dash.
-fn check(arguments: &[OsString], args: &mut InitArgs) -> Result<(), String> {
-    let mut left = arguments.iter();
-    while let Some(argument) = left.next() {
-        match argument.to_str() {
-            Some("--") => args.services.extend(left.by_ref().map(PathBuf::from)),
-            Some("--help" | "-h") => args.mode = Mode::Help,
-            _ if is_option(argument) => return Err(unknown(argument)),
-            _ => args.services.push(PathBuf::from(argument)),
-        }
-    }
-    Ok(())
 }
 
 /// Takes in one option; the mode it leads to.
@@ -240,24 +220,26 @@ too. Use svctl to look at the services and to control them.";
 
 const AFTER: &str = "\
 Other uses, when the first argument is:
-  check [DIR]...  say everything that is wrong with the service definitions, and run nothing
-  schema          print the JSON Schema of a service definition, for editors
+  check [DIR]...  say what is wrong with the definitions, and run nothing
+  schema          print the JSON Schema of a definition, for editors
 
 Environment:
-  INIT_SERVICES     directories of service definitions, separated by colons, if there is no --services
-                    (else /etc/services.d)
-  INIT_RUNTIME_DIR  where the control socket is made, tried before /run/pulp-init, /dev/shm/pulp-init-UID and
+  INIT_SERVICES     directories of definitions, separated by colons, if
+                    there is no --services; else /etc/services.d
+  INIT_RUNTIME_DIR  a directory for the control socket, tried before
+                    /run/pulp-init, /dev/shm/pulp-init-UID and
                     /tmp/pulp-init-UID
 
 Signals:
   TERM, INT, PWR  shut down
-  HUP             read the service definitions again
+  HUP             read the definitions again
 
 Exit codes:
-   0   it was asked to shut down, and did
-   N   COMMAND's own (128 + the signal's number if it was killed), or that of an essential service that failed for good
-  64   the command line makes no sense
-  78   the service definitions are wrong";
+   0  it was asked to shut down, and did
+   N  COMMAND's own (128 + the signal's number if it was killed), or that
+      of an essential service that failed for good
+  64  the command line makes no sense
+  78  the service definitions are wrong";
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! functions over that answer, so that it is tested without a terminal. The command line of `init` itself is here too.
 
 pub mod check;
+pub mod docs;
 pub mod duration;
 pub mod exit;
 pub mod init;

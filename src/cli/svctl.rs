@@ -7,6 +7,7 @@ mod show;
 mod watch;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -14,8 +15,10 @@ use clap::error::ErrorKind;
 use args::{Command, Svctl};
 use ask::Init;
 
+use super::docs;
 use super::exit::{Code, Trouble};
 use super::output::Out;
+use crate::control::wire::Verb;
 
 /// Runs `svctl` with these arguments (without the program's name) and says how it ended.
 pub fn main(arguments: &[OsString]) -> ExitCode {
@@ -55,20 +58,35 @@ fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "svctl: {message}");
 }
 
+/// Writes the man pages, each to a file of its own.
+fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
+    let problem = |name: &str, error: &std::io::Error| {
+        let path = directory.join(name);
+        Trouble::said(Code::Failed, format!("cannot write {}: {error}", path.display()))
+    };
+    for (name, text) in docs::man_pages().map_err(|error| problem("man pages", &error))? {
+        std::fs::write(directory.join(&name), text).map_err(|error| problem(&name, &error))?;
+    }
+    Ok(())
+}
+
 fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
     let init = Init::default();
     match parsed.command {
         Command::List(options) => show::list(&init, &options, out),
         Command::Status(options) => show::status(&init, &options, out),
         Command::Health(options) => show::health(&init, &options, out),
-        Command::Start(options) => change::change(&init, crate::control::wire::Verb::Start, options, out),
-        Command::Stop(options) => change::change(&init, crate::control::wire::Verb::Stop, options, out),
-        Command::Restart(options) => change::change(&init, crate::control::wire::Verb::Restart, options, out),
+        Command::Start(options) => change::change(&init, Verb::Start, options, out),
+        Command::Stop(options) => change::change(&init, Verb::Stop, options, out),
+        Command::Restart(options) => change::change(&init, Verb::Restart, options, out),
         Command::Signal(options) => change::signal(&init, options, out),
         Command::Reload(options) => change::reload(&init, options, out),
         Command::Wait(options) => change::wait(&init, options, out),
         Command::Shutdown(options) => change::shutdown(&init, &options, out),
         Command::Logs(options) => watch::logs(&init, &options, out),
         Command::Events(options) => watch::events(&init, &options, out),
+        Command::Names => show::names(&init, out),
+        Command::Completions(options) => out.write(&docs::completions(options.shell)),
+        Command::Man(options) => write_man_pages(&options.directory),
     }
 }

@@ -184,8 +184,8 @@ impl Answers {
     }
 
     fn receive(&mut self) -> io::Result<Response> {
-        let answer = wire::read(&mut self.stream)?;
-        answer.ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "it hung up before it had answered"))
+        let answer = wire::read_response(&mut self.stream)?;
+        answer.ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "it hung up before it was done"))
     }
 }
 

@@ -47,8 +47,8 @@ pub struct Launcher {
     null: OwnedFd,
     /// Signals we ignore and services must not.
     unignore: Vec<i32>,
-    /// The limit on open files as it was before we raised ours.
-    open_files: libc::rlimit,
+    /// The limit on open files as it was before we raised ours, if that changed it.
+    open_files: Option<libc::rlimit>,
     /// Our own program, for probes.
     program: CString,
     /// Where we were started.
@@ -63,7 +63,7 @@ impl Launcher {
     pub fn new(
         container: Container,
         unignore: Vec<i32>,
-        open_files: libc::rlimit,
+        open_files: Option<libc::rlimit>,
     ) -> std::io::Result<Launcher> {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
@@ -227,15 +227,15 @@ fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
         .collect()
 }
 
-fn limits(process: &Process, open_files: libc::rlimit) -> Vec<(u32, libc::rlimit)> {
+fn limits(process: &Process, open_files: Option<libc::rlimit>) -> Vec<(u32, libc::rlimit)> {
     let own = process
         .limits
         .iter()
         .map(|&(resource, soft, hard)| (number(resource), libc::rlimit { rlim_cur: soft, rlim_max: hard }));
     // Ours was raised; a service gets what the container was given. Programs that still use select(2) rely on it.
-    let inherited = (number(Resource::Nofile), open_files);
     let has_own = process.limits.iter().any(|&(resource, ..)| resource == Resource::Nofile);
-    own.chain((!has_own).then_some(inherited)).collect()
+    let inherited = open_files.filter(|_| !has_own).map(|limit| (number(Resource::Nofile), limit));
+    own.chain(inherited).collect()
 }
 
 fn number(resource: Resource) -> u32 {

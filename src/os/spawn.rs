@@ -222,17 +222,30 @@ fn enter_session(session: Session) -> Result<(), &'static str> {
     }
 }
 
-/// Puts descriptors under their numbers. A source may bear another's target number, so all sources move away first.
+/// Puts descriptors under their numbers. A source that bears the number of another's target moves away first.
 fn place_descriptors(descriptors: &mut [(RawFd, RawFd)]) -> Result<(), &'static str> {
-    for (source, _) in descriptors.iter_mut().filter(|(source, _)| *source < ABOVE_TARGETS) {
-        // SAFETY: takes no memory.
-        let moved = unsafe { libc::syscall(libc::SYS_fcntl, *source, libc::F_DUPFD_CLOEXEC, ABOVE_TARGETS) };
-        ok(moved, "dup")?;
-        *source = moved as RawFd;
+    for at in 0..descriptors.len() {
+        let Some(&(source, target)) = descriptors.get(at) else { continue };
+        if source != target && descriptors.iter().any(|&(_, other)| other == source) {
+            // SAFETY: takes no memory.
+            let moved =
+                unsafe { libc::syscall(libc::SYS_fcntl, source, libc::F_DUPFD_CLOEXEC, ABOVE_TARGETS) };
+            ok(moved, "dup")?;
+            if let Some(place) = descriptors.get_mut(at) {
+                place.0 = moved as RawFd;
+            }
+        }
     }
-    for (source, target) in descriptors.iter() {
+    for &(source, target) in descriptors.iter() {
         // SAFETY: takes no memory.
-        ok(unsafe { libc::syscall(libc::SYS_dup3, *source, *target, 0) }, "dup3")?;
+        let placed = unsafe {
+            if source == target {
+                libc::syscall(libc::SYS_fcntl, target, libc::F_SETFD, 0)
+            } else {
+                libc::syscall(libc::SYS_dup3, source, target, 0)
+            }
+        };
+        ok(placed, "dup3")?;
     }
     Ok(())
 }

@@ -41,6 +41,8 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
 
     let mut unignore = sys::ignored_signals();
     unignore.extend(signals::IGNORED);
+    unignore.sort_unstable();
+    unignore.dedup();
     for &signal in signals::IGNORED {
         sys::ignore_signal(signal, true);
     }

@@ -173,8 +173,8 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// The limit on open files: as it was, after raising the soft limit to the hard one.
-pub fn raise_open_files() -> libc::rlimit {
+/// Raises the soft limit on open files to the hard one, and returns what it was if that changed it.
+pub fn raise_open_files() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place, and a valid value for the second call.
     unsafe {
@@ -182,7 +182,7 @@ pub fn raise_open_files() -> libc::rlimit {
         let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
         libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised);
     }
-    limit
+    (limit.rlim_cur != limit.rlim_max).then_some(limit)
 }
 
 /// Whether a descriptor is open at all.

@@ -138,7 +138,10 @@ impl<'a> Compiler<'a> {
 
     fn settings(&mut self) -> Settings {
         let file = self.files.remove("init");
-        let at = At::file(file.or_else(|| self.drop_ins.get("init")?.first().copied()).unwrap_or_default());
+        if file.is_none() && !self.drop_ins.contains_key("init") {
+            return Settings::default();
+        }
+        let at = At::new(file.or_else(|| self.drop_ins.get("init")?.first().copied()).unwrap_or_default(), 0);
         let base = file.map_or_else(|| Some(Tree::default()), |file| self.tree(file));
         let Some(tree) = self.merged("init", base) else { return Settings::default() };
         settings(&self.scope(&[]), at, &tree)
@@ -149,7 +152,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn define(&mut self, name: &'a str, file: u32) {
-        let at = At::file(file);
+        let at = At::new(file, 0);
         let template = name.strip_suffix('@');
         if let Some(fault) = name_fault(template.unwrap_or(name)).or_else(|| name_fault(name)) {
             self.report.error(at, fault);
@@ -231,7 +234,7 @@ impl<'a> Compiler<'a> {
             let cure = did_you_mean(name, known);
             for &file in files {
                 let message = format!("cannot add to `{name}`: there is no {name}.toml{cure}");
-                self.report.error(At::file(file), message);
+                self.report.error(At::new(file, 0), message);
             }
         }
     }

@@ -13,11 +13,13 @@
 //! | [`values`], [`net`], [`caps`], [`signal`] | words with a meaning |
 //! | `resolve`, [`order`] | names to ids, bundles to members, dependencies to an order |
 //! | [`model`], `query` | the plan |
+//! | [`file`] | the format as types, from which the JSON Schema is made |
 //! | [`problem`] | what is wrong, in lines for a person |
 
 pub mod caps;
 mod compile;
 pub mod expand;
+pub mod file;
 pub mod load;
 pub mod model;
 pub mod net;

@@ -23,7 +23,7 @@ pub(super) fn ready(item: &Item<'_>) -> Option<Ready> {
     let log = table.take("log");
     let probed = HEALTH_KINDS.iter().any(|kind| table.has(kind));
     let kind_is_clear = one_kind(&table, &READY_KINDS);
-    let probe = probe(&mut table, READY_INTERVAL, probed);
+    let probe = probe(&mut table, READY_INTERVAL, probed, ["ready.header.", "ready.expect-header."]);
     table.done();
     let fd = fd.and_then(|item| item.number(3..=255)).map(Ready::Fd);
     let notify = notify.and_then(|item| match item.boolean()? {
@@ -50,7 +50,7 @@ pub(super) fn health(item: &Item<'_>) -> Option<Box<Health>> {
     let kind_is_clear = one_kind(&table, &HEALTH_KINDS);
     let threshold = table.take("failures").and_then(|item| item.number(1..=1_000_000)).unwrap_or(3);
     let action = table.take("action").and_then(|item| item.word(ACTIONS)).unwrap_or(HealthAction::Restart);
-    let probe = probe(&mut table, HEALTH_INTERVAL, true);
+    let probe = probe(&mut table, HEALTH_INTERVAL, true, ["health.header.", "health.expect-header."]);
     table.done();
     let probe = probe.filter(|_| kind_is_clear)?;
     Some(Box::new(Health { probe, threshold, action }))
@@ -76,10 +76,15 @@ fn one_kind(table: &Table<'_>, kinds: &[&'static str]) -> bool {
 }
 
 /// What `ready` and `health` share. `probed`: something is tried from outside, so that times make sense.
-fn probe(table: &mut Table<'_>, interval: Duration, probed: bool) -> Option<Probe> {
+fn probe(
+    table: &mut Table<'_>,
+    interval: Duration,
+    probed: bool,
+    prefixes: [&'static str; 2],
+) -> Option<Probe> {
     let tcp = table.take("tcp").and_then(|item| item.parsed(tcp));
     let unix = table.take("unix").and_then(|item| item.parsed(values::absolute)).map(Check::Unix);
-    let http = http(table);
+    let http = http(table, prefixes);
     let exec = table.take("exec").and_then(|item| item.command()).map(Check::Exec);
     let times = ["initial-delay", "interval", "timeout"].map(|key| table.take(key));
     if !probed {
@@ -102,7 +107,7 @@ fn tcp(text: &str) -> Result<Check, String> {
 }
 
 /// `http` and the keys that say more about it.
-fn http(table: &mut Table<'_>) -> Option<Check> {
+fn http(table: &mut Table<'_>, [sent, expected]: [&'static str; 2]) -> Option<Check> {
     let url = table.take("http");
     let status = table.take("status");
     let header = table.take("header");
@@ -119,8 +124,8 @@ fn http(table: &mut Table<'_>) -> Option<Check> {
     let secure = parsed.as_ref().is_none_or(|(_, scheme)| *scheme == net::Scheme::Https);
     let check = HttpCheck {
         status: status.and_then(|item| statuses(&item)).unwrap_or_else(|| vec![(200, 299)]),
-        headers: header.map(|item| headers(&item, header_value)).unwrap_or_default(),
-        expect_headers: expect.map(|item| headers(&item, values::regex)).unwrap_or_default(),
+        headers: header.map(|item| headers(&item, sent, header_value)).unwrap_or_default(),
+        expect_headers: expect.map(|item| headers(&item, expected, values::regex)).unwrap_or_default(),
         body: body.and_then(|item| item.parsed(values::regex)),
         ca_file: ca_file.and_then(|item| match secure {
             true => item.parsed(values::absolute),
@@ -145,9 +150,13 @@ fn statuses(item: &Item<'_>) -> Option<Vec<(u16, u16)>> {
 }
 
 /// A table of header names; `value` reads what stands behind them.
-fn headers(item: &Item<'_>, value: impl Fn(&str) -> Result<Box<str>, String>) -> Vec<(Box<str>, Box<str>)> {
+fn headers(
+    item: &Item<'_>,
+    prefix: &'static str,
+    value: impl Fn(&str) -> Result<Box<str>, String>,
+) -> Vec<(Box<str>, Box<str>)> {
     // The names are the person's own: nothing in here is unknown.
-    let Some(mut table) = item.table("") else { return Vec::new() };
+    let Some(mut table) = item.table(prefix) else { return Vec::new() };
     let one = |item: Item<'_>| {
         if item.key.is_empty() || !item.key.bytes().all(header_byte) {
             return item.misplaced("cannot be the name of a header: use letters, digits and `-`");

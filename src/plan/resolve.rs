@@ -113,13 +113,15 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn unknown(&self, at: At, what: &str, name: &str) {
-        let known = self.names.keys().map(|known| &**known).filter(|known| !known.ends_with('@'));
+    /// `by` is the one that refers to it, which it will hardly have meant.
+    fn unknown(&self, at: At, by: &str, verb: &str, name: &str) {
+        let known = self.names.keys().map(|known| &**known);
+        let known = known.filter(|known| !known.ends_with('@') && *known != by);
         let mut cure = did_you_mean(name, known);
         if cure.is_empty() {
             cure = format!("; add {name}.toml or remove the name");
         }
-        self.report.error(at, format!("{what} unknown service `{name}`{cure}"));
+        self.report.error(at, format!("`{by}` {verb} unknown service `{name}`{cure}"));
     }
 
     /// Finds each bundle's services, those of inner bundles first.
@@ -133,7 +135,7 @@ impl<'a> Resolver<'a> {
                     Some(Target::Service(index)) => services.push(index),
                     Some(Target::Bundle(index)) => bundles.push((index, *at)),
                     Some(Target::Broken) => (),
-                    None => self.unknown(*at, &format!("bundle `{}` holds", bundle.name), name),
+                    None => self.unknown(*at, &bundle.name, "contains", name),
                 }
             }
             direct.push(services);
@@ -211,8 +213,7 @@ impl<'a> Resolver<'a> {
                     }
                     Some(Target::Broken) => continue,
                     None => {
-                        let what = format!("`{}` {}", draft.service.name, verb(link.kind));
-                        self.unknown(link.at, &what, &link.name);
+                        self.unknown(link.at, &draft.service.name, verb(link.kind), &link.name);
                         continue;
                     }
                 };

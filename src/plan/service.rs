@@ -116,7 +116,6 @@ fn bundle(mut table: Table<'_>) -> Vec<(Box<str>, At)> {
     for item in table.rest() {
         item.misplaced::<()>("cannot stand in a bundle, which has only `type`, `description` and `contents`");
     }
-    #[cfg(test)]
     table.done();
     names(contents)
 }

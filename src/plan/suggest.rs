@@ -6,7 +6,11 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     if word.len() > 64 {
         return None;
     }
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = match word.chars().count() {
+        // Every other short word is near a word this short.
+        0..=1 => return None,
+        length => (length / 3).max(1),
+    };
     known
         .into_iter()
         .filter(|k| k.len().abs_diff(word.len()) <= 4 * allowed)

@@ -107,9 +107,14 @@ pub(super) fn parse<'s>(file: u32, text: &'s str, report: &Report<'_>) -> Option
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
         let at = error.span().map_or(0, |span| span.start);
-        report.error(At::new(file, at), format!("TOML syntax: {}", error.message()));
+        report.error(At::new(file, at), format!("TOML syntax: {}", message(error)));
     }
     errors.is_empty().then(|| convert_table(file, table.into_inner()))
+}
+
+/// The parser's words, without an expectation that says nothing.
+fn message(error: &toml::de::Error) -> &str {
+    error.message().trim_end_matches(", expected nothing")
 }
 
 fn convert_table<'s>(file: u32, table: DeTable<'s>) -> Tree<'s> {

@@ -46,16 +46,13 @@ fn what_follows_two_dashes_is_the_command_whatever_it_is() {
 
 #[test]
 fn subcommands_are_such_only_as_first_argument() {
-    assert_eq!(parsed("check /a /b").services, [PathBuf::from("/a"), PathBuf::from("/b")]);
-    assert_eq!(parsed("check").mode, Mode::Check);
-    assert_eq!(parsed("check -- -x").services, [PathBuf::from("-x")]);
     assert_eq!(parsed("schema").mode, Mode::Schema);
     assert_eq!(parsed("--services /a check").command, words("check"));
 }
 
 #[test]
 fn help_and_version_are_given_when_asked_for() {
-    for line in ["help", "--help", "-h", "--services /a --help", "check --help"] {
+    for line in ["help", "--help", "-h", "--services /a --help"] {
         assert_eq!(parsed(line).mode, Mode::Help, "{line}");
     }
     assert_eq!(parsed("--version").mode, Mode::Version);

@@ -8,3 +8,5 @@ pub mod table;
 
 #[cfg(test)]
 pub mod samples;
+#[cfg(test)]
+mod tests;

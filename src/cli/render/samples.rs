@@ -47,7 +47,7 @@ pub fn several() -> Vec<ServiceStatus> {
         },
         ServiceStatus {
             restarts: 3,
-            note: Some("exit code 1; next start in 1.6 s; and a note that is long enough to be cut".into()),
+            note: Some("exit code 1; next start in 1.6 s".into()),
             last_exit: Some(Exit::Code(1)),
             requires: vec!["postgresql".into()],
             ..service("api", Phase::Backoff)

@@ -1,6 +1,7 @@
 //! The command line of `svctl`. What is written here is its help, its man pages and its completions too.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -13,7 +14,7 @@ use crate::plan::Signal;
 /// svctl talks to the init that started the services, over a Unix socket. Anybody may look; root and the user init
 /// runs as may also change things.
 #[derive(Debug, Parser)]
-#[command(name = "svctl", version, after_long_help = AFTER, infer_long_args = true)]
+#[command(name = "svctl", version, after_long_help = AFTER)]
 pub struct Svctl {
     /// What to do.
     #[command(subcommand)]
@@ -30,7 +31,8 @@ Exit codes:
   64  the command line makes no sense
   69  init is not running here, or does not answer
 
-The socket is looked for in $INIT_RUNTIME_DIR, /run/pulp-init, /dev/shm/pulp-init-UID and /tmp/pulp-init-UID.
+The socket is looked for in $INIT_RUNTIME_DIR, /run/pulp-init,
+/dev/shm/pulp-init-UID and /tmp/pulp-init-UID.
 Colours are used on a terminal unless $NO_COLOR is set.";
 
 /// What `svctl` can do.
@@ -71,6 +73,14 @@ pub enum Command {
     Health(Health),
     /// Shut the container down
     Shutdown(Shutdown),
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print the name of every service, for completions
+    #[command(hide = true)]
+    Names,
+    /// Write the man pages of svctl and init
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// Options of `svctl list`.
@@ -199,6 +209,22 @@ pub struct Shutdown {
     /// The container's exit code
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8))]
     pub code: Option<u8>,
+}
+
+/// Options of `svctl completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `svctl man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// An existing directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 /// Reads the arguments (without the program's name).

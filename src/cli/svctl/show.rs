@@ -53,6 +53,12 @@ fn json_array(services: &[&ServiceStatus]) -> Result<String, Trouble> {
     Ok(if elements.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", elements.join(",\n")) })
 }
 
+/// `svctl names`.
+pub fn names(init: &Init, out: &mut Out) -> Result<(), Trouble> {
+    let (services, _) = init.services(&[])?;
+    out.write(&services.into_iter().map(|service| service.name + "\n").collect::<String>())
+}
+
 /// `svctl status`.
 pub fn status(init: &Init, options: &Status, out: &mut Out) -> Result<(), Trouble> {
     let (services, _) = init.services(&options.names)?;

@@ -1,7 +1,7 @@
 //! One service's cgroup.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -65,15 +65,13 @@ impl Cgroup {
     /// # Errors
     /// One line if some process could not be killed.
     pub fn kill(&self) -> Result<(), String> {
-        match fs::write(self.dir.join("cgroup.kill"), "1") {
+        let file = OpenOptions::new().write(true).open(self.dir.join("cgroup.kill"));
+        match file.and_then(|mut file| file.write_all(b"1")) {
             Ok(()) => Ok(()),
-            // Before Linux 5.14.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
-            {
-                self.kill_each()
-                    .map_err(|errno| format!("cannot kill {}: {}", self.dir.display(), errno.desc()))
-            }
+            // Before Linux 5.14 there is no such file; or the whole cgroup is gone, and has no processes either.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self
+                .kill_each()
+                .map_err(|errno| format!("cannot kill {}: {}", self.dir.display(), errno.desc())),
             Err(error) => Err(format!("cannot kill {}: {error}", self.dir.display())),
         }
     }
@@ -142,4 +140,32 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
         next += 1;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn old_kernel_without_cgroup_kill_has_each_process_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("below");
+        fs::create_dir(&below).unwrap();
+        let mut children = [(); 2].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
+        fs::write(dir.path().join("cgroup.procs"), format!("0\n{}\n", children[0].id())).unwrap();
+        fs::write(below.join("cgroup.procs"), format!("{}\n", children[1].id())).unwrap();
+        Cgroup::new(dir.path().to_owned()).kill().unwrap();
+        for child in &mut children {
+            assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        }
+    }
+
+    #[test]
+    fn cgroup_that_is_gone_has_nothing_to_kill() {
+        let gone = Cgroup::new("/nonexistent/x.service".into());
+        assert_eq!((gone.kill(), gone.is_empty(), gone.remove()), (Ok(()), true, Ok(())));
+        assert!(gone.procs_fd().is_err());
+    }
 }

@@ -220,4 +220,29 @@ mod tests {
         assert_eq!(cpu(250), Some("250000 100000".into()));
         assert_eq!(cpu(u32::MAX), Some("4294967295000 100000".into()));
     }
+
+    #[test]
+    fn processes_of_our_own_cgroup_make_way_for_controllers() {
+        let real = match Cgroups::detect(Path::new("/")) {
+            Ok(cgroups) => cgroups.dir,
+            Err(why) => return eprintln!("SKIPPED: {why}"),
+        };
+        let dir = real.join(format!("pulp-init-test-way-{}", std::process::id()));
+        if let Err(error) = fs::create_dir(&dir) {
+            return eprintln!("SKIPPED: {}: {error}", dir.display());
+        }
+        let mut children = [(); 3].map(|()| std::process::Command::new("sleep").arg("60").spawn().unwrap());
+        for child in &children {
+            fs::write(dir.join("cgroup.procs"), child.id().to_string()).unwrap();
+        }
+        let mut cgroups = Cgroups::at(dir.clone());
+        cgroups.make_way().unwrap();
+        assert!(cgroups.moved && group::pids(&dir).is_empty());
+        assert_eq!(group::pids(&dir.join("init")).len(), 3);
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        Cgroup::new(dir).remove().unwrap();
+    }
 }

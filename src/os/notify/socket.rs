@@ -206,7 +206,7 @@ unsafe fn take_control(head: &libc::cmsghdr) -> Option<Sender> {
     // SAFETY: CMSG_DATA only computes, from a valid header.
     let data = unsafe { libc::CMSG_DATA(head) };
     // SAFETY: CMSG_LEN only computes.
-    let length = (head.cmsg_len as usize).saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+    let length = head.cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
     match (head.cmsg_level, head.cmsg_type) {
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
             // SAFETY: that many bytes of a ucred are there, at any alignment.

@@ -1,0 +1,158 @@
+//! What a line looks like in the container's output.
+//!
+//! * prefix: `NAME | line`, the name padded to the longest one up to 16, in a colour of its own on a terminal.
+//!   The bytes of the line pass unchanged.
+//! * JSON: `{"time":"2026-11-21T12:00:00.000Z","service":"NAME","message":"line"}`, one object a line. Bytes that
+//!   are not UTF-8 are replaced by U+FFFD.
+//!
+//! A line that is too long comes in pieces (see [`super::lines`]). Each piece is written as a line of its own,
+//! because another service's line may come between two of them and must not be glued to either. In prefix mode
+//! a piece that continues a line has `+` in place of `|`; in JSON every piece but the last has `"partial":true`.
+
+use super::lines::Piece;
+
+/// Names are padded to the longest of them, but never beyond this.
+const MAX_WIDTH: usize = 16;
+
+/// Colours of names, as parameters of SGR: those that can be read on light and on dark. No red: it says "error".
+const COLOURS: [&str; 10] = ["32", "33", "34", "35", "36", "92", "93", "94", "95", "96"];
+
+/// The name under which `init` itself logs.
+pub const OWN_NAME: &str = "init";
+
+/// How lines are written; the same for all services.
+#[derive(Debug)]
+pub struct Format {
+    colour: bool,
+    width: usize,
+    stamp: Stamp,
+}
+
+/// The text before a line of one service, good for one chunk.
+#[derive(Debug)]
+pub struct Head {
+    first: Vec<u8>,
+    continued: Vec<u8>,
+}
+
+impl Format {
+    /// `colour`: the output is a terminal and nobody asked for no colours.
+    pub fn new(colour: bool) -> Format {
+        Format { colour, width: OWN_NAME.len(), stamp: Stamp::default() }
+    }
+
+    /// Makes room for one more name in the first column.
+    pub fn widen(&mut self, name: &str) {
+        self.width = self.width.max(name.chars().count().min(MAX_WIDTH));
+    }
+
+    /// What goes before the lines of `name` in prefix mode.
+    pub fn prefix(&self, name: &str) -> Head {
+        let head = |mark: char| {
+            let width = self.width;
+            match self.colour {
+                true => format!("\x1b[{}m{name:width$} {mark}\x1b[0m ", colour_of(name)).into_bytes(),
+                false => format!("{name:width$} {mark} ").into_bytes(),
+            }
+        };
+        Head { first: head('|'), continued: head('+') }
+    }
+
+    /// What goes before the lines of `name` in JSON mode, at `time_ms` since 1970.
+    pub fn json(&mut self, name: &str, time_ms: u64) -> Head {
+        let mut first = b"{\"time\":\"".to_vec();
+        first.extend_from_slice(self.stamp.at(time_ms).as_bytes());
+        first.extend_from_slice(b"\",\"service\":\"");
+        escape_text(&mut first, name.as_bytes());
+        first.extend_from_slice(b"\",\"message\":\"");
+        Head { first, continued: Vec::new() }
+    }
+}
+
+/// Appends one piece in prefix mode.
+#[inline]
+pub fn put_prefixed(out: &mut Vec<u8>, head: &Head, piece: &Piece) {
+    let head = if piece.continued { &head.continued } else { &head.first };
+    out.reserve(head.len() + piece.text.len() + 1);
+    out.extend_from_slice(head);
+    out.extend_from_slice(piece.text);
+    out.push(b'\n');
+}
+
+/// Appends one piece in JSON mode.
+pub fn put_json(out: &mut Vec<u8>, head: &Head, piece: &Piece) {
+    out.extend_from_slice(&head.first);
+    escape_text(out, piece.text);
+    out.extend_from_slice(if piece.ended { b"\"}\n" } else { b"\",\"partial\":true}\n" });
+}
+
+/// The same name has the same colour in every run of the container (FNV-1a).
+fn colour_of(name: &str) -> &'static str {
+    if name == OWN_NAME {
+        return "1";
+    }
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    COLOURS.get(hash as usize % COLOURS.len()).unwrap_or(&"0")
+}
+
+/// Appends `text` as the inside of a JSON string; bytes that are not UTF-8 become U+FFFD.
+fn escape_text(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        escape_str(out, chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+fn escape_str(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| must_escape(byte)) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { return };
+        escape_byte(out, byte);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+#[inline]
+fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+}
+
+fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+    }
+}
+
+/// The last time written as text: chunks that come within a millisecond share it.
+#[derive(Debug, Default)]
+struct Stamp {
+    time_ms: u64,
+    text: String,
+}
+
+impl Stamp {
+    fn at(&mut self, time_ms: u64) -> &str {
+        if self.text.is_empty() || self.time_ms != time_ms {
+            self.time_ms = time_ms;
+            self.text = rfc3339(time_ms);
+        }
+        &self.text
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds. A time beyond the year 9999 is written as 1970.
+fn rfc3339(time_ms: u64) -> String {
+    let time = i64::try_from(time_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

@@ -1,0 +1,106 @@
+//! How to write to a descriptor that others share without waiting, and without making it non-blocking for them.
+//!
+//! * A regular file never blocks: it is written to directly, so its offset and O_APPEND stay as they are shared.
+//! * A socket has a flag for it (MSG_DONTWAIT).
+//! * A pipe or a terminal is opened once more through `/proc/self/fd`: that makes a description of our own,
+//!   with its own O_NONBLOCK.
+//! * Where that is refused (no `/proc`, the pipe belongs to another user), RWF_NOWAIT asks the kernel not to wait
+//!   with this one write. Linux before 6.5 does not know it on pipes, nor any on terminals.
+//! * There poll(2) is asked first, and no more than PIPE_BUF bytes are written: what poll promises to a pipe.
+//!   Another process can still take that room in between; only here could a write wait.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, send};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::write;
+
+/// What poll(2) promises of a pipe that is writable: room for so many bytes.
+const PIPE_BUF: usize = 4096;
+/// Opening `/dev/ptmx` again would make a new terminal instead.
+const PTMX: u64 = (5 << 8) | 2;
+
+/// A descriptor and how it is written to.
+#[derive(Debug)]
+pub struct Target {
+    fd: OwnedFd,
+    way: Way,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// A plain write(2): it does not block, or `fd` is ours alone and has O_NONBLOCK.
+    Write,
+    Send,
+    NoWait,
+    PollFirst,
+}
+
+impl Target {
+    /// Finds out how to write to `fd`.
+    pub fn new(fd: OwnedFd) -> Target {
+        let Ok(stat) = fstat(&fd) else { return Target { fd, way: Way::NoWait } };
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG | SFlag::S_IFBLK => Target { fd, way: Way::Write },
+            SFlag::S_IFSOCK => Target { fd, way: Way::Send },
+            _ => match reopen(&fd, &stat) {
+                Some(own) => Target { fd: own, way: Way::Write },
+                None => Target { fd, way: Way::NoWait },
+            },
+        }
+    }
+
+    /// For poll(2) and epoll(7).
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Writes some of `bytes`.
+    ///
+    /// # Errors
+    /// `EAGAIN` when that would wait; others as write(2).
+    pub fn write(&mut self, bytes: &[u8]) -> nix::Result<usize> {
+        match self.way {
+            Way::Write => write(&self.fd, bytes),
+            Way::Send => send(self.fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL),
+            Way::NoWait => match write_nowait(self.fd(), bytes) {
+                Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE | Errno::EPERM) => {
+                    self.way = Way::PollFirst;
+                    self.write_polled(bytes)
+                }
+                other => other,
+            },
+            Way::PollFirst => self.write_polled(bytes),
+        }
+    }
+
+    fn write_polled(&self, bytes: &[u8]) -> nix::Result<usize> {
+        let mut fds = [PollFd::new(self.fd(), PollFlags::POLLOUT)];
+        match poll(&mut fds, PollTimeout::ZERO)? {
+            0 => Err(Errno::EAGAIN),
+            _ => write(&self.fd, bytes.get(..PIPE_BUF).unwrap_or(bytes)),
+        }
+    }
+}
+
+/// A non-blocking description of our own of the same pipe or terminal.
+fn reopen(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
+    if stat.st_rdev == PTMX {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty()).ok()
+}
+
+/// write(2) that answers `EAGAIN` where it would wait, whatever the flags of the description.
+#[allow(unsafe_code)]
+fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: one iovec that describes `bytes`, which outlives the call; the kernel only reads from it.
+    let done = unsafe { libc::pwritev2(fd.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
+    Errno::result(done).map(|len| usize::try_from(len).unwrap_or(0))
+}

@@ -1,0 +1,38 @@
+//! How long a large `services.d` takes. Run it in a release build: `cargo test --release --test plan_speed -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use pulp_init::plan::{Environment, Source, compile};
+
+fn file(number: usize) -> Source {
+    let text = format!(
+        "description = 'service {number}'\n\
+         exec = ['/usr/bin/service', '--port', '${{BASE:-80}}', '--name', '${{SERVICE}}']\n\
+         requires = ['s{:04}']\nafter = ['s0000']\nuser = 'www-data'\n\
+         [ready]\nnotify = true\n[restart]\ndelay = '200ms'\n[stop]\ntimeout = '3s'\n[env]\nset = {{ LANG = 'C.UTF-8' }}\n",
+        number / 2
+    );
+    let text = if number == 0 { "exec = ['true']\n".to_owned() } else { text };
+    Source::new(&format!("s{number:04}.toml"), text)
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn thousand_files_compile_in_a_few_milliseconds() {
+    let environment = Environment::new();
+    let sources: Vec<Source> = (0..1000).map(file).collect();
+    let small: Vec<Source> =
+        (0..1000).map(|n| Source::new(&format!("s{n:04}.toml"), "exec = ['sleep', '1d']\n")).collect();
+    for (what, sources) in [("1000 files of 13 lines", &sources), ("1000 files of 1 line", &small)] {
+        let mut times: Vec<_> = (0..30)
+            .map(|_| {
+                let start = Instant::now();
+                assert_eq!(compile(sources, &environment).unwrap().services.len(), 1000);
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{what}: best {:?}, median {:?}", times[0], times[times.len() / 2]);
+    }
+    println!("a service is {} bytes", size_of::<pulp_init::plan::Service>());
+}
