@@ -40,7 +40,7 @@ pub fn init() -> &'static str {
     })
 }
 
-/// A service to supervise that does what its words say; see `tests/puppet/main.rs`.
+/// A service to supervise that does what its words say; see `examples/puppet.rs`.
 pub fn puppet() -> PathBuf {
     let path = Path::new(BUILT).parent().unwrap().join("examples/puppet");
     assert!(path.exists(), "{} is missing: cargo build --example puppet", path.display());
