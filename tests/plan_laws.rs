@@ -1,5 +1,7 @@
 //! What holds of the compiler for whatever it is given.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! How long a large `services.d` takes. Run it in a release build: `cargo test --release --test plan_speed -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::time::Instant;
 
 use pulp_init::plan::{Environment, Source, compile};

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::plan::file;
 use crate::plan::load::{Directory, environment, inspect};
+use crate::plan::schema::schema_text;
 use crate::plan::{Claim, Environment, Examined, Kind, Plan, Problem, Problems};
 
 /// `init schema`: prints the JSON Schema of the format, and gives the exit code.
 pub fn schema(out: &mut dyn Write) -> u8 {
-    match out.write_all(file::schema_text().as_bytes()) {
+    match out.write_all(schema_text().as_bytes()) {
         Ok(()) => OK,
         Err(_) => CANNOT_WRITE,
     }

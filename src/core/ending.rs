@@ -8,11 +8,15 @@ use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
 use super::status::{Exit, Wellness};
 use super::supervisor::Supervisor;
-use crate::plan::{HealthAction, Id, Kind, Policy};
+use crate::plan::{HealthAction, Id, Kind, Policy, Ready};
 
 /// How long a killed group may take to vanish before its service goes on without it: only a process in an
 /// uninterruptible sleep takes longer.
 const GROUP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Before a start that failed for want of processes or memory is tried again, at least: without it, a policy
+/// without delay would spin just when the machine has nothing to spare.
+pub(super) const LEAST_RETRY: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// The main process ended.
@@ -190,14 +194,14 @@ impl Supervisor {
         if success {
             return self.now_up(id);
         }
-        let crate::plan::Ready::Probe(probe) = &self.service(id).ready else { return };
+        let Ready::Probe(probe) = &self.service(id).ready else { return self.set_trial(id, Trial::Off) };
         let at = self.now.plus(probe.interval);
         self.set_trial(id, Trial::Idle(at));
     }
 
     /// A health check ended: well, badly with a reason, or (`Ok(None)`) it could not be made.
     pub(super) fn tried_health(&mut self, id: Id, result: Result<Option<()>, String>) {
-        let Some(health) = self.service(id).health.clone() else { return };
+        let Some(health) = self.service(id).health.clone() else { return self.set_trial(id, Trial::Off) };
         let next = self.now.plus(health.probe.interval);
         self.set_trial(id, Trial::Idle(next));
         let unit = self.unit_mut(id);

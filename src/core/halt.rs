@@ -29,7 +29,7 @@ pub(super) struct Halting {
 
 impl Halting {
     pub(super) fn deadline(&self) -> Option<Time> {
-        if self.over { None } else { self.kill_at.or(Some(self.end_at)) }
+        self.kill_at.or(Some(self.end_at))
     }
 }
 
@@ -108,7 +108,7 @@ impl Supervisor {
         let all = self.plan.settings.shutdown_timeout;
         self.halting = Some(Halting {
             since: self.now,
-            kill_at: Some(self.now.plus(all * KILL_PERCENT / 100)),
+            kill_at: Some(self.now.plus(percent(all, KILL_PERCENT))),
             end_at: self.now.plus(all),
             code,
             over: false,
@@ -137,8 +137,8 @@ impl Supervisor {
             return Time(u64::MAX);
         };
         let kept = (TIER_PERCENT * self.tiers_below(id)).min(TIERS_PERCENT);
-        let all = self.plan.settings.shutdown_timeout * KILL_PERCENT / 100;
-        halting.since.plus(all * (100 - kept) / 100)
+        let all = percent(self.plan.settings.shutdown_timeout, KILL_PERCENT);
+        halting.since.plus(percent(all, 100 - kept))
     }
 
     /// The length of the longest chain of services that stop after this one.
@@ -175,11 +175,22 @@ impl Supervisor {
         }
     }
 
+    /// Whether `init` was told to exit.
+    pub(super) fn is_over(&self) -> bool {
+        self.halting.as_ref().is_some_and(|halting| halting.over)
+    }
+
+    /// Whether everything was killed: what is left to do is to exit.
+    pub(super) fn is_forced(&self) -> bool {
+        self.halting.as_ref().is_some_and(|halting| halting.kill_at.is_none())
+    }
+
     pub(super) fn finish_halt(&mut self) {
-        let down = self.units.iter().all(|unit| unit.state == State::Down);
-        let now = self.now;
+        let Some(halting) = &self.halting else { return };
+        let down = || self.units.iter().all(|unit| unit.state == State::Down);
+        let end = self.now >= halting.end_at || down();
         let Some(halting) = &mut self.halting else { return };
-        if !halting.over && (down || now >= halting.end_at) {
+        if end {
             halting.over = true;
             let code = halting.code;
             self.act(Action::Halt { code });
@@ -190,6 +201,11 @@ impl Supervisor {
     pub(super) fn force_is_due(&self) -> bool {
         self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
     }
+}
+
+/// So much of it; of an endless time, too.
+fn percent(all: Duration, percent: u32) -> Duration {
+    all.saturating_mul(percent) / 100
 }
 
 /// A duration for people, to a tenth of a second.

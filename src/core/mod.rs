@@ -15,7 +15,7 @@
 //!
 //! # What holds, always
 //!
-//! The simulation in `tests/simulation` checks these after every step of 100,000 random histories:
+//! The simulation (`src/core/simulation`) checks these after every step of 100,000 random histories:
 //!
 //! * a service's process starts only when all it requires is ready, complete or skipped;
 //! * a service has at most one main process;
@@ -27,6 +27,7 @@
 mod ending;
 pub mod event;
 mod halt;
+mod loss;
 mod needs;
 mod replan;
 mod requests;
@@ -38,6 +39,10 @@ mod timers;
 mod view;
 
 mod planted;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod facts;
 
 pub use event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
 pub use supervisor::Supervisor;

@@ -38,10 +38,7 @@ impl Supervisor {
             }
             Needs::Blocked(_) if self.planted(Bug::StartsTooEarly) => self.begin(id, 0),
             Needs::Blocked(_) => {}
-            Needs::Lost(on) => {
-                self.aim(id, Goal::Lost(on));
-                self.lose_above(id, on);
-            }
+            Needs::Lost(on) => self.lose(id, on),
         }
     }
 
@@ -62,7 +59,7 @@ impl Supervisor {
             .map_or(Needs::Met, Needs::Blocked)
     }
 
-    fn needs_hard(&self, on: Id) -> Needs {
+    pub(super) fn needs_hard(&self, on: Id) -> Needs {
         let unit = self.unit(on);
         match (&unit.goal, &unit.state, self.service(on).kind) {
             (Goal::Lost(first), _, _) => Needs::Lost(*first),
@@ -83,7 +80,11 @@ impl Supervisor {
 
     /// Looks at the start conditions from number `at` on, then starts the service.
     fn begin(&mut self, id: Id, at: usize) {
-        let Some(condition) = self.service(id).conditions.get(at) else { return self.launch(id) };
+        let Some(condition) = self.service(id).conditions.get(at) else {
+            // What it needs may have gone while the conditions were looked at.
+            let ready = at == 0 || self.needs(id) == Needs::Met;
+            return if ready { self.launch(id) } else { self.go(id, State::Waiting) };
+        };
         let patience = match condition {
             Condition::Exec(hook) => hook.timeout,
             Condition::Env { .. } | Condition::File { .. } => None,
@@ -196,37 +197,5 @@ impl Supervisor {
                 Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
                 Phase::Skipped | Phase::Failed => false,
             }
-    }
-
-    /// It failed for good: so does everything that requires it, directly or not.
-    pub(super) fn lose_above(&mut self, id: Id, cause: Id) {
-        let hard: Vec<Id> =
-            self.above(id).iter().filter(|&&(_, required)| required).map(|&(on, _)| on).collect();
-        for dependent in hard {
-            if self.unit(dependent).goal == Goal::Up && !self.planted(Bug::KeepsDependents) {
-                self.aim(dependent, Goal::Lost(cause));
-                self.lose_above(dependent, cause);
-            }
-        }
-    }
-
-    /// It is well again: what was lost with it comes back.
-    pub(super) fn recover_lost(&mut self, id: Id) {
-        self.recover_above(id, id);
-    }
-
-    fn recover_above(&mut self, id: Id, cause: Id) {
-        for dependent in self.lost_with(id, cause) {
-            self.aim(dependent, Goal::Up);
-            if matches!(self.unit(dependent).state, State::Failed { .. }) {
-                self.go(dependent, State::Waiting);
-            }
-            self.recover_above(dependent, cause);
-        }
-    }
-
-    fn lost_with(&self, id: Id, cause: Id) -> Vec<Id> {
-        let above = self.above(id).iter().map(|&(dependent, _)| dependent);
-        above.filter(|&d| self.unit(d).goal == Goal::Lost(cause)).collect()
     }
 }

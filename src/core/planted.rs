@@ -10,6 +10,8 @@ pub(super) enum Bug {
     StopsTooEarly,
     /// Leaves dependents of a failed service running.
     KeepsDependents,
+    /// Never takes back what was lost with a service that is well again.
+    NeverRecovers,
     /// Ignores the restart limit.
     NeverGivesUp,
     /// Never sends KILL.

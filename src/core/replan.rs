@@ -1,12 +1,12 @@
 //! A new plan for a running supervisor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Action;
-use super::state::{Goal, State, Unit};
+use super::state::{Goal, State, Trial, Unit};
 use super::status::Stage;
 use super::supervisor::{Supervisor, dependents};
-use crate::plan::{Id, Plan, Service};
+use crate::plan::{Id, Kind, Plan, Service};
 
 impl Supervisor {
     /// Takes over a new plan. What is gone from it stops, what is new in it starts, and what it changes applies to
@@ -15,19 +15,21 @@ impl Supervisor {
         if self.stage == Stage::Stopping {
             return;
         }
-        let names: BTreeMap<Box<str>, Id> =
-            plan.services.iter().zip((0..).map(Id)).map(|(service, id)| (service.name.clone(), id)).collect();
-        let mut ids: Vec<Option<Id>> =
-            self.plan.services.iter().map(|s| names.get(&s.name).copied()).collect();
+        let mut ids = new_ids(&self.plan, &plan);
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
         let mut units: Vec<Unit> = plan.services.iter().map(|_| Unit::new()).collect();
+        let mut news = News { fresh: (0..kept).collect(), ..News::default() };
         for (old, new) in ids.iter().enumerate() {
-            let (Some(unit), Some(new)) = (self.units.get(old), new) else { continue };
+            let (Some(unit), Some(new)) = (self.units.get(old), *new) else { continue };
             let (Some(was), Some(is)) = (self.plan.services.get(old), plan.services.get(new.index())) else {
                 continue;
             };
             let retired = new.index() >= kept;
+            if !unit.retired {
+                news.fresh.remove(&new.index());
+            }
+            news.compare(new, was, is, &ids);
             let changed = unit.changed || (!retired && runs_differently(was, is, &self.plan, &plan));
             let unit = Unit { retired, changed: changed && !unit.state.is_at_rest(), ..unit.clone() };
             if let Some(place) = units.get_mut(new.index()) {
@@ -35,20 +37,33 @@ impl Supervisor {
             }
         }
         self.adopt(plan, units, &ids);
-        self.act(Action::Replanned { ids: ids.clone() });
-        self.after_replan(&ids);
+        self.act(Action::Replanned { ids });
+        self.after_replan(&news);
+    }
+
+    /// A service that is starting is to be known ready in another way than when it was started. If it cannot be
+    /// known of this process, its start timeout ends that.
+    fn listen_anew(&mut self, id: Id) {
+        let State::Starting { main, .. } = self.unit(id).state else { return };
+        if main.pid.is_some() {
+            self.drop_trial(id);
+            self.set_trial(id, Trial::Off);
+            self.main_runs(id);
+        }
     }
 
     /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.
     fn keep_running(&self, plan: &mut Plan, ids: &mut [Option<Id>]) {
+        // Processes of a service are still to end, though its state may not hold them any more.
+        let busy: BTreeSet<usize> = self.runs.values().map(|id| id.index()).collect();
         for (old, (unit, service)) in self.units.iter().zip(&self.plan.services).enumerate() {
             let at_rest = unit.state.is_at_rest() && !(unit.state == State::Done && service.down.is_some());
             let Some(new) = ids.get(old).copied() else { continue };
-            if new.is_some() || (at_rest && !self.has_runs(old)) {
+            if new.is_some() || (at_rest && !busy.contains(&old)) {
                 continue;
             }
             let map =
-                |on: &Vec<Id>| on.iter().filter_map(|id| ids.get(id.index()).copied().flatten()).collect();
+                |on: &Vec<Id>| on.iter().filter_map(|&id| new_id(ids, id)).collect();
             let mut service = service.clone();
             (service.requires, service.wants, service.after) =
                 (map(&service.requires), map(&service.wants), map(&service.after));
@@ -60,13 +75,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether processes of this service are still to end, held by its state or not.
-    fn has_runs(&self, old: usize) -> bool {
-        self.runs.values().any(|id| id.index() == old)
-    }
-
     fn adopt(&mut self, plan: Plan, units: Vec<Unit>, ids: &[Option<Id>]) {
-        let new = |id: Id| ids.get(id.index()).copied().flatten();
+        let new = |id: Id| new_id(ids, id);
         self.runs = self.runs.iter().filter_map(|(&run, &id)| Some((run, new(id)?))).collect();
         self.booting = self.booting.iter().filter_map(|&id| new(id)).collect();
         self.dirty.clear();
@@ -75,39 +85,88 @@ impl Supervisor {
         self.dependents = dependents(&plan);
         self.plan = plan;
         self.units = units;
-        for unit in &mut self.units {
-            // Who was lost with a service that is no more gets another chance.
+        for (unit, id) in self.units.iter_mut().zip((0..).map(Id)) {
             if let Goal::Lost(on) = unit.goal {
-                unit.goal = new(on).map_or(Goal::Up, Goal::Lost);
+                // One that is no more is found out about presently.
+                unit.goal = Goal::Lost(new(on).unwrap_or(id));
             }
         }
     }
 
-    fn after_replan(&mut self, ids: &[Option<Id>]) {
-        let known: std::collections::BTreeSet<Id> = ids.iter().copied().flatten().collect();
+    fn after_replan(&mut self, news: &News) {
         for id in self.ids() {
             self.retime(id);
             self.touch_around(id);
+        }
+        for &id in &news.other_kind {
+            self.is_of_another_kind(id);
+        }
+        // In the order of ids: what others require has found its own place before them.
+        for id in self.ids() {
+            if matches!(self.unit(id).goal, Goal::Lost(_)) {
+                self.find_lost(id);
+            }
             if self.unit(id).retired {
                 self.stop(id);
-            } else if !known.contains(&id) && self.service(id).autostart {
+            } else if news.fresh.contains(&id.index()) && self.service(id).autostart {
                 self.start(id);
-            } else if self.unit(id).goal == Goal::Up {
-                self.start_missing(id);
             }
         }
-    }
-
-    /// A running service may have been given new requirements.
-    fn start_missing(&mut self, id: Id) {
-        let below: Vec<Id> =
-            self.service(id).requires.iter().chain(&self.service(id).wants).copied().collect();
-        for on in below {
-            if self.unit(on).goal == Goal::Down {
+        for &(id, on, required) in &news.needs {
+            if self.unit(id).goal != Goal::Down && self.lacks(on, required) {
                 self.start(on);
             }
         }
+        for &id in &news.speak_otherwise {
+            self.listen_anew(id);
+        }
     }
+
+    /// What was complete as a command is not as a daemon.
+    fn is_of_another_kind(&mut self, id: Id) {
+        let done = self.unit(id).state == State::Done && self.service(id).kind == Kind::Longrun;
+        if done && self.unit(id).goal == Goal::Up {
+            self.go(id, State::Waiting);
+        }
+    }
+}
+
+/// What a new plan means for services that were in the one before.
+#[derive(Default)]
+struct News {
+    /// Places of services that were not there, or on their way out.
+    fresh: BTreeSet<usize>,
+    /// Who needs what that it did not need before, and whether it requires it.
+    needs: Vec<(Id, Id, bool)>,
+    other_kind: Vec<Id>,
+    /// Services whose readiness is to be known in another way.
+    speak_otherwise: Vec<Id>,
+}
+
+impl News {
+    fn compare(&mut self, id: Id, was: &Service, is: &Service, ids: &[Option<Id>]) {
+        if was.ready != is.ready {
+            self.speak_otherwise.push(id);
+        }
+        if was.kind != is.kind {
+            self.other_kind.push(id);
+        }
+        for (before, now, required) in [(&was.requires, &is.requires, true), (&was.wants, &is.wants, false)] {
+            let before: BTreeSet<Id> = before.iter().filter_map(|&on| new_id(ids, on)).collect();
+            self.needs.extend(now.iter().filter(|on| !before.contains(on)).map(|&on| (id, on, required)));
+        }
+    }
+}
+
+/// What becomes of each old id: services keep their identity by their name.
+fn new_ids(old: &Plan, new: &Plan) -> Vec<Option<Id>> {
+    let names: BTreeMap<&str, Id> =
+        new.services.iter().zip((0..).map(Id)).map(|(service, id)| (&*service.name, id)).collect();
+    old.services.iter().map(|service| names.get(&*service.name).copied()).collect()
+}
+
+fn new_id(ids: &[Option<Id>], old: Id) -> Option<Id> {
+    ids.get(old.index()).copied().flatten()
 }
 
 /// Whether a service's definition changed in anything but its ids, which say nothing across plans.

@@ -1,11 +1,13 @@
 //! What people ask for.
 
+use std::collections::BTreeSet;
+
 use super::event::{Action, Role};
 use super::planted::Bug;
 use super::state::{Cause, Goal, State};
-use super::status::Stage;
+use super::status::{Exit, Stage};
 use super::supervisor::Supervisor;
-use crate::plan::{Id, Reload, Scope, Signal};
+use crate::plan::{Id, Kind, Reload, Scope, Signal};
 
 impl Supervisor {
     /// Wants a service up, and with it what it requires and wants. One that had failed is tried afresh.
@@ -13,19 +15,41 @@ impl Supervisor {
         if self.stage == Stage::Stopping {
             return;
         }
-        let below: Vec<Id> =
-            self.service(id).requires.iter().chain(&self.service(id).wants).copied().collect();
-        for on in below {
-            if self.unit(on).goal == Goal::Down || matches!(self.unit(on).state, State::Failed { .. }) {
-                self.start(on);
+        let (mut queue, mut found) = (vec![id], BTreeSet::new());
+        while let Some(next) = queue.pop() {
+            if found.insert(next) {
+                let service = self.service(next);
+                queue.extend(service.requires.iter().filter(|&&on| self.lacks(on, true)));
+                queue.extend(service.wants.iter().filter(|&&on| self.lacks(on, false)));
             }
+        }
+        // In the order of ids: what others need comes first.
+        for next in found {
+            self.want(next);
+        }
+    }
+
+    /// Whether a dependency has to be started for its dependent's sake.
+    pub(super) fn lacks(&self, on: Id, required: bool) -> bool {
+        let unit = self.unit(on);
+        let over = match unit.state {
+            State::Failed { .. } => true,
+            State::Done => required && self.service(on).kind == Kind::Longrun,
+            _ => false,
+        };
+        unit.goal != Goal::Up || over
+    }
+
+    fn want(&mut self, id: Id) {
+        if self.unit(id).goal != Goal::Up {
+            self.forget_why_it_ends(id);
         }
         let unit = self.unit_mut(id);
         unit.tries = 0;
         unit.history.clear();
         let again = match unit.state {
             State::Down | State::Backoff { .. } | State::Skipped { .. } | State::Failed { .. } => true,
-            State::Done => self.service(id).kind == crate::plan::Kind::Longrun,
+            State::Done => self.service(id).kind == Kind::Longrun,
             _ => false,
         };
         self.aim(id, Goal::Up);
@@ -34,15 +58,27 @@ impl Supervisor {
         }
     }
 
+    /// It was to be down, so whatever ended it is no matter now that it is to be up. A oneshot that completed did
+    /// what is asked for, though.
+    fn forget_why_it_ends(&mut self, id: Id) {
+        let complete = match &self.unit(id).state {
+            State::Ending { exit, cause, .. } | State::Finishing { exit, cause, .. } => {
+                self.service(id).kind == Kind::Oneshot && *cause == Cause::Own && *exit == Exit::Code(0)
+            }
+            _ => false,
+        };
+        if !complete {
+            self.now_asked(id);
+        }
+    }
+
     /// Wants a service down, and before it what requires it.
     pub(super) fn stop(&mut self, id: Id) {
-        self.aim(id, Goal::Down);
-        let hard: Vec<Id> =
-            self.above(id).iter().filter(|&&(_, required)| required).map(|&(on, _)| on).collect();
-        for dependent in hard {
-            if self.unit(dependent).goal != Goal::Down {
-                self.stop(dependent);
-            }
+        let mut queue = vec![id];
+        while let Some(next) = queue.pop() {
+            self.aim(next, Goal::Down);
+            let above = self.hard_above(next).into_iter();
+            queue.extend(above.filter(|&dependent| self.unit(dependent).goal != Goal::Down));
         }
     }
 

@@ -72,9 +72,12 @@ impl Supervisor {
         }
     }
 
-    /// Takes in what happened and says what is to be done, in that order.
+    /// Takes in what happened and says what is to be done, in that order. After `Halt`: nothing.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
+        if self.is_over() {
+            return Vec::new();
+        }
         self.observe(event);
         while let Some(id) = self.dirty.pop_front() {
             self.advance(id);
@@ -84,8 +87,11 @@ impl Supervisor {
         std::mem::take(&mut self.actions)
     }
 
-    /// When the next `Tick` is due; `None`: not before something else happens.
+    /// When the next `Tick` is due; `None`: not before something else happens. After `Halt` nothing is.
     pub fn deadline(&self) -> Option<Time> {
+        if self.is_over() {
+            return None;
+        }
         let service = self.timers.first().map(|&(at, _)| at);
         let halt = self.halting.as_ref().and_then(Halting::deadline);
         service.into_iter().chain(halt).min()
@@ -122,6 +128,8 @@ impl Supervisor {
             Event::Notify { run, word } => self.notified(run, word),
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Gone { run } => self.gone(run),
+            Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id)
+                if id.index() >= self.units.len() => {} // Of a plan that was replaced meanwhile.
             Event::Start(id) => self.start(id),
             Event::Stop(id) => self.stop(id),
             Event::Restart(id) => self.restart(id),
@@ -179,7 +187,8 @@ impl Supervisor {
         }
     }
 
-    fn main_runs(&mut self, id: Id) {
+    /// Its process runs: whatever has to be done so that its readiness is known.
+    pub(super) fn main_runs(&mut self, id: Id) {
         let service = self.service(id);
         match (&service.ready, service.kind) {
             (_, Kind::Oneshot) => {}

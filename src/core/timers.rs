@@ -66,7 +66,8 @@ impl Supervisor {
     }
 
     fn try_ready(&mut self, id: Id) {
-        let Ready::Probe(probe) = &self.service(id).ready else { return };
+        // A new plan may say that it is to be known in another way.
+        let Ready::Probe(probe) = &self.service(id).ready else { return self.set_trial(id, Trial::Off) };
         // A command is tried anew each time; the others go on trying until the start timeout ends them.
         let patience = matches!(probe.check, Check::Exec(_)).then_some(probe.timeout);
         let child = self.spawn(id, Role::ReadyProbe, patience);
@@ -75,14 +76,14 @@ impl Supervisor {
 
     fn try_health(&mut self, id: Id) {
         let Some(patience) = self.service(id).health.as_ref().map(|health| health.probe.timeout) else {
-            return;
+            return self.set_trial(id, Trial::Off);
         };
         let child = self.spawn(id, Role::HealthProbe, Some(patience));
         self.set_trial(id, Trial::Running(child));
     }
 
     /// Kills a probe that takes too long.
-    fn drop_trial(&mut self, id: Id) {
+    pub(super) fn drop_trial(&mut self, id: Id) {
         let (State::Starting { probe: Trial::Running(child), .. }
         | State::Up { probe: Trial::Running(child), .. }) = self.unit(id).state
         else {

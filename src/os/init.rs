@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::cgroup::Cgroups;
 use super::launch::{Given, Launcher};
-use super::log::Logs;
+use super::log::{Logs, Reading};
 use super::notify;
 use super::poll::{Interest, Poll, Token};
 use super::reap::Lingering;
@@ -57,6 +57,8 @@ pub struct Init {
     pub(super) lingering: Vec<Lingering>,
     pub(super) options: Options,
     pub(super) booted_at: Time,
+    /// When to give back the buffers of logging.
+    trim_at: Option<Time>,
     /// When to say again what a boot or shutdown waits for.
     remind_at: Option<Time>,
     queue: VecDeque<Event>,
@@ -86,6 +88,8 @@ struct OutputWatch {
     paused: bool,
 }
 
+/// So long after the last output the buffers of logging are given back.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.
 const FIRST_BOOT_REMINDER: Duration = Duration::from_secs(10);
 /// A shutdown is shorter; a person watches it.
@@ -122,6 +126,7 @@ impl Init {
             lingering: Vec::new(),
             options,
             booted_at: now,
+            trim_at: None,
             remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
             queue: VecDeque::new(),
             halted: None,
@@ -171,6 +176,10 @@ impl Init {
         if self.remind_at.is_some_and(|at| at <= now) {
             self.remind(now);
         }
+        if self.trim_at.is_some_and(|at| at <= now) {
+            self.trim_at = None;
+            self.logs.trim();
+        }
         if std::mem::take(&mut self.changed) && self.server.as_ref().is_some_and(Server::has_watchers) {
             self.look_at_waiting();
         }
@@ -180,7 +189,7 @@ impl Init {
 
     fn deadline(&self) -> Option<Time> {
         let server = self.server.as_ref().and_then(Server::deadline);
-        self.supervisor.deadline().into_iter().chain(self.remind_at).chain(server).min()
+        self.supervisor.deadline().into_iter().chain(self.remind_at).chain(self.trim_at).chain(server).min()
     }
 
     fn happened(&mut self, token: Token) {
@@ -235,7 +244,7 @@ impl Init {
 
     /// A line of our own in the container's log.
     pub(super) fn say(&mut self, line: &str) {
-        self.logs.say(line);
+        self.logs.own(line);
     }
 
     /// The same, about a service.
@@ -339,7 +348,8 @@ impl Init {
         } else {
             match mode {
                 Log::Prefix | Log::Json | Log::Ring => {
-                    let token = seat.open_pipe(&mut self.poll).map_err(|e| passing("log pipe", e))?;
+                    let owner = self.launcher.credentials(&service.process).ok().flatten().map(|c| c.uid);
+                    let token = seat.open_pipe(owner, &mut self.poll).map_err(|e| passing("log pipe", e))?;
                     tokens.extend(token);
                 }
                 Log::Inherit => given.output = Some(super::stdio(1)),
@@ -359,7 +369,10 @@ impl Init {
                 }
                 Ready::Log(pattern) => {
                     // The plan was compiled, so the pattern is valid.
-                    seat.pattern = regex::bytes::Regex::new(pattern).ok().map(|pattern| (run, pattern));
+                    if let Ok(pattern) = super::probe::regex(pattern) {
+                        self.logs.watch(seat.log, pattern);
+                        seat.watched = Some(run);
+                    }
                 }
                 Ready::Started | Ready::Notify | Ready::Probe(_) => {}
             }
@@ -385,7 +398,7 @@ impl Init {
         }
         if !service.process.cgroup.is_none() && seat.cgroup.is_none() {
             for warning in seat.make_cgroup(self.cgroups.as_mut(), service) {
-                self.logs.say(&format!("{}: {warning}", service.name));
+                self.logs.own(&format!("{}: {warning}", service.name));
             }
         }
         if given.output.is_none()
@@ -427,7 +440,8 @@ impl Init {
     fn seat_happened(&mut self, id: Id, token: Token) {
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
         if seat.is_pipe(token) {
-            return self.read_log(id);
+            self.read_log(id);
+            return;
         }
         if seat.capture.as_ref().is_some_and(|capture| capture.token == token) {
             return seat.read_capture(&mut self.poll);
@@ -472,32 +486,41 @@ impl Init {
         }
     }
 
-    /// Copies what is in a service's log pipe.
-    pub(super) fn read_log(&mut self, id: Id) {
+    /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.
+    pub(super) fn read_log(&mut self, id: Id) -> Reading {
+        let Some(seat) = self.seats.get(id.index()) else { return Reading::Empty };
+        let Some((read, ..)) = &seat.pipe else { return Reading::Empty };
+        let reading = self.logs.read(seat.log, read.as_fd());
+        self.trim_at = Some(sys::now().plus(TRIM_AFTER));
+        self.look_for_matches();
+        reading
+    }
+
+    /// Tells the core of services whose output says that they are ready.
+    fn look_for_matches(&mut self) {
+        for log in self.logs.take_matches() {
+            let seat = self.seats.iter_mut().find(|seat| seat.log == log);
+            if let Some(run) = seat.and_then(|seat| seat.watched.take()) {
+                self.feed(Event::Ready { run });
+            }
+        }
+    }
+
+    /// Copies what a run of a service left in its pipe, the line that it did not end included.
+    pub(super) fn finish_log(&mut self, id: Id) {
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
         let Some((read, ..)) = &seat.pipe else { return };
-        let mut matched = None;
-        match &seat.pattern {
-            Some((run, pattern)) => {
-                let run = *run;
-                self.logs.read(seat.log, read.as_fd(), |line| {
-                    if pattern.is_match(line) {
-                        matched = Some(run);
-                    }
-                });
-            }
-            None => self.logs.read(seat.log, read.as_fd(), |_| {}),
-        }
-        if let Some(run) = matched {
-            seat.pattern = None;
-            self.feed(Event::Ready { run });
-        }
+        seat.unfinished = !self.logs.finish_run(seat.log, read.as_fd());
+        self.trim_at = Some(sys::now().plus(TRIM_AFTER));
+        self.look_for_matches();
     }
 
     /// Takes in everything a process said before it ended.
     pub(super) fn hear_last(&mut self, id: Id) {
         self.hear(id);
-        self.read_log(id);
+        if self.seats.get(id.index()).is_some_and(|seat| seat.watched.is_some()) {
+            self.finish_log(id);
+        }
     }
 
     /// Forgets tokens of what a seat has closed.
@@ -524,12 +547,23 @@ impl Init {
             for (read, _, token) in self.seats.iter().filter_map(|seat| seat.pipe.as_ref()) {
                 self.poll.change(read, *token, interest);
             }
+            self.finish_logs();
+        }
+    }
+
+    /// There is room again for what ended runs left.
+    fn finish_logs(&mut self) {
+        let ids = (0..self.seats.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
+        for id in ids {
+            if !self.output.paused && self.seats.get(id.index()).is_some_and(|seat| seat.unfinished) {
+                self.finish_log(id);
+            }
         }
     }
 
     /// Watches the output only while something waits to be written: a closed one would be ready for ever.
     fn watch_output(&mut self, wanted: bool) {
-        let Some(fd) = self.logs.output() else { return };
+        let fd = self.logs.fd();
         if let Some(token) = self.output.token.take() {
             self.poll.remove(fd);
             self.sources.remove(&token);

@@ -1,7 +1,7 @@
 //! The end: whatever is left besides services, and the last lines of the log.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::init::Init;
 use super::poll::Poll;
@@ -22,14 +22,12 @@ impl Init {
         if self.has_children() {
             self.end_strays(libc::SIGKILL, KILL_PATIENCE);
         }
-        for index in 0..self.seats.len() {
-            let id = crate::plan::Id(u32::try_from(index).unwrap_or(u32::MAX));
-            self.read_log(id);
-            if let Some(seat) = self.seats.get(index) {
-                self.logs.end_of_run(seat.log);
-            }
-        }
-        self.logs.final_flush(LOG_PATIENCE);
+        let pipes: Vec<_> = self
+            .seats
+            .iter()
+            .filter_map(|seat| seat.pipe.as_ref().map(|(read, ..)| (seat.log, read.as_fd())))
+            .collect();
+        self.logs.final_flush(&pipes, Instant::now() + LOG_PATIENCE);
         code
     }
 

@@ -57,6 +57,9 @@ impl Init {
         sys::reap(zombie.pid);
         if is_main {
             self.main_reaped(id, run, zombie.pid);
+        } else if self.supervisor.main_pid(id).is_none() {
+            // A hook's last line may be as unfinished as a service's.
+            self.finish_log(id);
         }
     }
 
@@ -77,9 +80,9 @@ impl Init {
 
     fn main_reaped(&mut self, id: Id, run: Run, pid: i32) {
         // What its group wrote before it was killed is in the pipe by now.
-        self.read_log(id);
+        self.finish_log(id);
         if let Some(seat) = self.seats.get_mut(id.index()) {
-            self.logs.end_of_run(seat.log);
+            self.logs.unwatch(seat.log);
             seat.close_run(&mut self.poll);
         }
         self.drop_stale_sources(id);

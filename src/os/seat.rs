@@ -3,13 +3,12 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use regex::bytes::Regex;
-
 use super::cgroup::{Cgroup, Cgroups};
 use super::notify::NotifySocket;
 use super::poll::{Interest, Poll, Token};
 use super::sys;
-use super::{log, notify};
+use super::log::{LogId, log_pipe};
+use super::notify;
 use crate::core::Run;
 use crate::plan::Service;
 
@@ -22,7 +21,7 @@ const MAX_LAST_WORDS: usize = 512;
 /// A service's place in the event loop.
 pub struct Seat {
     /// Its log.
-    pub log: log::Id,
+    pub log: LogId,
     /// Its log pipe, from its first process on: read end, write end, token.
     pub pipe: Option<(OwnedFd, OwnedFd, Token)>,
     /// The read end of its readiness pipe.
@@ -31,8 +30,10 @@ pub struct Seat {
     pub notify: Option<(Run, NotifySocket, Token)>,
     /// The output of a probe or condition, of which the last line counts.
     pub capture: Option<Capture>,
-    /// What a line of its output must match for it to be ready.
-    pub pattern: Option<(Run, Regex)>,
+    /// The process that is ready once a line of its output matches.
+    pub watched: Option<Run>,
+    /// Its last run is over, but the container's output had no room for all it wrote.
+    pub unfinished: bool,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
 }
@@ -49,19 +50,24 @@ pub struct Capture {
 
 impl Seat {
     /// With nothing open.
-    pub fn new(log: log::Id) -> Seat {
-        Seat { log, pipe: None, ready: None, notify: None, capture: None, pattern: None, cgroup: None }
+    pub fn new(log: LogId) -> Seat {
+        Seat { log, pipe: None, ready: None, notify: None, capture: None, watched: None, unfinished: false, cgroup: None }
     }
 
-    /// Opens its log pipe, if it has none yet, and returns the token to watch, if it is new.
+    /// Opens its log pipe, if it has none yet, and returns the token to watch, if it is new. The pipe belongs to
+    /// `owner`, for programs that open `/dev/stdout`: that asks for the pipe's permissions again.
     ///
     /// # Errors
     /// `EMFILE`, `ENFILE`, and what epoll_ctl(2) says.
-    pub fn open_pipe(&mut self, poll: &mut Poll) -> io::Result<Option<Token>> {
+    pub fn open_pipe(&mut self, owner: Option<u32>, poll: &mut Poll) -> io::Result<Option<Token>> {
         if self.pipe.is_some() {
             return Ok(None);
         }
-        let (read, write) = log::log_pipe()?;
+        let (read, write) = log_pipe()?;
+        if let Some(owner) = owner {
+            // Without the right to, there is no other user to give it to.
+            let _ = nix::unistd::fchown(&write, Some(nix::unistd::Uid::from_raw(owner)), None);
+        }
         let token = poll.token();
         poll.add(&read, token, Interest::Read)?;
         self.pipe = Some((read, write, token));
@@ -204,7 +210,7 @@ impl Seat {
     pub fn close_run(&mut self, poll: &mut Poll) {
         self.close_ready(poll);
         self.close_notify(poll);
-        self.pattern = None;
+        self.watched = None;
     }
 
     /// Every token of this seat.

@@ -134,6 +134,15 @@ impl Client {
         self.push(response);
     }
 
+    /// A line of a log: what does not fit now stays in the ring, so that nothing is dropped here.
+    fn push_line(&mut self, line: &Response) {
+        if self.dropped > 0 {
+            let count = std::mem::take(&mut self.dropped);
+            self.push(&Response::Dropped { count });
+        }
+        self.push(line);
+    }
+
     fn push(&mut self, response: &Response) {
         let bytes = wire::encode(response).or_else(|_| {
             let message = "the answer is too long: ask for fewer services at once".to_owned();
@@ -181,6 +190,11 @@ impl Client {
             }
         }
     }
+}
+
+/// Bytes of a log as JSON can hold them.
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
 }
 
 /// A failure as an answer.
@@ -478,9 +492,9 @@ impl Init {
             let Some(seat) = self.seats.get(id.index()) else { continue };
             let service = self.supervisor.plan().services.get(id.index()).map(|s| s.name.to_string());
             let Some(service) = service else { continue };
-            let (kept, next) = self.logs.kept(seat.log);
-            all.extend(kept.into_iter().map(|line| (line.time_ms, service.clone(), line.text())));
-            cursors.push((id, next));
+            let kept = self.logs.tail(seat.log, lines.unwrap_or(usize::MAX)).into_iter().flatten();
+            all.extend(kept.map(|record| (record.time_ms, service.clone(), text(&record.line))));
+            cursors.push((id, self.logs.next_seq(seat.log)));
         }
         // Each service's lines are in order already; a stable sort keeps them so.
         all.sort_by_key(|(time, ..)| *time);
@@ -505,7 +519,7 @@ impl Init {
         let Some(service) = self.supervisor.plan().services.get(change.id.index()) else { return };
         let event = Response::Event(wire::Event {
             service: service.name.to_string(),
-            time_ms: log::wall_clock_ms(),
+            time_ms: log::now_ms(),
             from: change.from,
             to: change.to,
             pid: change.pid,
@@ -607,12 +621,17 @@ impl Init {
                 if client.output.len() >= MAX_STREAMED {
                     continue;
                 }
-                let fresh = self.logs.since(seat.log, *next);
-                client.dropped += fresh.lost;
-                *next = fresh.next;
-                for line in fresh.lines {
-                    let (service, time_ms, line) = (service.name.to_string(), line.time_ms, line.text());
-                    client.send(&Response::Log { service, time_ms, line });
+                let Some((lost, fresh)) = self.logs.lines_since(seat.log, *next) else { continue };
+                client.dropped += lost;
+                *next += lost;
+                for record in fresh {
+                    let (service, time_ms, line) =
+                        (service.name.to_string(), record.time_ms, text(&record.line));
+                    *next = record.seq + 1;
+                    client.push_line(&Response::Log { service, time_ms, line });
+                    if client.output.len() >= MAX_STREAMED {
+                        break;
+                    }
                 }
             }
             client.mode = Mode::Following(cursors);

@@ -11,6 +11,7 @@ use super::fault::{self, Call};
 use super::init::{Init, Options};
 use super::launch::Launcher;
 use super::log::Logs;
+use super::log::sink::Sink;
 use super::poll::Poll;
 use super::reload::read_plan;
 use super::serve::Server;
@@ -49,11 +50,12 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
     let mut poll = Poll::new().map_err(system("epoll"))?;
-    let mut logs = Logs::new(super::stdio(1), plan.settings.log, plan.settings.log_ring);
+    let sink = Sink::stdout().map_err(system("stdout"))?;
+    let mut logs = Logs::new(sink, plan.settings.log, wants_colour(&container), plan.settings.log_ring);
     if std::process::id() != 1
         && let Err(error) = sys::become_subreaper()
     {
-        logs.say(&format!("cannot adopt orphans (this is not PID 1): {error}"));
+        logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
     }
     let launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
     let (runtime, server) = listen(&mut logs, &mut poll);
@@ -78,23 +80,30 @@ fn ensure_stdio() {
     }
 }
 
+/// Colours are for a terminal, and for who has not said that they are not wanted (no-color.org).
+fn wants_colour(container: &Container) -> bool {
+    let refused = container.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = container.get("TERM").is_some_and(|value| value == "dumb");
+    std::io::IsTerminal::is_terminal(&std::io::stdout()) && !refused && !dumb
+}
+
 /// The control socket. Without one everything but `svctl` works, so that is no reason not to boot.
 fn listen(logs: &mut Logs, poll: &mut Poll) -> (Option<PathBuf>, Option<Server>) {
     let runtime = match runtime_dir::choose() {
         Ok(runtime) => runtime,
         Err(message) => {
-            logs.say(&format!("{message}; svctl will not work"));
+            logs.own(&format!("{message}; svctl will not work"));
             return (None, None);
         }
     };
     if let Some(warning) = &runtime.warning {
-        logs.say(warning);
+        logs.own(warning);
     }
     let path = runtime.path.join(crate::control::path::SOCKET);
     match bind(&path).and_then(|listener| Server::new(listener, poll)) {
         Ok(server) => (Some(runtime.path), Some(server)),
         Err(error) => {
-            logs.say(&format!("cannot listen on {}: {error}; svctl will not work", path.display()));
+            logs.own(&format!("cannot listen on {}: {error}; svctl will not work", path.display()));
             (Some(runtime.path), None)
         }
     }
@@ -120,7 +129,7 @@ fn cgroups(plan: &Plan, logs: &mut Logs) -> Option<Cgroups> {
     match Cgroups::detect(std::path::Path::new("/")) {
         Ok(cgroups) => Some(cgroups),
         Err(why) => {
-            logs.say(&format!("[cgroup] limits are not applied: {why}"));
+            logs.own(&format!("[cgroup] limits are not applied: {why}"));
             None
         }
     }

@@ -164,12 +164,20 @@ impl<'a> Compiler<'a> {
         match (template, tree) {
             (Some(base), Some(tree)) => self.template(base, at, &tree),
             (None, Some(tree)) => self.plain(name, at, &tree),
-            (_, None) => self.add(name, at, Body::Broken),
+            (_, None) => self.add_broken(name, at),
         }
     }
 
     fn add(&mut self, name: &str, at: At, body: Body) {
         self.definitions.push(Definition { name: name.into(), at, body });
+    }
+
+    /// A definition that says nothing, and of a template its bundle and instances too.
+    fn add_broken(&mut self, name: &str, at: At) {
+        if let Some(base) = name.strip_suffix('@') {
+            self.add(base, at, Body::Broken);
+        }
+        self.add(name, at, Body::Broken);
     }
 
     fn plain(&mut self, name: &str, at: At, tree: &Tree<'_>) {
@@ -197,12 +205,11 @@ impl<'a> Compiler<'a> {
             && matches!(&entry.node.value, Value::String(text) if text == "bundle")
         {
             self.report.error(entry.node.at, "a template cannot be a bundle; its instances already are one");
-            self.add(base, at, Body::Broken);
+            self.add_broken(&format!("{base}@"), at);
             return;
         }
         let Some(instances) = instances(&self.scope(&[("TEMPLATE", base)]), base, at, tree) else {
-            self.add(base, at, Body::Broken);
-            self.add(&format!("{base}@"), at, Body::Broken);
+            self.add_broken(&format!("{base}@"), at);
             return;
         };
         let mut contents = Vec::new();

@@ -13,7 +13,7 @@
 //! | [`values`], [`net`], [`caps`], [`signal`] | words with a meaning |
 //! | `resolve`, [`order`] | names to ids, bundles to members, dependencies to an order |
 //! | [`model`], `query` | the plan |
-//! | [`file`] | the format as types, from which the JSON Schema is made |
+//! | [`file`], [`schema`] | the format as types, from which the JSON Schema is made |
 //! | [`problem`] | what is wrong, in lines for a person |
 
 pub mod caps;
@@ -31,6 +31,7 @@ mod query;
 mod read;
 mod report;
 mod resolve;
+pub mod schema;
 mod sections;
 mod service;
 mod settings;

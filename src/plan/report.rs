@@ -3,6 +3,7 @@
 //! Places are kept as byte offsets while all goes well; only a problem pays for counting lines.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use super::problem::{Problem, Problems, Severity};
 use super::source::Source;
@@ -29,6 +30,7 @@ impl At {
     }
 }
 
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
 struct Finding {
     at: At,
     severity: Severity,
@@ -38,7 +40,8 @@ struct Finding {
 /// Collects problems. Shared by all readers, hence the cells.
 pub(super) struct Report<'s> {
     sources: &'s [Source],
-    found: RefCell<Vec<Finding>>,
+    /// A set, because the instances of a template all repeat its problems.
+    found: RefCell<BTreeSet<Finding>>,
     dropped: Cell<usize>,
 }
 
@@ -57,14 +60,10 @@ impl<'s> Report<'s> {
 
     fn note(&self, at: At, severity: Severity, message: String) {
         let mut found = self.found.borrow_mut();
-        // The instances of a template repeat their template's problem; the last few are where it stands.
-        let said = found.iter().rev().take(16).any(|f| f.at == at && f.message == message);
-        if said {
-            return;
-        }
+        let finding = Finding { at, severity, message };
         if found.len() < KEPT {
-            found.push(Finding { at, severity, message });
-        } else {
+            found.insert(finding);
+        } else if !found.contains(&finding) {
             self.dropped.set(self.dropped.get() + 1);
         }
     }

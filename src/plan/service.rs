@@ -9,7 +9,7 @@ use super::read::{Claim, Item, Scope, Table};
 use super::report::At;
 use super::signal::Signal;
 use super::tree::Tree;
-use super::{probe, process, sections};
+use super::{probe, process, sections, values};
 
 const LONGRUN_START_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -106,9 +106,8 @@ const KINDS: &[(&str, Type)] =
     &[("longrun", Type::Longrun), ("oneshot", Type::Oneshot), ("bundle", Type::Bundle)];
 
 fn bundle(mut table: Table<'_>) -> Vec<(Box<str>, At)> {
-    if let Some(item) = table.take("description") {
-        item.text();
-    }
+    // Nobody shows a bundle's description yet; it is checked like any other.
+    table.take("description").and_then(|item| item.parsed(values::line));
     let contents = table.take("contents");
     if contents.is_none() {
         table.missing("a bundle needs `contents`, the list of its members");
@@ -140,7 +139,7 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
     let truth = |item: Option<Item<'_>>, default| item.and_then(|item| item.boolean()).unwrap_or(default);
     let service = Service {
         name: name.into(),
-        description: table.take("description").and_then(|item| item.string()),
+        description: table.take("description").and_then(|item| item.parsed(values::line)),
         kind,
         autostart: truth(table.take("autostart"), true),
         essential: truth(table.take("essential"), false),

@@ -104,12 +104,26 @@ impl<'s> Entry<'s> {
 
 /// Reads a file. The parser bounds how deep tables nest, so walking the tree cannot overflow the stack. With syntax errors, which are reported, there is no tree.
 pub(super) fn parse<'s>(file: u32, text: &'s str, report: &Report<'_>) -> Option<Tree<'s>> {
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, errors) = syntax(text);
     for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
         let at = error.span().map_or(0, |span| span.start);
         report.error(At::new(file, at), format!("TOML syntax: {}", message(error)));
     }
-    errors.is_empty().then(|| convert_table(file, table.into_inner()))
+    table.filter(|_| errors.is_empty()).map(|table| convert_table(file, table.into_inner()))
+}
+
+/// A file's table and its errors. The parser goes on after an error only in files of a usual size: a megabyte of
+/// rubbish has a million errors, and each takes memory.
+fn syntax(text: &str) -> (Option<Spanned<DeTable<'_>>>, Vec<toml::de::Error>) {
+    const USUAL_SIZE: usize = 64 * 1024;
+    if text.len() <= USUAL_SIZE {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        return (Some(table), errors);
+    }
+    match DeTable::parse(text) {
+        Ok(table) => (Some(table), Vec::new()),
+        Err(error) => (None, vec![error]),
+    }
 }
 
 /// The parser's words, without an expectation that says nothing.

@@ -118,6 +118,14 @@ pub fn status_range(text: &str) -> Result<(u16, u16), String> {
     }
 }
 
+/// One line for people.
+pub fn line(text: &str) -> Result<Box<str>, String> {
+    if text.contains(char::is_control) {
+        return Err("must be one line without control characters".to_owned());
+    }
+    Ok(text.into())
+}
+
 /// A path that does not depend on where anybody stands.
 pub fn absolute(text: &str) -> Result<std::path::PathBuf, String> {
     if text.starts_with('/') {

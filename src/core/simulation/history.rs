@@ -1,0 +1,317 @@
+//! One case: a plan, a random history of it, then calm, then a shutdown.
+
+use std::time::Duration;
+
+use super::choices::Choices;
+use super::plans;
+use super::world::{Temper, World};
+use crate::core::event::{Event, Role, Run, Word};
+use crate::core::planted::Bug;
+use crate::core::state::{Goal, State};
+use crate::core::status::{Exit, Phase, Stage};
+use crate::core::supervisor::Supervisor;
+use crate::core::time::Time;
+use crate::plan::{Id, Signal};
+
+/// What decides a case.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Case {
+    pub(super) plan: Vec<u16>,
+    pub(super) moves: Vec<u16>,
+}
+
+/// How a case is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    pub(super) bug: Option<Bug>,
+    pub(super) trace: bool,
+    pub(super) keep_actions: bool,
+    pub(super) keep_transitions: bool,
+    /// The supervisor is written down and read back before each step whose number this divides; 0: never.
+    pub(super) rewrite_every: usize,
+}
+
+/// The most steps that calm may need.
+const PATIENCE: usize = 3000;
+
+/// Runs a case to its end; in error, the rule that was broken.
+pub(super) fn run(case: &Case, manner: Manner) -> (World, Result<(), String>) {
+    let plan = plans::plan(&mut Choices::new(&case.plan));
+    let mut core = Supervisor::new(plan, 42);
+    core.bug = manner.bug;
+    let mut world = World::new(core);
+    world.trace = manner.trace.then(Vec::new);
+    world.keep_actions = manner.keep_actions;
+    world.rules.transitions = manner.keep_transitions.then(Default::default);
+    let result = live(&mut world, &mut Choices::new(&case.moves), manner);
+    (world, result)
+}
+
+fn live(world: &mut World, choices: &mut Choices<'_>, manner: Manner) -> Result<(), String> {
+    let obedient = !choices.chance(50);
+    world.step(Event::Boot)?;
+    let mut count = 0;
+    while !choices.is_over() && !world.rules.halted {
+        count += 1;
+        if manner.rewrite_every != 0 && count % manner.rewrite_every == 0 {
+            rewrite(world);
+        }
+        let event = next(world, choices);
+        let spawned = match &event {
+            Event::Spawned { run, .. } => Some(*run),
+            _ => None,
+        };
+        world.step(event)?;
+        if let Some(run) = spawned {
+            give_temper(world, run, choices);
+        }
+    }
+    calm_down(world)?;
+    if world.rules.halted {
+        return Ok(());
+    }
+    converged(world)?;
+    shut_down(world, obedient)
+}
+
+/// Writes the supervisor down as text and goes on with what is read back, as a new `init` binary would.
+fn rewrite(world: &mut World) {
+    let text = serde_json::to_string(&world.core).expect("a supervisor can be written");
+    let bug = world.core.bug;
+    world.core = serde_json::from_str(&text).expect("what was written can be read");
+    world.core.bug = bug;
+}
+
+fn give_temper(world: &mut World, run: Run, choices: &mut Choices<'_>) {
+    use Temper::{Ignores, Obeys, Slow, Stuck};
+    let tempers = [Obeys, Obeys, Obeys, Obeys, Slow, Slow, Ignores, Ignores, Ignores, Stuck];
+    let temper = choices.one_of(&tempers);
+    if let Some(process) = world.processes.iter_mut().find(|p| p.run == run) {
+        process.temper = temper;
+        // A signal that came with the answer has told it already.
+        process.dying &= temper != Stuck;
+    }
+}
+
+// ---- the random part ----
+
+fn next(world: &mut World, choices: &mut Choices<'_>) -> Event {
+    let kind = choices.below(40);
+    let event = match kind {
+        0..=19 => world.overdue(choices, false).or_else(|| world.progress(choices, false)),
+        20..=24 => world.progress(choices, false),
+        25..=28 => trouble(world, choices),
+        29..=33 => Some(request(world, choices)),
+        _ => None,
+    };
+    event.unwrap_or_else(|| pass_time(world, choices))
+}
+
+fn pass_time(world: &mut World, choices: &mut Choices<'_>) -> Event {
+    let deadline = world.core.deadline();
+    let moment = Duration::from_millis(choices.one_of(&[1000, 50, 300]));
+    let way = choices.below(10);
+    let late = way == 9;
+    if world.dawdles() || late {
+        world.rules.dawdled |= world.core.stage() == Stage::Stopping;
+    }
+    world.now = match deadline {
+        Some(at) if way < 5 => world.now.max(at),
+        Some(at) if late => world.now.max(at).plus(Duration::from_secs(5)),
+        Some(at) => world.now.plus(moment).min(world.now.max(at)),
+        None => world.now.plus(moment),
+    };
+    Event::Tick
+}
+
+fn trouble(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
+    let what = choices.below(8);
+    if what == 7 {
+        return stale(world, choices);
+    }
+    let process = world.any_running(choices)?;
+    let (run, pid) = (process.run, process.pid?);
+    Some(match what {
+        0..=3 if process.temper == Temper::Stuck => return None,
+        0..=3 => {
+            let ends = [Exit::Code(1), Exit::Code(0), Exit::Code(3), Exit::Signal(9), Exit::Signal(11)];
+            Event::Exited { pid, exit: choices.one_of(&ends) }
+        }
+        4 => Event::Ready { run },
+        _ => Event::Notify { run, word: word(choices) },
+    })
+}
+
+fn word(choices: &mut Choices<'_>) -> Word {
+    match choices.below(7) {
+        0 | 1 => Word::Alive,
+        2 => Word::Broken,
+        3 => Word::Reloading,
+        4 => Word::WatchdogInterval(Duration::from_secs(choices.one_of(&[3, 0, 1]))),
+        5 => Word::Status("busy".into()),
+        _ => Word::Stopping,
+    }
+}
+
+/// Word of a process that is no more.
+fn stale(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
+    if world.past.is_empty() {
+        return None;
+    }
+    let run = choices.one_of(&world.past);
+    let alive = world.processes.iter().any(|p| p.run == run) || world.lingering.contains(&run);
+    Some(match choices.below(5) {
+        0 | 1 => Event::Ready { run },
+        2 => Event::Notify { run, word: Word::Broken },
+        3 if !alive => Event::Gone { run },
+        _ => Event::Notify { run, word: Word::Alive },
+    })
+}
+
+fn request(world: &World, choices: &mut Choices<'_>) -> Event {
+    let what = choices.below(32);
+    // Ids of a person's request can be of a plan that was replaced.
+    let id = Id(u32::try_from(choices.below(world.core.units.len() + 1)).unwrap_or(0));
+    match what {
+        0..=6 => Event::Start(id),
+        7..=13 => Event::Stop(id),
+        14..=20 => Event::Restart(id),
+        21..=22 => Event::Reload(id),
+        23 => Event::Forward(Signal::USR1),
+        24..=27 => {
+            let numbers = super::choices::random(u64::from(choices.next()), 160);
+            let mut plan = plans::plan(&mut Choices::new(&numbers));
+            if choices.chance(50) {
+                keep_definitions(&mut plan, world);
+            }
+            Event::Replan(Box::new(plan))
+        }
+        28 => Event::Force,
+        29 => Event::Shutdown(Some(7)),
+        30 => Event::Shutdown(Some(0)),
+        _ => Event::Shutdown(None),
+    }
+}
+
+/// Gives the services of a new plan the definitions they have, but for what they depend on.
+fn keep_definitions(plan: &mut crate::plan::Plan, world: &World) {
+    for service in &mut plan.services {
+        let Some(was) = world.core.plan.services.iter().find(|s| s.name == service.name) else { continue };
+        let (requires, wants, after) =
+            (service.requires.clone(), service.wants.clone(), service.after.clone());
+        *service = crate::plan::Service { requires, wants, after, ..was.clone() };
+    }
+}
+
+// ---- the calm part ----
+
+/// Everybody means well and nothing fails until nothing is left to happen.
+fn calm_down(world: &mut World) -> Result<(), String> {
+    for process in &mut world.processes {
+        if process.temper == Temper::Stuck {
+            process.temper = Temper::Obeys;
+            // Whoever was killed dies now.
+            process.dying = process.told;
+        }
+    }
+    let mut dull = Choices::new(&[]);
+    for _ in 0..PATIENCE {
+        if world.rules.halted {
+            return Ok(());
+        }
+        if let Some(event) = world.overdue(&mut dull, true).or_else(|| world.progress(&mut dull, true)) {
+            world.step(event)?;
+        } else if is_quiet(world) {
+            return Ok(());
+        } else {
+            wait_calmly(world)?;
+        }
+    }
+    Err(format!("converges: not quiet after {PATIENCE} calm steps"))
+}
+
+fn is_quiet(world: &World) -> bool {
+    world.core.stage() != Stage::Stopping
+        && world.core.units.iter().all(|unit| match &unit.state {
+            State::Up { .. } => unit.goal == Goal::Up,
+            state => state.is_at_rest(),
+        })
+}
+
+fn wait_calmly(world: &mut World) -> Result<(), String> {
+    let Some(at) = world.core.deadline() else {
+        return Err(format!("converges: waits for nothing: {}", phases(&world.core)));
+    };
+    let watched: Vec<Run> = world.core.units.iter().filter_map(|unit| watched(&unit.state, at)).collect();
+    for run in watched {
+        world.step(Event::Notify { run, word: Word::Alive })?;
+    }
+    let at = world.core.deadline().unwrap_or(at);
+    world.now = world.now.max(at);
+    world.step(Event::Tick)
+}
+
+/// The process of a service whose watchdog bites at that time.
+fn watched(state: &State, at: Time) -> Option<Run> {
+    match state {
+        State::Up { main, watchdog: Some(bites), .. } if *bites <= at => Some(main.run),
+        _ => None,
+    }
+}
+
+fn phases(core: &Supervisor) -> String {
+    let line = |id: Id| {
+        let (goal, note) = (core.unit(id).goal, core.note(id, core.now));
+        format!("{} is {} ({goal:?}; {note:?})", core.service(id).name, core.phase(id).as_str())
+    };
+    core.ids().map(line).collect::<Vec<_>>().join(", ")
+}
+
+/// Whatever is wanted and can be had is there, and nothing else.
+fn converged(world: &World) -> Result<(), String> {
+    let core = &world.core;
+    for id in core.ids() {
+        let phase = core.phase(id);
+        let right = match core.unit(id).goal {
+            Goal::Up => matches!(phase, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed),
+            Goal::Down => phase == Phase::Down,
+            Goal::Lost(_) => matches!(phase, Phase::Failed | Phase::Done | Phase::Skipped),
+        };
+        if !right {
+            return Err(format!("converges: {}", phases(core)));
+        }
+    }
+    if !world.processes.iter().all(|p| p.role == Role::Main || !p.dying) {
+        return Err("converges: killed processes are left".into());
+    }
+    Ok(())
+}
+
+// ---- the end ----
+
+/// A shutdown in which either everybody obeys, or nobody does but all die when killed.
+fn shut_down(world: &mut World, obedient: bool) -> Result<(), String> {
+    world.rules.all_obey = obedient && world.core.plan.settings.shutdown_timeout > Duration::ZERO;
+    for process in &mut world.processes {
+        process.temper = if obedient { Temper::Obeys } else { Temper::Ignores };
+    }
+    let began = world.now;
+    world.step(Event::Shutdown(None))?;
+    let mut dull = Choices::new(&[]);
+    for _ in 0..PATIENCE {
+        if world.rules.halted {
+            let at_once = !world.rules.all_obey || world.now == began;
+            return if at_once { Ok(()) } else { Err("halt: not at once although all obey".into()) };
+        }
+        let event = world.overdue(&mut dull, false).or_else(|| world.progress(&mut dull, true));
+        match event {
+            Some(event) => world.step(event)?,
+            None => {
+                let Some(at) = world.core.deadline() else { return Err("halt: never".into()) };
+                world.now = world.now.max(at);
+                world.step(Event::Tick)?;
+            }
+        }
+    }
+    Err("halt: never".into())
+}

@@ -1,0 +1,587 @@
+//! What must hold after every step, by name. `docs/architecture.md` lists them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::world::{Temper, World};
+use crate::core::event::{Action, Change, Event, Pid, Role, Run};
+use crate::core::state::{Cause, Goal, State};
+use crate::core::status::{Exit, Phase, Stage};
+use crate::core::supervisor::Supervisor;
+use crate::core::time::Time;
+use crate::plan::{Id, Kind, Scope, Signal};
+
+/// What the rules remember of one service.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Its state, going by what was said of its changes.
+    phase: Phase,
+    /// Its main process ended so, and its finish hook has not run yet.
+    unfinished: Option<Exit>,
+    /// When it was restarted.
+    restarts: Vec<Time>,
+    /// The boot waits for it.
+    boots: bool,
+}
+
+impl Seen {
+    fn new() -> Seen {
+        Seen { phase: Phase::Down, unfinished: None, restarts: Vec::new(), boots: false }
+    }
+}
+
+/// What the rules remember.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    seen: Vec<Seen>,
+    booted: bool,
+    /// When the shutdown began, and the code asked for.
+    shutdown: Option<(Time, Option<i32>)>,
+    /// Somebody lost patience.
+    pub(super) forced: bool,
+    /// During the shutdown time passed while something was overdue, or something was stuck.
+    pub(super) dawdled: bool,
+    pub(super) halted: bool,
+    /// Nobody obeys, but nobody is in trouble: nothing may be killed that obeyed.
+    pub(super) all_obey: bool,
+    /// Changes of state and what led to them.
+    pub(super) transitions: Option<BTreeMap<(Phase, Phase), std::collections::BTreeSet<&'static str>>>,
+}
+
+/// A service before a step.
+#[derive(Clone, Copy, Debug)]
+struct Glimpse {
+    goal: Goal,
+    phase: Phase,
+    /// It was being stopped because somebody asked.
+    asked: bool,
+    exit: Option<Exit>,
+}
+
+/// The world before a step.
+pub(super) struct Before {
+    units: Vec<Glimpse>,
+    about: Option<Id>,
+    kind: Kindly,
+    due: Vec<(Time, Id, State)>,
+    kill_due: bool,
+    untold: Vec<(Pid, Run)>,
+}
+
+/// Events as far as rules care.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kindly {
+    Boot,
+    Start,
+    Restart,
+    Replan,
+    Shutdown(Option<i32>),
+    Force,
+    Tick,
+    Exited(Exit),
+    Other(&'static str),
+}
+
+impl Kindly {
+    fn of(event: &Event) -> Kindly {
+        match event {
+            Event::Boot => Kindly::Boot,
+            Event::Start(_) => Kindly::Start,
+            Event::Restart(_) => Kindly::Restart,
+            Event::Replan(_) => Kindly::Replan,
+            Event::Shutdown(code) => Kindly::Shutdown(*code),
+            Event::Force => Kindly::Force,
+            Event::Tick => Kindly::Tick,
+            Event::Exited { exit, .. } => Kindly::Exited(*exit),
+            Event::Spawned { .. } => Kindly::Other("it runs"),
+            Event::SpawnFailed { .. } => Kindly::Other("could not be started"),
+            Event::Condition { .. } => Kindly::Other("condition"),
+            Event::Ready { .. } => Kindly::Other("ready"),
+            Event::Notify { .. } => Kindly::Other("says it is broken"),
+            Event::Gone { .. } => Kindly::Other("group gone"),
+            Event::Stop(_) => Kindly::Other("stop"),
+            Event::Reload(_) => Kindly::Other("reload"),
+            Event::Forward(_) => Kindly::Other("forward"),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Kindly::Boot => "boot",
+            Kindly::Start => "start",
+            Kindly::Restart => "restart",
+            Kindly::Replan => "new plan",
+            Kindly::Shutdown(_) => "shutdown",
+            Kindly::Force => "force",
+            Kindly::Tick => "time",
+            Kindly::Exited(_) => "process ended",
+            Kindly::Other(words) => words,
+        }
+    }
+}
+
+type Verdict = Result<(), String>;
+
+fn must(holds: bool, rule: &str, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(format!("{rule}: {}", what())) }
+}
+
+impl Rules {
+    pub(super) fn new(core: &Supervisor) -> Rules {
+        Rules { seen: vec![Seen::new(); core.units.len()], ..Rules::default() }
+    }
+
+    /// Notes what a step's effects are compared with.
+    pub(super) fn look(&self, world: &World, event: &Event) -> Before {
+        let core = &world.core;
+        let glimpse = |unit: &crate::core::state::Unit| {
+            let (asked, exit) = match &unit.state {
+                State::Stopping { cause, .. } => (*cause == Cause::Asked, None),
+                State::Ending { cause, exit, .. } | State::Finishing { cause, exit, .. } => {
+                    (*cause == Cause::Asked, (*cause == Cause::Own).then_some(*exit))
+                }
+                _ => (false, None),
+            };
+            Glimpse { goal: unit.goal, phase: unit.state.phase(), asked, exit }
+        };
+        let about = match event {
+            Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id) => Some(*id),
+            Event::Spawned { run, .. }
+            | Event::SpawnFailed { run, .. }
+            | Event::Condition { run, .. }
+            | Event::Ready { run }
+            | Event::Notify { run, .. }
+            | Event::Gone { run } => core.runs.get(run).copied(),
+            Event::Exited { pid, .. } => core.owner(*pid).map(|(id, _)| id),
+            _ => None,
+        };
+        let tick = matches!(event, Event::Tick);
+        let due = core.timers.iter().take_while(|&&(at, _)| tick && at <= world.now);
+        let due = due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect();
+        let kill_due = tick && core.force_is_due();
+        let untold = world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.told);
+        Before {
+            units: core.units.iter().map(glimpse).collect(),
+            about,
+            kind: Kindly::of(event),
+            due,
+            kill_due,
+            untold: untold.filter_map(|p| Some((p.pid?, p.run))).collect(),
+        }
+    }
+
+    // ---- action by action ----
+
+    pub(super) fn on_action(&mut self, world: &World, before: &mut Before, action: &Action) -> Verdict {
+        must(!self.halted, "halt", || format!("{action:?} after Halt"))?;
+        match action {
+            Action::Spawn { id, role, .. } => self.on_spawn(world, *id, *role),
+            Action::Signal { id, pid, signal, scope } => {
+                self.on_signal(world, before, (*id, *pid), *signal, *scope)
+            }
+            Action::Changed(change) => self.on_change(world, before, change),
+            Action::Booted => {
+                must(!self.booted, "boot", || "Booted twice".into())?;
+                self.booted = true;
+                Ok(())
+            }
+            Action::ShuttingDown { .. } => {
+                must(self.shutdown.is_none(), "halt", || "two shutdowns".into())?;
+                let code = match before.kind {
+                    Kindly::Shutdown(code) => Some(code.unwrap_or(0)),
+                    _ => None,
+                };
+                self.shutdown = Some((world.now, code));
+                Ok(())
+            }
+            Action::Halt { code } => self.on_halt(world, *code),
+            Action::Replanned { ids } => {
+                self.on_replan(world, before, ids);
+                Ok(())
+            }
+            Action::Warn { .. } => Ok(()),
+        }
+    }
+
+    fn on_spawn(&mut self, world: &World, id: Id, role: Role) -> Verdict {
+        let service = world.core.service(id);
+        let name = &service.name;
+        let seen = &mut self.seen[id.index()];
+        match role {
+            Role::Finish(exit) => {
+                let ended = seen.unfinished.take();
+                return must(ended == Some(exit), "finish-once", || {
+                    format!("finish hook of {name} with {exit}, but its process ended: {ended:?}")
+                });
+            }
+            Role::Main => {}
+            _ => return Ok(()),
+        }
+        let unfinished = seen.unfinished.filter(|_| service.finish.is_some() && !self.forced);
+        must(unfinished.is_none(), "finish-once", || format!("{name} starts before its finish hook ran"))?;
+        let others = world.processes.iter().filter(|p| p.id == id && p.role == Role::Main);
+        let others = others.filter(|p| world.zombie.is_none_or(|(pid, _)| p.pid != Some(pid))).count();
+        must(others == 0, "one-process", || format!("{name} has a main process already"))?;
+        for &on in &service.requires {
+            let phase = self.seen[on.index()].phase;
+            let met = matches!(phase, Phase::Up | Phase::Skipped)
+                || (phase == Phase::Done && world.core.service(on).kind == Kind::Oneshot);
+            must(met, "needs-first", || {
+                format!("{name} starts, but {} is {}", world.core.service(on).name, phase.as_str())
+            })?;
+        }
+        for &on in service.wants.iter().chain(&service.after) {
+            let phase = self.seen[on.index()].phase;
+            let on_its_way = matches!(phase, Phase::Waiting | Phase::Checking | Phase::Starting)
+                && world.core.unit(on).goal == Goal::Up;
+            must(!on_its_way, "wants-settled", || {
+                format!("{name} starts, but {} is {}", world.core.service(on).name, phase.as_str())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn on_signal(
+        &self,
+        world: &World,
+        before: &Before,
+        (id, pid): (Id, Pid),
+        signal: Signal,
+        scope: Scope,
+    ) -> Verdict {
+        let name = &world.core.service(id).name;
+        if let Some((zombie, owner)) = world.zombie
+            && zombie == pid
+        {
+            let clears = signal == Signal::KILL && scope == Scope::Group && owner == id;
+            return must(clears, "no-stray-signals", || format!("{signal} to the zombie {pid} of {name}"));
+        }
+        let target = world.processes.iter().find(|p| p.pid == Some(pid));
+        must(target.is_some_and(|p| p.id == id), "no-stray-signals", || {
+            format!("{signal} to {pid}, which is no process of {name}")
+        })?;
+        let Some(target) = target else { return Ok(()) };
+        if target.role != Role::Main || signal != Signal::KILL {
+            return Ok(());
+        }
+        must(!self.all_obey || self.forced, "budget", || format!("{name} was killed although all obey"))?;
+        let told = target.told || self.forced || before.kill_due || before.kind == Kindly::Force;
+        // Who was to stop before its process was there is killed once its time is up.
+        let late = matches!(world.core.unit(id).state, State::Stopping { .. });
+        must(told || late, "asked-first", || format!("{name} is killed without having been told to stop"))
+    }
+
+    fn on_change(&mut self, world: &World, before: &Before, change: &Change) -> Verdict {
+        let id = change.id;
+        let service = world.core.service(id);
+        let name = &service.name;
+        let (from, to) = (change.from, change.to);
+        must(from != to && self.seen[id.index()].phase == from, "changes-chain", || {
+            let known = self.seen[id.index()].phase.as_str();
+            format!("{name}: {} -> {}, but it was {known}", from.as_str(), to.as_str())
+        })?;
+        if let Some(transitions) = &mut self.transitions {
+            let own = before.about.is_none_or(|about| about == id);
+            let words = if own { before.kind.words() } else { "others" };
+            transitions.entry((from, to)).or_default().insert(words);
+        }
+        let was = before.units.get(id.index()).copied();
+        self.stops_after_dependents(world, before, change)?;
+        self.oneshot_runs_once(world, before, change)?;
+        let again = matches!(to, Phase::Waiting | Phase::Backoff)
+            && matches!(from, Phase::Ending | Phase::Stopping)
+            && was.is_some_and(|was| was.phase == from && !was.asked && was.goal == Goal::Up);
+        let seen = &mut self.seen[id.index()];
+        if again && let Some((most, interval)) = service.restart.limit {
+            seen.restarts.push(world.now);
+            seen.restarts.retain(|&at| world.now.since(at) <= interval);
+            must(seen.restarts.len() <= most as usize, "restart-limit", || {
+                format!("{name} restarts more than {most} times")
+            })?;
+        }
+        if to == Phase::Backoff {
+            backoff_within_bounds(world, id, from)?;
+        }
+        let seen = &mut self.seen[id.index()];
+        if to == Phase::Ending {
+            must(change.exit.is_some(), "changes-chain", || format!("{name} ended, without an exit"))?;
+            seen.unfinished = change.exit;
+        }
+        seen.phase = to;
+        if matches!(to, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed | Phase::Down) {
+            seen.boots = false;
+        }
+        Ok(())
+    }
+
+    fn stops_after_dependents(&self, world: &World, before: &Before, change: &Change) -> Verdict {
+        let core = &world.core;
+        let id = change.id;
+        let on_purpose = match &core.unit(id).state {
+            State::Stopping { cause: Cause::Asked, .. } => change.to == Phase::Stopping,
+            _ => change.to == Phase::Undoing,
+        };
+        let at_once = self.forced || before.kill_due || before.kind == Kindly::Force;
+        if !on_purpose || core.unit(id).goal == Goal::Up || at_once {
+            return Ok(());
+        }
+        for &(above, _) in core.above(id) {
+            let running = match self.seen[above.index()].phase {
+                Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
+                Phase::Done => core.service(above).down.is_some(),
+                _ => false,
+            };
+            must(!running || core.unit(above).goal == Goal::Up, "dependents-first", || {
+                let phase = self.seen[above.index()].phase.as_str();
+                format!("{} stops, but {} is {phase}", core.service(id).name, core.service(above).name)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn oneshot_runs_once(&self, world: &World, before: &Before, change: &Change) -> Verdict {
+        let service = world.core.service(change.id);
+        if service.kind != Kind::Oneshot || !matches!(change.to, Phase::Waiting | Phase::Backoff) {
+            return Ok(());
+        }
+        let asked = before.kind == Kindly::Restart || before.kind == Kindly::Replan;
+        must(change.from != Phase::Done || asked, "oneshot-once", || {
+            format!("{} was complete and runs again", service.name)
+        })?;
+        let was = before.units.get(change.id.index());
+        let complete = was.is_some_and(|was| {
+            was.goal == Goal::Up
+                && matches!(was.exit, Some(Exit::Code(code)) if service.restart.success.contains(&code))
+        });
+        must(!complete || change.from != Phase::Ending, "oneshot-once", || {
+            format!("{} succeeded and runs again", service.name)
+        })
+    }
+
+    fn on_halt(&mut self, world: &World, code: i32) -> Verdict {
+        self.halted = true;
+        let Some((since, asked)) = self.shutdown else { return Err("halt: without a shutdown".into()) };
+        let _ = since;
+        must(asked.is_none_or(|asked| asked == code), "exit-code", || {
+            format!("{code}, but {asked:?} was asked for first")
+        })?;
+        let left = world.core.ids().find(|id| world.core.phase(*id) != Phase::Down);
+        let end = world.now >= since.plus(world.core.plan().settings.shutdown_timeout);
+        must(left.is_none() || end, "halt", || "before everything was down or its time was up".into())
+    }
+
+    fn on_replan(&mut self, world: &World, before: &mut Before, ids: &[Option<Id>]) {
+        let mut seen = vec![Seen::new(); world.core.units.len()];
+        let dull = Glimpse { goal: Goal::Down, phase: Phase::Down, asked: true, exit: None };
+        let mut units = vec![dull; seen.len()];
+        for (old, new) in ids.iter().enumerate() {
+            let Some(new) = new else { continue };
+            let was = &self.seen[old];
+            // Hooks and limits may be new.
+            seen[new.index()] = Seen { unfinished: None, restarts: Vec::new(), ..was.clone() };
+            units[new.index()] = before.units[old];
+        }
+        self.seen = seen;
+        before.units = units;
+        before.due.clear();
+    }
+
+    // ---- step by step ----
+
+    pub(super) fn after_step(&mut self, world: &World, before: &Before) -> Verdict {
+        let core = &world.core;
+        if before.kind == Kindly::Force && self.shutdown.is_some() || before.kill_due {
+            self.forced = true;
+        }
+        if matches!(before.kind, Kindly::Start | Kindly::Restart) {
+            for id in core.ids().filter(|&id| core.unit(id).history.is_empty()) {
+                self.seen[id.index()].restarts.clear();
+            }
+        }
+        must(before.untold.is_empty() || !self.is_fair(world), "budget", || {
+            let (pid, _) = before.untold[0];
+            format!("the process {pid} was never told to stop before everything was killed")
+        })?;
+        self.boot_ends_when_all_settled(core, before)?;
+        self.halts_in_time(world)?;
+        if self.halted {
+            return Ok(());
+        }
+        for id in core.ids() {
+            must(self.seen[id.index()].phase == core.phase(id), "changes-chain", || {
+                format!("{} is {} and nobody said so", core.service(id).name, core.phase(id).as_str())
+            })?;
+            losses_spread(core, id)?;
+            nothing_is_left_undone(core, id)?;
+            stop_has_an_end(core, id)?;
+        }
+        timers_are_right(core, before)?;
+        books_are_right(world)
+    }
+
+    /// Nothing kept the shutdown from giving each service its time.
+    fn is_fair(&self, world: &World) -> bool {
+        let stuck = world.processes.iter().any(|p| p.temper == Temper::Stuck);
+        let hooks = world.core.plan.services.iter();
+        let hooks = hooks.filter(|s| s.finish.is_some() || s.down.is_some() || s.stop.exec.is_some()).count();
+        !self.dawdled && !stuck && hooks == 0
+    }
+
+    fn boot_ends_when_all_settled(&mut self, core: &Supervisor, before: &Before) -> Verdict {
+        if before.kind == Kindly::Boot {
+            for id in core.ids() {
+                self.seen[id.index()].boots = core.unit(id).goal == Goal::Up;
+            }
+        }
+        let settled = self.seen.iter().all(|seen| !seen.boots);
+        let stopping = core.stage() == Stage::Stopping;
+        must(self.booted == settled || stopping, "boot", || {
+            format!("Booted was said: {}, but every service of the boot settled: {settled}", self.booted)
+        })
+    }
+
+    fn halts_in_time(&self, world: &World) -> Verdict {
+        let Some((since, _)) = self.shutdown else { return Ok(()) };
+        let end = since.plus(world.core.plan().settings.shutdown_timeout);
+        must(self.halted || world.now < end, "halt", || "the shutdown's time is up".into())
+    }
+}
+
+fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdict {
+    let core = &world.core;
+    let (unit, policy) = (core.unit(id), &core.service(id).restart);
+    let State::Backoff { until } = unit.state else { return Ok(()) };
+    let delay = until.since(world.now).as_secs_f64();
+    let steps = i32::try_from(unit.tries.saturating_sub(2).min(64)).unwrap_or(64);
+    let factor = f64::from(policy.factor_percent) / 100.0;
+    let nominal = (policy.delay.as_secs_f64() * factor.powi(steps)).min(policy.max_delay.as_secs_f64());
+    let spread = nominal * f64::from(policy.jitter_percent) / 100.0 + 1e-6;
+    // Failing to start at all is no reason to spin.
+    let floor = if from == Phase::Ending { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
+    let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
+    must((least..=most).contains(&delay), "backoff", || {
+        format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
+    })
+}
+
+/// What failed takes with it what requires it, and what recovered gives it back.
+fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
+    let (unit, service) = (core.unit(id), core.service(id));
+    let is_gone = |on: Id| {
+        let (unit, kind) = (core.unit(on), core.service(on).kind);
+        matches!(unit.goal, Goal::Lost(_))
+            || matches!(unit.state, State::Failed { .. })
+            || (unit.state == State::Done && kind == Kind::Longrun)
+    };
+    match unit.goal {
+        Goal::Up if matches!(unit.state, State::Failed { .. }) => Ok(()),
+        Goal::Up => {
+            let missing = service.requires.iter().find(|&&on| is_gone(on));
+            must(missing.is_none(), "failure-spreads", || {
+                format!("{} is still wanted without {:?}", service.name, missing.map(|id| id.0))
+            })?;
+            let unwanted = service.requires.iter().find(|&&on| core.unit(on).goal == Goal::Down);
+            must(unwanted.is_none(), "failure-spreads", || {
+                format!("{} is wanted, but what it requires is not", service.name)
+            })
+        }
+        Goal::Lost(on) => {
+            let cause = core.unit(on);
+            let well = match cause.state {
+                State::Up { .. } | State::Skipped { .. } => true,
+                State::Done => core.service(on).kind == Kind::Oneshot,
+                _ => false,
+            };
+            must(!well && cause.goal == Goal::Up, "failure-spreads", || {
+                format!("{} is lost with {}, which is well", service.name, core.service(on).name)
+            })?;
+            let State::Failed { why } = &unit.state else { return Ok(()) };
+            // One that failed by itself before keeps its own reason.
+            must(why.contains(&*core.service(on).name), "failure-spreads", || {
+                format!("{} failed because `{why}`, which does not name its cause", service.name)
+            })
+        }
+        Goal::Down => Ok(()),
+    }
+}
+
+/// No rule of the core applies to a service that it has left alone.
+fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
+    use crate::core::needs::Needs;
+    let (unit, service) = (core.unit(id), core.service(id));
+    let undone = match (unit.goal, unit.state.phase()) {
+        (Goal::Up, Phase::Down) => true,
+        (Goal::Up, Phase::Waiting) => !matches!(core.needs(id), Needs::Blocked(_)),
+        (Goal::Up, _) => false,
+        (_, Phase::Waiting | Phase::Backoff | Phase::Checking) => true,
+        (Goal::Down, Phase::Failed | Phase::Skipped) => true,
+        (_, Phase::Starting | Phase::Up) => !is_needed(core, id),
+        (_, Phase::Done) if service.down.is_some() => !is_needed(core, id) && !core.is_forced(),
+        (Goal::Down, Phase::Done) => !is_needed(core, id),
+        _ => false,
+    };
+    must(!undone, "settled", || format!("{} is {} for no reason", service.name, unit.state.phase().as_str()))
+}
+
+fn is_needed(core: &Supervisor, id: Id) -> bool {
+    core.above(id).iter().any(|&(above, _)| {
+        core.unit(above).goal != Goal::Up
+            && match core.phase(above) {
+                Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
+                Phase::Done => core.service(above).down.is_some(),
+                _ => false,
+            }
+    })
+}
+
+fn stop_has_an_end(core: &Supervisor, id: Id) -> Verdict {
+    let (unit, service) = (core.unit(id), core.service(id));
+    let State::Stopping { main, .. } = &unit.state else { return Ok(()) };
+    let longest = service.stop.timeout.max(super::plans::LONGEST_STOP) + Duration::from_nanos(1);
+    must(main.until.is_none_or(|at| at <= unit.since.plus(longest)), "stop-ends", || {
+        format!("{} has more than its stop timeout", service.name)
+    })
+}
+
+fn timers_are_right(core: &Supervisor, before: &Before) -> Verdict {
+    let mut count = 0;
+    for id in core.ids() {
+        let deadline = core.unit(id).state.deadline();
+        count += usize::from(deadline.is_some());
+        must(deadline.is_none_or(|at| core.timers.contains(&(at, id))), "timers", || {
+            format!("the deadline of {} is not noted", core.service(id).name)
+        })?;
+    }
+    must(count == core.timers.len(), "timers", || "a deadline is noted that nobody has".into())?;
+    for (at, id, state) in &before.due {
+        let stays = core.timers.contains(&(*at, *id)) && core.unit(*id).state == *state;
+        must(!stays, "no-busy-loop", || {
+            format!("the deadline of {} came to nothing", core.service(*id).name)
+        })?;
+    }
+    let kill_stays = before.kill_due && core.force_is_due();
+    must(!kill_stays, "no-busy-loop", || "the time to kill everything came to nothing".into())
+}
+
+fn books_are_right(world: &World) -> Verdict {
+    let core = &world.core;
+    let living: BTreeMap<Pid, Run> =
+        world.processes.iter().filter_map(|p| p.pid.map(|pid| (pid, p.run))).collect();
+    must(living == core.pids, "books", || format!("{:?} are alive, noted are {:?}", living, core.pids))?;
+    for process in &world.processes {
+        must(core.runs.get(&process.run) == Some(&process.id), "books", || {
+            format!("{:?} is not noted as it should be", process.run)
+        })?;
+    }
+    let ending = core.units.iter().filter(|unit| matches!(unit.state, State::Ending { .. })).count();
+    must(core.runs.len() == world.processes.len() + ending, "books", || {
+        format!("{} processes and {ending} ended ones, noted are {:?}", world.processes.len(), core.runs)
+    })?;
+    for unit in &core.units {
+        for child in unit.state.children() {
+            let known = world.processes.iter().any(|p| p.run == child.run && p.pid == child.pid);
+            must(known, "books", || format!("{child:?} stands in a state but is no process"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! A world for the core to act on: processes that obey or do not, a tiny space of process ids, and time.
+
+use super::choices::Choices;
+use super::rules::Rules;
+use crate::core::event::{Action, Event, Pid, Role, Run, SpawnError};
+use crate::core::status::Exit;
+use crate::core::supervisor::Supervisor;
+use crate::core::time::Time;
+use crate::plan::{Condition, Id, Scope, Signal};
+
+/// What a process does about signals.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Temper {
+    /// Ends when told to.
+    Obeys,
+    /// Ends some time after it was told to.
+    Slow,
+    /// Ends only when killed.
+    Ignores,
+    /// Is in an uninterruptible sleep: does not even die.
+    Stuck,
+}
+
+/// A process that was asked for and has not ended.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) run: Run,
+    pub(super) id: Id,
+    pub(super) role: Role,
+    /// `None`: the answer to `Spawn` is still to come.
+    pub(super) pid: Option<Pid>,
+    pub(super) temper: Temper,
+    /// It was sent a stop signal, or its stop command was run.
+    pub(super) told: bool,
+    /// It was killed.
+    pub(super) dying: bool,
+}
+
+/// The world, with the supervisor in it.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) core: Supervisor,
+    pub(super) now: Time,
+    pub(super) processes: Vec<Process>,
+    /// Ended main processes whose group has not vanished.
+    pub(super) lingering: Vec<Run>,
+    /// Processes that ended, the last few: late words of them come in too.
+    pub(super) past: Vec<Run>,
+    /// Ended in this step, not reaped yet.
+    pub(super) zombie: Option<(Pid, Id)>,
+    pub(super) rules: Rules,
+    /// Everything that happened, if somebody wants to read it.
+    pub(super) trace: Option<Vec<String>>,
+    /// Every action, to compare two runs.
+    pub(super) actions: Vec<Action>,
+    pub(super) keep_actions: bool,
+}
+
+/// How many ended processes may still be heard of.
+const PAST: usize = 6;
+
+impl World {
+    pub(super) fn new(core: Supervisor) -> World {
+        World {
+            rules: Rules::new(&core),
+            core,
+            now: Time(1_000_000_000),
+            processes: Vec::new(),
+            lingering: Vec::new(),
+            past: Vec::new(),
+            zombie: None,
+            trace: None,
+            actions: Vec::new(),
+            keep_actions: false,
+        }
+    }
+
+    /// Hands an event to the core, does what it says, and checks every rule.
+    pub(super) fn step(&mut self, event: Event) -> Result<(), String> {
+        let before = self.rules.look(self, &event);
+        if let Some(trace) = &mut self.trace {
+            let shown = match &event {
+                Event::Replan(plan) => format!("Replan:\n{}", super::plans::show(plan)),
+                event => format!("{event:?}"),
+            };
+            trace.push(format!("{:9.3} s  {shown}", self.now.0 as f64 / 1e9));
+        }
+        let mut rules = std::mem::take(&mut self.rules);
+        let result = self.take_step(event, before, &mut rules);
+        self.rules = rules;
+        result
+    }
+
+    fn take_step(
+        &mut self,
+        event: Event,
+        mut before: super::rules::Before,
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        self.happens(&event);
+        let actions = self.core.step(self.now, event);
+        for action in &actions {
+            if let Some(trace) = &mut self.trace {
+                trace.push(format!("                 {}", show(action, &self.core)));
+            }
+            rules.on_action(self, &mut before, action)?;
+            self.execute(action)?;
+        }
+        if let Some((pid, _)) = self.zombie.take() {
+            self.processes.retain(|process| process.pid != Some(pid));
+        }
+        rules.after_step(self, &before)?;
+        if self.keep_actions {
+            self.actions.extend(actions);
+        }
+        Ok(())
+    }
+
+    /// What the event means for the world itself.
+    fn happens(&mut self, event: &Event) {
+        match event {
+            Event::Spawned { run, pid } => {
+                if let Some(process) = self.processes.iter_mut().find(|p| p.run == *run) {
+                    process.pid = Some(*pid);
+                }
+            }
+            Event::SpawnFailed { run, .. } | Event::Condition { run, .. } => self.forget(*run),
+            Event::Exited { pid, .. } => {
+                let Some(process) = self.processes.iter().find(|p| p.pid == Some(*pid)) else { return };
+                self.zombie = Some((*pid, process.id));
+                let run = process.run;
+                if process.role == Role::Main {
+                    self.lingering.push(run);
+                }
+                self.past.push(run);
+                if self.past.len() > PAST {
+                    self.past.remove(0);
+                }
+            }
+            Event::Gone { run } => self.lingering.retain(|left| left != run),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, run: Run) {
+        self.processes.retain(|process| process.run != run);
+    }
+
+    fn execute(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Spawn { id, run, role } => {
+                let (pid, temper) = (None, Temper::Obeys);
+                let process =
+                    Process { run: *run, id: *id, role: *role, pid, temper, told: false, dying: false };
+                self.processes.push(process);
+            }
+            Action::Signal { pid, signal, scope, .. } => self.signal(*pid, *signal, *scope),
+            Action::Replanned { ids } => {
+                for process in &mut self.processes {
+                    let new = ids.get(process.id.index()).copied().flatten();
+                    process.id = new.ok_or("books: a process of a service that was forgotten")?;
+                }
+            }
+            _ => {}
+        }
+        if let Action::Spawn { id, role: Role::Stop, .. } = action {
+            // A stop command does what a signal would.
+            for process in &mut self.processes {
+                process.told |= process.id == *id && process.role == Role::Main;
+            }
+        }
+        Ok(())
+    }
+
+    fn signal(&mut self, pid: Pid, signal: Signal, _: Scope) {
+        let Some(process) = self.processes.iter_mut().find(|p| p.pid == Some(pid)) else { return };
+        if signal == Signal::KILL {
+            process.dying = process.temper != Temper::Stuck;
+            process.told = true;
+        } else if signal == Signal::TERM || signal == Signal::INT {
+            process.told = true;
+        }
+    }
+
+    // ---- what can happen next ----
+
+    /// A process id: always the lowest that is free.
+    fn free_pid(&self) -> Pid {
+        (2..).find(|&pid| self.processes.iter().all(|p| p.pid != Some(pid))).unwrap_or(2)
+    }
+
+    /// What is overdue: answers, deaths, obedience. `None`: nothing.
+    pub(super) fn overdue(&self, choices: &mut Choices<'_>, calm: bool) -> Option<Event> {
+        let due =
+            |p: &&Process| p.pid.is_none() || p.dying || (p.told && (p.temper == Temper::Obeys || calm));
+        let count = self.processes.iter().filter(due).count();
+        if count + self.lingering.len() == 0 {
+            return None;
+        }
+        let pick = choices.below(count + self.lingering.len());
+        match self.processes.iter().filter(due).nth(pick) {
+            Some(process) => Some(self.overdue_of(process, choices, calm)),
+            None => Some(Event::Gone { run: self.lingering[pick - count] }),
+        }
+    }
+
+    fn overdue_of(&self, process: &Process, choices: &mut Choices<'_>, calm: bool) -> Event {
+        match process.pid {
+            None => self.answer(process, choices, calm),
+            Some(pid) if process.dying => Event::Exited { pid, exit: Exit::Signal(9) },
+            Some(pid) => {
+                let exit = choices.one_of(&[Exit::Code(0), Exit::Signal(15), Exit::Code(143)]);
+                Event::Exited { pid, exit }
+            }
+        }
+    }
+
+    fn answer(&self, process: &Process, choices: &mut Choices<'_>, calm: bool) -> Event {
+        let run = process.run;
+        if let Role::Condition(at) = process.role {
+            let condition = self.core.plan.services[process.id.index()].conditions.get(at);
+            if !matches!(condition, Some(Condition::Exec(_))) {
+                let unmet = (!calm && choices.chance(30)).then(|| "$X is not set".to_owned());
+                return Event::Condition { run, unmet };
+            }
+        }
+        if !calm && choices.chance(8) {
+            let lasting = choices.chance(40);
+            let message = "cannot start".to_owned();
+            return Event::SpawnFailed { run, error: SpawnError { message, lasting, code: 127 } };
+        }
+        Event::Spawned { run, pid: self.free_pid() }
+    }
+
+    /// What a process does that means well: it gets ready, or completes. `None`: there is none.
+    pub(super) fn progress(&self, choices: &mut Choices<'_>, calm: bool) -> Option<Event> {
+        let able = |p: &&Process| self.can_progress(p);
+        let count = self.processes.iter().filter(able).count();
+        if count == 0 {
+            return None;
+        }
+        let pick = choices.below(count);
+        let process = self.processes.iter().filter(able).nth(pick)?;
+        let pid = process.pid?;
+        if process.role == Role::Main && !self.ends(process) {
+            return Some(Event::Ready { run: process.run });
+        }
+        let exit = match process.role {
+            Role::Main if process.told => choices.one_of(&[Exit::Code(0), Exit::Signal(15)]),
+            _ if calm => Exit::Code(0),
+            _ => choices.one_of(&[Exit::Code(0), Exit::Code(0), Exit::Code(1)]),
+        };
+        Some(Event::Exited { pid, exit })
+    }
+
+    /// Whether this process is to end by itself sooner or later.
+    fn ends(&self, process: &Process) -> bool {
+        use crate::plan::Kind::Oneshot;
+        let told = process.told && process.temper != Temper::Ignores && process.temper != Temper::Stuck;
+        process.role != Role::Main || told || self.core.plan.services[process.id.index()].kind == Oneshot
+    }
+
+    fn can_progress(&self, process: &Process) -> bool {
+        use crate::core::state::State;
+        use crate::plan::Ready;
+        if process.pid.is_none() || process.temper == Temper::Stuck {
+            return false;
+        }
+        let ready = &self.core.plan.services[process.id.index()].ready;
+        let speaks = matches!(ready, Ready::Fd(_) | Ready::Notify | Ready::Log(_));
+        let starts = match &self.core.units[process.id.index()].state {
+            State::Starting { main, .. } => main.run == process.run,
+            _ => false,
+        };
+        self.ends(process) || (speaks && starts)
+    }
+
+    /// Any running process, whatever it is doing.
+    pub(super) fn any_running(&self, choices: &mut Choices<'_>) -> Option<&Process> {
+        let count = self.processes.iter().filter(|p| p.pid.is_some()).count();
+        let pick = choices.below(count);
+        self.processes.iter().filter(|p| p.pid.is_some()).nth(pick)
+    }
+
+    /// Whether something is overdue, so that letting time pass means dawdling.
+    pub(super) fn dawdles(&self) -> bool {
+        let late = |p: &Process| p.pid.is_none() || p.dying || (p.told && p.temper == Temper::Obeys);
+        !self.lingering.is_empty() || self.processes.iter().any(late)
+    }
+}
+
+fn show(action: &Action, core: &Supervisor) -> String {
+    let name = |id: &Id| core.plan.services.get(id.index()).map_or("?", |s| &*s.name).to_owned();
+    match action {
+        Action::Spawn { id, run, role } => format!("spawn {} {role:?} as {run:?}", name(id)),
+        Action::Signal { id, pid, signal, scope } => {
+            format!("signal {} {signal} to {pid} ({scope:?})", name(id))
+        }
+        Action::Changed(change) => {
+            let why = change.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            format!("{}: {} -> {}{why}", name(&change.id), change.from.as_str(), change.to.as_str())
+        }
+        Action::Warn { id, message } => format!("warn {}: {message}", name(id)),
+        other => format!("{other:?}"),
+    }
+}
