@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod path;
+pub mod time;
 pub mod wire;

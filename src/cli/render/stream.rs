@@ -2,15 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::control::time::rfc3339;
 use crate::control::wire::Event;
 
 use super::paint::{self, DIM, one_line};
-
-/// A point in time in UTC to the millisecond, as RFC 3339 writes it.
-pub fn timestamp(time_ms: u64) -> String {
-    let time = i64::try_from(time_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    time.map_or_else(|| format!("{time_ms}ms"), |time| format!("{time:.3}"))
-}
 
 /// How log lines are shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +22,7 @@ pub struct LogStyle<'a> {
 pub fn log_line(service: &str, time_ms: u64, line: &str, style: LogStyle<'_>) -> String {
     let mut text = String::with_capacity(service.len() + line.len() + 40);
     if style.timestamps {
-        paint::add(&mut text, &timestamp(time_ms), DIM, style.colour);
+        paint::add(&mut text, &rfc3339(time_ms), DIM, style.colour);
         text.push(' ');
     }
     if style.only != Some(service) {
@@ -43,7 +38,7 @@ pub fn log_line(service: &str, time_ms: u64, line: &str, style: LogStyle<'_>) ->
 pub fn event_line(event: &Event, timestamps: bool, colour: bool) -> String {
     let mut text = String::with_capacity(96);
     if timestamps {
-        paint::add(&mut text, &timestamp(event.time_ms), DIM, colour);
+        paint::add(&mut text, &rfc3339(event.time_ms), DIM, colour);
         text.push(' ');
     }
     let _ = write!(text, "{}: {} -> ", event.service, event.from.as_str());

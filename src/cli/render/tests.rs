@@ -122,12 +122,6 @@ fn an_event_says_what_changed_and_why() {
 }
 
 #[test]
-fn times_beyond_the_calendar_are_shown_as_numbers() {
-    assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
-    assert_eq!(timestamp(u64::MAX), "18446744073709551615ms");
-}
-
-#[test]
 fn log_lines_carry_the_name_unless_only_one_was_asked_for() {
     let style = LogStyle::default();
     assert_eq!(log_line("api", 0, "hello", style), "api | hello\n");

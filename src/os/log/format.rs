@@ -159,14 +159,8 @@ impl Stamp {
     fn at(&mut self, time_ms: u64) -> &str {
         if self.text.is_empty() || self.time_ms != time_ms {
             self.time_ms = time_ms;
-            self.text = rfc3339(time_ms);
+            self.text = crate::control::time::rfc3339(time_ms);
         }
         &self.text
     }
-}
-
-/// RFC 3339 in UTC with milliseconds. A time beyond the year 9999 is written as 1970.
-fn rfc3339(time_ms: u64) -> String {
-    let time = i64::try_from(time_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
