@@ -189,8 +189,8 @@ impl Supervisor {
     }
 
     /// Whether the time has come to kill what is left.
-    pub(super) fn force_is_due(&self) -> bool {
-        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
+    pub(super) fn force_is_due(&self, now: Time) -> bool {
+        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= now)
     }
 }
 

@@ -84,3 +84,16 @@ fn failure_of_what_an_essential_service_requires_ends_the_container_with_its_cod
     assert!(done.contains(&"shutting down c failed: it requires a, which failed".into()), "{done:?}");
     assert_eq!(done.last().unwrap(), "halt 4");
 }
+
+#[test]
+fn service_above_one_that_was_started_by_hand_comes_back_with_it() {
+    let chain = vec![fails("a"), longrun("b").requires(&["a"]), longrun("c").requires(&["b"])];
+    let mut script = Script::running(chain);
+    script.end("a", code(1));
+    script.start("b");
+    script.run("a");
+    script.ready("a");
+    script.run("b");
+    script.run("c");
+    assert_eq!(script.phase("c"), Phase::Up);
+}

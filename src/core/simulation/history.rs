@@ -179,7 +179,9 @@ fn request(world: &World, choices: &mut Choices<'_>) -> Event {
         21..=22 => Event::Reload(id),
         23 => Event::Forward(Signal::USR1),
         24..=27 => {
-            let numbers = super::choices::random(u64::from(choices.next()), 160);
+            let seed = choices.next();
+            let length = if seed == 0 { 0 } else { 160 };
+            let numbers = super::choices::random(u64::from(seed), length);
             let mut plan = plans::plan(&mut Choices::new(&numbers));
             if choices.chance(50) {
                 keep_definitions(&mut plan, world);
