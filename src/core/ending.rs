@@ -53,8 +53,8 @@ impl Supervisor {
         if self.unit(id).goal != Goal::Up {
             let completed =
                 self.service(id).kind == Kind::Oneshot && exit == Exit::Code(0) && cause == Cause::Own;
-            // A oneshot that completed while its stop was being decided has something to undo.
-            return if completed && self.is_to_undo(id) { self.undo(id) } else { self.rest(id) };
+            // A oneshot that completed while its stop was being decided has something to undo, in its turn.
+            return if completed && self.is_to_undo(id) { self.go(id, State::Done) } else { self.rest(id) };
         }
         match cause {
             Cause::Asked => {

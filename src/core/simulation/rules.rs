@@ -462,7 +462,8 @@ fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdict {
     let nominal = (policy.delay.as_secs_f64() * factor.powi(steps)).min(policy.max_delay.as_secs_f64());
     let spread = nominal * f64::from(policy.jitter_percent) / 100.0 + 1e-6;
     // Failing to start at all is no reason to spin.
-    let floor = if from == Phase::Ending { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
+    let started = !matches!(from, Phase::Starting | Phase::Checking);
+    let floor = if started { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
     let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
     must((least..=most).contains(&delay), "backoff", || {
         format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
