@@ -97,3 +97,17 @@ fn service_above_one_that_was_started_by_hand_comes_back_with_it() {
     script.run("c");
     assert_eq!(script.phase("c"), Phase::Up);
 }
+
+#[test]
+fn start_of_a_lost_service_that_has_not_stopped_yet_keeps_those_above_it() {
+    let chain = vec![fails("a"), longrun("b").requires(&["a"]), longrun("c").requires(&["b"])];
+    let mut script = Script::running(chain);
+    script.ready("a");
+    script.run("b");
+    script.run("c");
+    script.end("a", code(1));
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Stopping));
+    script.start("b");
+    script.end("c", code(0));
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Starting));
+}
