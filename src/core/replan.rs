@@ -145,7 +145,7 @@ struct News {
 
 impl News {
     fn compare(&mut self, id: Id, was: &Service, is: &Service, ids: &[Option<Id>]) {
-        if was.ready != is.ready {
+        if was.ready != is.ready || was.kind != is.kind {
             self.speak_otherwise.push(id);
         }
         if was.kind != is.kind {

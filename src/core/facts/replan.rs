@@ -104,3 +104,10 @@ fn complete_oneshot_does_not_run_again_in_a_new_plan() {
     replan(&mut script, vec![oneshot("a").with(|service| service.exec = vec!["other".into()])]);
     assert!(script.take().is_empty());
 }
+
+#[test]
+fn running_oneshot_that_becomes_a_longrun_is_up() {
+    let mut script = Script::running(vec![oneshot("a")]);
+    replan(&mut script, vec![longrun("a")]);
+    assert_eq!(script.phase("a"), Phase::Up);
+}
