@@ -160,6 +160,10 @@ impl Supervisor {
 
     /// Gives a service up, and with it what requires it and, if it is essential, the container.
     pub(super) fn fail(&mut self, id: Id, why: String, code: i32) {
+        if self.unit(id).goal != Goal::Up {
+            // Within this very step something it requires failed before it, or its stop was decided.
+            return self.rest(id);
+        }
         let name = &self.service(id).name;
         let last_words = self.service(id).essential.then(|| format!("{name} failed: {why}"));
         self.go(id, State::Failed { why });

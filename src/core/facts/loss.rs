@@ -111,3 +111,13 @@ fn start_of_a_lost_service_that_has_not_stopped_yet_keeps_those_above_it() {
     script.end("c", code(0));
     assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Starting));
 }
+
+#[test]
+fn service_that_fails_in_the_same_tick_as_what_it_requires_names_that() {
+    let slow = |name| longrun(name).with(|s| s.conditions = vec![crate::plan::Condition::Exec(hook(Some(1)))]);
+    let mut script = Script::running(vec![slow("b"), slow("d")]);
+    script.event(Event::Replan(Box::new(plan(vec![slow("b"), slow("d").requires(&["b"])]))));
+    script.pass(1000);
+    assert_eq!(script.note("b"), "start-if command took too long");
+    assert_eq!(script.note("d"), "requires b, which failed");
+}
