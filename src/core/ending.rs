@@ -40,12 +40,16 @@ impl Supervisor {
         let (run, exit, cause) = (*run, *exit, cause.clone());
         self.runs.remove(&run);
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
-            Some(patience) if !self.is_forced() => {
+            Some(patience) if !self.is_forced() && !self.skips_finish(exit) => {
                 let child = self.spawn(id, Role::Finish(exit), patience);
                 self.go(id, State::Finishing { child, exit, cause });
             }
             _ => self.conclude(id, exit, cause),
         }
+    }
+
+    fn skips_finish(&self, exit: Exit) -> bool {
+        self.planted(Bug::SkipsFinish) && matches!(exit, Exit::Signal(_))
     }
 
     /// Decides what becomes of a service whose process has ended.
@@ -98,6 +102,9 @@ impl Supervisor {
         let unit = self.unit_mut(id);
         unit.ready_after = Some(now.since(unit.started));
         unit.tries = 0;
+        if self.planted(Bug::RepeatsOneshot) {
+            return self.go(id, State::Waiting);
+        }
         self.go(id, State::Done);
         self.recover_lost(id);
     }
@@ -137,7 +144,10 @@ impl Supervisor {
 
     /// Puts the next start off, each time for longer.
     pub(super) fn back_off(&mut self, id: Id, least: Duration) {
-        let delay = self.next_delay(id).max(least);
+        let mut delay = self.next_delay(id).max(least);
+        if self.planted(Bug::IgnoresBackoff) {
+            delay = Duration::ZERO;
+        }
         self.unit_mut(id).tries += 1;
         let until = self.now.plus(delay);
         self.go(id, State::Backoff { until });

@@ -65,6 +65,8 @@ struct Glimpse {
 pub(super) struct Before {
     units: Vec<Glimpse>,
     about: Option<Id>,
+    /// Somebody said to be ready who is no main process.
+    impostor: bool,
     kind: Kindly,
     due: Vec<(Time, Id, State)>,
     kill_due: bool,
@@ -163,7 +165,14 @@ impl Rules {
         let due = due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect();
         let kill_due = tick && core.force_is_due(world.now);
         let untold = world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.told);
+        let impostor = match event {
+            Event::Ready { run } => {
+                !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main)
+            }
+            _ => false,
+        };
         Before {
+            impostor,
             units: core.units.iter().map(glimpse).collect(),
             about,
             kind: Kindly::of(event),
@@ -290,6 +299,9 @@ impl Rules {
             transitions.entry((from, to)).or_default().insert(words);
         }
         let was = before.units.get(id.index()).copied();
+        must(!before.impostor || to != Phase::Up, "own-readiness", || {
+            format!("{name} is taken for ready on the word of another process")
+        })?;
         self.stops_after_dependents(world, before, change)?;
         self.oneshot_runs_once(world, before, change)?;
         let again = matches!(to, Phase::Waiting | Phase::Backoff)
