@@ -40,7 +40,7 @@ impl Supervisor {
         let (run, exit, cause) = (*run, *exit, cause.clone());
         self.runs.remove(&run);
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
-            Some(patience) if !self.is_forced() => {
+            Some(patience) if !self.is_forced() && !self.skips_finish(exit) => {
                 let child = self.spawn(id, Role::Finish(exit), patience);
                 self.go(id, State::Finishing { child, exit, cause });
             }
@@ -48,13 +48,17 @@ impl Supervisor {
         }
     }
 
+    fn skips_finish(&self, exit: Exit) -> bool {
+        self.planted(Bug::SkipsFinish) && matches!(exit, Exit::Signal(_))
+    }
+
     /// Decides what becomes of a service whose process has ended.
     pub(super) fn conclude(&mut self, id: Id, exit: Exit, cause: Cause) {
         if self.unit(id).goal != Goal::Up {
             let completed =
                 self.service(id).kind == Kind::Oneshot && exit == Exit::Code(0) && cause == Cause::Own;
-            // A oneshot that completed while its stop was being decided has something to undo.
-            return if completed && self.is_to_undo(id) { self.undo(id) } else { self.rest(id) };
+            // A oneshot that completed while its stop was being decided has something to undo, in its turn.
+            return if completed && self.is_to_undo(id) { self.go(id, State::Done) } else { self.rest(id) };
         }
         match cause {
             Cause::Asked => {
@@ -98,6 +102,9 @@ impl Supervisor {
         let unit = self.unit_mut(id);
         unit.ready_after = Some(now.since(unit.started));
         unit.tries = 0;
+        if self.planted(Bug::RepeatsOneshot) {
+            return self.go(id, State::Waiting);
+        }
         self.go(id, State::Done);
         self.recover_lost(id);
     }
@@ -137,7 +144,10 @@ impl Supervisor {
 
     /// Puts the next start off, each time for longer.
     pub(super) fn back_off(&mut self, id: Id, least: Duration) {
-        let delay = self.next_delay(id).max(least);
+        let mut delay = self.next_delay(id).max(least);
+        if self.planted(Bug::IgnoresBackoff) {
+            delay = Duration::ZERO;
+        }
         self.unit_mut(id).tries += 1;
         let until = self.now.plus(delay);
         self.go(id, State::Backoff { until });
@@ -160,6 +170,10 @@ impl Supervisor {
 
     /// Gives a service up, and with it what requires it and, if it is essential, the container.
     pub(super) fn fail(&mut self, id: Id, why: String, code: i32) {
+        if self.unit(id).goal != Goal::Up {
+            // Within this very step something it requires failed before it, or its stop was decided.
+            return self.rest(id);
+        }
         let name = &self.service(id).name;
         let last_words = self.service(id).essential.then(|| format!("{name} failed: {why}"));
         self.go(id, State::Failed { why });

@@ -46,6 +46,9 @@ impl Supervisor {
     /// Tells a service's process to stop.
     pub(super) fn halt_main(&mut self, id: Id, cause: Cause) {
         let (State::Starting { main, .. } | State::Up { main, .. }) = self.unit(id).state else { return };
+        if main.pid.is_none() && self.planted(Bug::ForgetsPendingSpawn) {
+            return self.rest(id);
+        }
         let patience = self.service(id).stop.timeout;
         let until = self.now.plus(patience).min(self.latest_kill(id));
         let main = Child { until: Some(until), ..main };
@@ -68,7 +71,10 @@ impl Supervisor {
 
     fn send_stop(&mut self, id: Id) {
         let Some(pid) = self.main_pid(id) else { return };
-        let (signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
+        let (mut signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
+        if self.planted(Bug::KillsAtOnce) {
+            signal = Signal::KILL;
+        }
         self.act(Action::Signal { id, pid, signal, scope });
         // A stopped process acts on no signal but KILL and CONT.
         self.act(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
@@ -104,7 +110,11 @@ impl Supervisor {
 
     /// Stops everything, in reverse order. The first code stays: what fails on the way down is no news.
     pub(super) fn shutdown(&mut self, code: i32, why: Option<String>) {
-        if self.halting.is_some() {
+        let wrong = self.planted(Bug::ExitsWithLastCode);
+        if let Some(halting) = &mut self.halting {
+            if wrong {
+                halting.code = code;
+            }
             return;
         }
         let all = self.plan.settings.shutdown_timeout;
@@ -182,15 +192,18 @@ impl Supervisor {
         let end = self.now >= halting.end_at || down();
         let Some(halting) = &mut self.halting else { return };
         if end {
-            halting.over = true;
             let code = halting.code;
+            halting.over = true;
+            if self.planted(Bug::HaltsTwice) {
+                self.act(Action::Halt { code });
+            }
             self.act(Action::Halt { code });
         }
     }
 
     /// Whether the time has come to kill what is left.
-    pub(super) fn force_is_due(&self) -> bool {
-        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= self.now)
+    pub(super) fn force_is_due(&self, now: Time) -> bool {
+        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= now)
     }
 }
 

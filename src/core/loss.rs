@@ -63,17 +63,21 @@ impl Supervisor {
         if self.planted(Bug::NeverRecovers) {
             return;
         }
-        let mut lost: BTreeSet<Id> = self.lost_with(id, id).collect();
+        let mut lost: BTreeSet<Id> = self.lost_above(id).collect();
         // Requirements have smaller ids: whoever is next has had all of its own looked at.
         while let Some(next) = lost.pop_first() {
-            lost.extend(self.lost_with(next, id));
+            let before = self.unit(next).goal;
             self.find_lost(next);
+            if self.unit(next).goal != before {
+                lost.extend(self.lost_above(next));
+            }
         }
     }
 
-    fn lost_with(&self, id: Id, cause: Id) -> impl Iterator<Item = Id> + '_ {
-        let above = self.above(id).iter().map(|&(dependent, _)| dependent);
-        above.filter(move |&dependent| self.unit(dependent).goal == Goal::Lost(cause))
+    /// Those that require it and are lost, with it or with something below it.
+    fn lost_above(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+        let hard = self.above(id).iter().filter(|&&(_, required)| required).map(|&(dependent, _)| dependent);
+        hard.filter(|&dependent| matches!(self.unit(dependent).goal, Goal::Lost(_)))
     }
 
     /// Looks afresh at what a lost service is lost with, if it still is.

@@ -103,7 +103,8 @@ impl Supervisor {
         }
         // In the order of ids: what others require has found its own place before them.
         for id in self.ids() {
-            if matches!(self.unit(id).goal, Goal::Lost(_)) {
+            let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
+            if matches!((self.unit(id).goal, complete), (Goal::Lost(_), _) | (Goal::Up, true)) {
                 self.find_lost(id);
             }
             if self.unit(id).retired {
@@ -145,7 +146,7 @@ struct News {
 
 impl News {
     fn compare(&mut self, id: Id, was: &Service, is: &Service, ids: &[Option<Id>]) {
-        if was.ready != is.ready {
+        if was.ready != is.ready || was.kind != is.kind {
             self.speak_otherwise.push(id);
         }
         if was.kind != is.kind {

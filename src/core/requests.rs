@@ -41,7 +41,8 @@ impl Supervisor {
     }
 
     fn want(&mut self, id: Id) {
-        if self.unit(id).goal != Goal::Up {
+        let before = self.unit(id).goal;
+        if before != Goal::Up {
             self.forget_why_it_ends(id);
         }
         let unit = self.unit_mut(id);
@@ -55,6 +56,10 @@ impl Supervisor {
         self.aim(id, Goal::Up);
         if again {
             self.go(id, State::Waiting);
+        }
+        if matches!(before, Goal::Lost(_)) {
+            // It may be up still, and would never say that it came up again.
+            self.recover_lost(id);
         }
     }
 

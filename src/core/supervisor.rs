@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
 use super::halt::Halting;
+use super::planted::Bug;
 use super::state::{Cause, Child, Goal, State, Trial, Unit};
 use super::status::{Exit, Phase, Stage, Wellness};
 use super::time::Time;
@@ -42,7 +43,11 @@ pub struct Supervisor {
     /// A mistake made on purpose, to see that the simulation finds it.
     #[cfg(test)]
     #[serde(skip)]
-    pub(super) bug: Option<super::planted::Bug>,
+    pub(super) bug: Option<Bug>,
+    /// How often a service was looked at: the work done, whatever the machine.
+    #[cfg(test)]
+    #[serde(skip)]
+    pub(super) looks: std::cell::Cell<u64>,
 }
 
 impl Supervisor {
@@ -69,6 +74,8 @@ impl Supervisor {
             actions: Vec::new(),
             #[cfg(test)]
             bug: None,
+            #[cfg(test)]
+            looks: std::cell::Cell::new(0),
         }
     }
 
@@ -151,7 +158,8 @@ impl Supervisor {
     }
 
     fn finish_boot(&mut self) {
-        if self.stage == Stage::Booting && self.booting.is_empty() {
+        let early = self.planted(Bug::BootsEarly) && self.booting.len() < self.units.len();
+        if self.stage == Stage::Booting && (self.booting.is_empty() || early) {
             self.stage = Stage::Running;
             self.act(Action::Booted);
         }
@@ -239,7 +247,10 @@ impl Supervisor {
     }
 
     fn exited(&mut self, pid: Pid, exit: Exit) {
-        let Some(run) = self.pids.remove(&pid) else { return };
+        let Some(run) = self.pids.get(&pid).copied() else { return };
+        if !self.planted(Bug::KeepsReapedPid) {
+            self.pids.remove(&pid);
+        }
         let holder = self.holder(run);
         let Some(&id) = self.runs.get(&run) else { return };
         // Whoever it leaves behind in its group must not outlive it; its pid is still its own.
@@ -407,7 +418,8 @@ impl Supervisor {
     /// Marks a service, and those whose rules read its state, for a look.
     pub(super) fn touch_around(&mut self, id: Id) {
         self.dirty.push_back(id);
-        if let Some(above) = self.dependents.get(id.index()) {
+        if !self.planted(Bug::ForgetsDependents)
+            && let Some(above) = self.dependents.get(id.index()) {
             self.dirty.extend(above.iter().map(|&(dependent, _)| dependent));
         }
         if let Some(service) = self.plan.services.get(id.index()) {
@@ -417,7 +429,8 @@ impl Supervisor {
 
     /// Brings the index of deadlines up to date.
     pub(super) fn retime(&mut self, id: Id) {
-        let after = self.unit(id).state.deadline();
+        let forgets = self.planted(Bug::ForgetsTimer) && self.phase(id) == Phase::Backoff;
+        let after = self.unit(id).state.deadline().filter(|_| !forgets);
         let Some(noted) = self.timed.get_mut(id.index()) else { return };
         let before = std::mem::replace(noted, after);
         if before == after {
@@ -459,6 +472,9 @@ impl Supervisor {
     }
 
     fn main_of(&self, run: Run) -> Option<Id> {
+        if self.planted(Bug::BelievesAnybody) {
+            return self.runs.get(&run).copied();
+        }
         self.holder(run).filter(|&id| self.unit(id).state.main().is_some_and(|main| main.run == run))
     }
 
@@ -473,6 +489,8 @@ impl Supervisor {
 
     #[allow(clippy::indexing_slicing, reason = "ids come from this plan and are as many as there are units")]
     pub(super) fn unit(&self, id: Id) -> &Unit {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         &self.units[id.index()]
     }
 
@@ -492,14 +510,14 @@ impl Supervisor {
 
     /// Whether this mistake is to be made: only ever in tests.
     #[cfg(test)]
-    pub(super) fn planted(&self, bug: super::planted::Bug) -> bool {
+    pub(super) fn planted(&self, bug: Bug) -> bool {
         self.bug == Some(bug)
     }
 
     /// Whether this mistake is to be made: only ever in tests.
     #[cfg(not(test))]
     #[allow(clippy::unused_self, reason = "the same shape as in tests")]
-    pub(super) const fn planted(&self, _: super::planted::Bug) -> bool {
+    pub(super) const fn planted(&self, _: Bug) -> bool {
         false
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::{Check, Id, Ready, Scope, Signal};
 impl Supervisor {
     /// Lets every service act whose time has come.
     pub(super) fn tick(&mut self) {
-        if self.force_is_due() {
+        if self.force_is_due(self.now) {
             self.force();
         }
         let due: Vec<Id> =

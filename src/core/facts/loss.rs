@@ -84,3 +84,40 @@ fn failure_of_what_an_essential_service_requires_ends_the_container_with_its_cod
     assert!(done.contains(&"shutting down c failed: it requires a, which failed".into()), "{done:?}");
     assert_eq!(done.last().unwrap(), "halt 4");
 }
+
+#[test]
+fn service_above_one_that_was_started_by_hand_comes_back_with_it() {
+    let chain = vec![fails("a"), longrun("b").requires(&["a"]), longrun("c").requires(&["b"])];
+    let mut script = Script::running(chain);
+    script.end("a", code(1));
+    script.start("b");
+    script.run("a");
+    script.ready("a");
+    script.run("b");
+    script.run("c");
+    assert_eq!(script.phase("c"), Phase::Up);
+}
+
+#[test]
+fn start_of_a_lost_service_that_has_not_stopped_yet_keeps_those_above_it() {
+    let chain = vec![fails("a"), longrun("b").requires(&["a"]), longrun("c").requires(&["b"])];
+    let mut script = Script::running(chain);
+    script.ready("a");
+    script.run("b");
+    script.run("c");
+    script.end("a", code(1));
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Stopping));
+    script.start("b");
+    script.end("c", code(0));
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Starting));
+}
+
+#[test]
+fn service_that_fails_in_the_same_tick_as_what_it_requires_names_that() {
+    let slow = |name| longrun(name).with(|s| s.conditions = vec![crate::plan::Condition::Exec(hook(Some(1)))]);
+    let mut script = Script::running(vec![slow("b"), slow("d")]);
+    script.event(Event::Replan(Box::new(plan(vec![slow("b"), slow("d").requires(&["b"])]))));
+    script.pass(1000);
+    assert_eq!(script.note("b"), "start-if command took too long");
+    assert_eq!(script.note("d"), "requires b, which failed");
+}

@@ -301,6 +301,7 @@ impl Script {
     fn deeds(&mut self) -> Vec<String> {
         let mut done = self.take();
         done.retain(|what| !what.contains(": ") && !what.starts_with("CONT") && what != "booted");
+        done.retain(|what| !what.starts_with("shutting down"));
         done
     }
 }

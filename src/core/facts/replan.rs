@@ -104,3 +104,22 @@ fn complete_oneshot_does_not_run_again_in_a_new_plan() {
     replan(&mut script, vec![oneshot("a").with(|service| service.exec = vec!["other".into()])]);
     assert!(script.take().is_empty());
 }
+
+#[test]
+fn running_oneshot_that_becomes_a_longrun_is_up() {
+    let mut script = Script::running(vec![oneshot("a")]);
+    replan(&mut script, vec![longrun("a")]);
+    assert_eq!(script.phase("a"), Phase::Up);
+}
+
+#[test]
+fn ended_longrun_that_becomes_a_oneshot_is_lost_with_what_it_requires() {
+    let never = |name| longrun(name).restart(|restart| restart.policy = crate::plan::Policy::Never);
+    let mut script = Script::running(vec![never("a"), never("b").requires(&["a"])]);
+    script.run("b");
+    script.end("b", code(0));
+    script.end("a", code(1));
+    replan(&mut script, vec![never("a"), oneshot("b").requires(&["a"]), longrun("c").requires(&["b"])]);
+    assert_eq!(script.phase("b"), Phase::Done);
+    assert_eq!((script.phase("a"), script.phase("c")), (Phase::Starting, Phase::Waiting));
+}

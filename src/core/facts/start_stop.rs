@@ -54,3 +54,21 @@ fn start_starts_a_longrun_again_that_had_ended_and_is_required() {
     script.run("b");
     assert_eq!((script.phase("a"), script.phase("b")), (Phase::Up, Phase::Up));
 }
+
+#[test]
+fn oneshot_that_completes_during_a_stop_is_undone_only_after_its_dependents_stopped() {
+    let undone = oneshot("a").with(|service| service.down = Some(hook(None)));
+    let mut script = Script::running(vec![undone, longrun("b").requires(&["a"])]);
+    script.end("a", code(0));
+    script.run("b");
+    script.restart("a");
+    script.run("a");
+    script.end_helper("a", code(0));
+    script.run("a");
+    let run = script.exit("a", code(0));
+    script.stop("a");
+    script.event(Event::Gone { run });
+    assert_eq!((script.phase("a"), script.phase("b")), (Phase::Done, Phase::Stopping));
+    script.end("b", code(0));
+    assert_eq!(script.phase("a"), Phase::Undoing);
+}

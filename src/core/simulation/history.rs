@@ -7,7 +7,7 @@ use super::plans;
 use super::world::{Temper, World};
 use crate::core::event::{Event, Role, Run, Word};
 use crate::core::planted::Bug;
-use crate::core::state::{Goal, State};
+use crate::core::state::{Goal, State, Unit};
 use crate::core::status::{Exit, Phase, Stage};
 use crate::core::supervisor::Supervisor;
 use crate::core::time::Time;
@@ -179,7 +179,9 @@ fn request(world: &World, choices: &mut Choices<'_>) -> Event {
         21..=22 => Event::Reload(id),
         23 => Event::Forward(Signal::USR1),
         24..=27 => {
-            let numbers = super::choices::random(u64::from(choices.next()), 160);
+            let seed = choices.next();
+            let length = if seed == 0 { 0 } else { 160 };
+            let numbers = super::choices::random(u64::from(seed), length);
             let mut plan = plans::plan(&mut Choices::new(&numbers));
             if choices.chance(50) {
                 keep_definitions(&mut plan, world);
@@ -238,25 +240,32 @@ fn is_quiet(world: &World) -> bool {
         })
 }
 
+/// Time goes on, and every watchdog hears of its service in time.
 fn wait_calmly(world: &mut World) -> Result<(), String> {
-    let Some(at) = world.core.deadline() else {
+    if world.core.deadline().is_none() {
         return Err(format!("converges: waits for nothing: {}", phases(&world.core)));
-    };
-    let watched: Vec<Run> = world.core.units.iter().filter_map(|unit| watched(&unit.state, at)).collect();
+    }
+    let watched: Vec<Run> = world.core.units.iter().filter_map(watched).map(|(run, _)| run).collect();
     for run in watched {
         world.step(Event::Notify { run, word: Word::Alive })?;
     }
-    let at = world.core.deadline().unwrap_or(at);
+    let Some(at) = world.core.deadline() else { return Ok(()) };
+    let bites = world.core.units.iter().filter_map(watched_at).min();
+    let at = if bites == Some(at) { Time(at.0 - 1) } else { at };
     world.now = world.now.max(at);
     world.step(Event::Tick)
 }
 
-/// The process of a service whose watchdog bites at that time.
-fn watched(state: &State, at: Time) -> Option<Run> {
-    match state {
-        State::Up { main, watchdog: Some(bites), .. } if *bites <= at => Some(main.run),
+/// The process of a service with a watchdog, and when that bites.
+fn watched(unit: &Unit) -> Option<(Run, Time)> {
+    match &unit.state {
+        State::Up { main, watchdog: Some(bites), .. } => Some((main.run, *bites)),
         _ => None,
     }
+}
+
+fn watched_at(unit: &Unit) -> Option<Time> {
+    watched(unit).map(|(_, at)| at)
 }
 
 fn phases(core: &Supervisor) -> String {

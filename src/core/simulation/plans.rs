@@ -78,6 +78,12 @@ fn service(choices: &mut Choices<'_>, at: usize, name: &str) -> Service {
     if choices.chance(40) {
         service.start_timeout = choices.one_of(&[None, Some(1), Some(4)]).map(Duration::from_secs);
     }
+    if let Ready::Probe(probe) = &service.ready
+        && service.start_timeout.is_some_and(|most| most <= probe.initial_delay)
+    {
+        // It would never be asked in time.
+        service.start_timeout = Some(probe.initial_delay + Duration::from_secs(1));
+    }
     service.health = choices.chance(20).then(|| health(choices));
     service.watchdog = choices.chance(15).then(|| Duration::from_secs(choices.one_of(&[2, 1, 7])));
     service.restart = Arc::new(restart(choices, service.kind));
@@ -152,10 +158,10 @@ fn restart(choices: &mut Choices<'_>, kind: Kind) -> Restart {
     };
     Restart {
         policy,
-        success: choices.one_of(&[&[0][..], &[0, 3], &[]]).to_vec(),
+        success: choices.one_of(&[&[0][..], &[0, 3], &[0, 143]]).to_vec(),
         delay: Duration::from_millis(choices.one_of(&[100, 1000, 0])),
         factor_percent: choices.one_of(&[200, 150, 100]),
-        max_delay: Duration::from_millis(choices.one_of(&[3000, 30_000, 500])),
+        max_delay: Duration::from_millis(choices.one_of(&[30_000, 3000, 500])),
         jitter_percent: choices.one_of(&[0, 10, 100]),
         reset_after: Duration::from_secs(choices.one_of(&[10, 1, 0])),
         limit: choices

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::world::{Temper, World};
 use crate::core::event::{Action, Change, Event, Pid, Role, Run};
+use crate::core::needs::Needs;
 use crate::core::state::{Cause, Goal, State};
 use crate::core::status::{Exit, Phase, Stage};
 use crate::core::supervisor::Supervisor;
@@ -18,6 +19,8 @@ struct Seen {
     phase: Phase,
     /// Its main process ended so, and its finish hook has not run yet.
     unfinished: Option<Exit>,
+    /// Since then the plan was replaced: there may have been no hook then.
+    replanned: bool,
     /// When it was restarted.
     restarts: Vec<Time>,
     /// The boot waits for it.
@@ -26,7 +29,7 @@ struct Seen {
 
 impl Seen {
     fn new() -> Seen {
-        Seen { phase: Phase::Down, unfinished: None, restarts: Vec::new(), boots: false }
+        Seen { phase: Phase::Down, unfinished: None, replanned: false, restarts: Vec::new(), boots: false }
     }
 }
 
@@ -62,6 +65,8 @@ struct Glimpse {
 pub(super) struct Before {
     units: Vec<Glimpse>,
     about: Option<Id>,
+    /// Somebody said to be ready who is no main process.
+    impostor: bool,
     kind: Kindly,
     due: Vec<(Time, Id, State)>,
     kill_due: bool,
@@ -158,9 +163,16 @@ impl Rules {
         let tick = matches!(event, Event::Tick);
         let due = core.timers.iter().take_while(|&&(at, _)| tick && at <= world.now);
         let due = due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect();
-        let kill_due = tick && core.force_is_due();
+        let kill_due = tick && core.force_is_due(world.now);
         let untold = world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.told);
+        let impostor = match event {
+            Event::Ready { run } => {
+                !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main)
+            }
+            _ => false,
+        };
         Before {
+            impostor,
             units: core.units.iter().map(glimpse).collect(),
             about,
             kind: Kindly::of(event),
@@ -217,7 +229,7 @@ impl Rules {
             Role::Main => {}
             _ => return Ok(()),
         }
-        let unfinished = seen.unfinished.filter(|_| service.finish.is_some() && !self.forced);
+        let unfinished = seen.unfinished.filter(|_| service.finish.is_some() && !seen.replanned);
         must(unfinished.is_none(), "finish-once", || format!("{name} starts before its finish hook ran"))?;
         let others = world.processes.iter().filter(|p| p.id == id && p.role == Role::Main);
         let others = others.filter(|p| world.zombie.is_none_or(|(pid, _)| p.pid != Some(pid))).count();
@@ -261,7 +273,8 @@ impl Rules {
             format!("{signal} to {pid}, which is no process of {name}")
         })?;
         let Some(target) = target else { return Ok(()) };
-        if target.role != Role::Main || signal != Signal::KILL {
+        let asked_for = world.core.service(id).stop.signal == Signal::KILL;
+        if target.role != Role::Main || signal != Signal::KILL || asked_for {
             return Ok(());
         }
         must(!self.all_obey || self.forced, "budget", || format!("{name} was killed although all obey"))?;
@@ -286,6 +299,9 @@ impl Rules {
             transitions.entry((from, to)).or_default().insert(words);
         }
         let was = before.units.get(id.index()).copied();
+        must(!before.impostor || to != Phase::Up, "own-readiness", || {
+            format!("{name} is taken for ready on the word of another process")
+        })?;
         self.stops_after_dependents(world, before, change)?;
         self.oneshot_runs_once(world, before, change)?;
         let again = matches!(to, Phase::Waiting | Phase::Backoff)
@@ -306,6 +322,7 @@ impl Rules {
         if to == Phase::Ending {
             must(change.exit.is_some(), "changes-chain", || format!("{name} ended, without an exit"))?;
             seen.unfinished = change.exit;
+            seen.replanned = false;
         }
         seen.phase = to;
         if matches!(to, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed | Phase::Down) {
@@ -378,7 +395,7 @@ impl Rules {
             let Some(new) = new else { continue };
             let was = &self.seen[old];
             // Hooks and limits may be new.
-            seen[new.index()] = Seen { unfinished: None, restarts: Vec::new(), ..was.clone() };
+            seen[new.index()] = Seen { replanned: true, restarts: Vec::new(), ..was.clone() };
             units[new.index()] = before.units[old];
         }
         self.seen = seen;
@@ -457,7 +474,8 @@ fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdict {
     let nominal = (policy.delay.as_secs_f64() * factor.powi(steps)).min(policy.max_delay.as_secs_f64());
     let spread = nominal * f64::from(policy.jitter_percent) / 100.0 + 1e-6;
     // Failing to start at all is no reason to spin.
-    let floor = if from == Phase::Ending { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
+    let started = !matches!(from, Phase::Starting | Phase::Checking);
+    let floor = if started { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
     let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
     must((least..=most).contains(&delay), "backoff", || {
         format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
@@ -474,7 +492,9 @@ fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
             || (unit.state == State::Done && kind == Kind::Longrun)
     };
     match unit.goal {
+        // These are down for reasons of their own.
         Goal::Up if matches!(unit.state, State::Failed { .. }) => Ok(()),
+        Goal::Up if unit.state == State::Done && service.kind == Kind::Longrun => Ok(()),
         Goal::Up => {
             let missing = service.requires.iter().find(|&&on| is_gone(on));
             must(missing.is_none(), "failure-spreads", || {
@@ -486,14 +506,10 @@ fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
             })
         }
         Goal::Lost(on) => {
-            let cause = core.unit(on);
-            let well = match cause.state {
-                State::Up { .. } | State::Skipped { .. } => true,
-                State::Done => core.service(on).kind == Kind::Oneshot,
-                _ => false,
-            };
-            must(!well && cause.goal == Goal::Up, "failure-spreads", || {
-                format!("{} is lost with {}, which is well", service.name, core.service(on).name)
+            let met = |&on: &Id| core.needs_hard(on) == Needs::Met;
+            let well = service.requires.iter().all(met);
+            must(!well && core.unit(on).goal != Goal::Down, "failure-spreads", || {
+                format!("{} is lost with {}, but all it requires is well", service.name, core.service(on).name)
             })?;
             let State::Failed { why } = &unit.state else { return Ok(()) };
             // One that failed by itself before keeps its own reason.
@@ -507,7 +523,6 @@ fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
 
 /// No rule of the core applies to a service that it has left alone.
 fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
-    use crate::core::needs::Needs;
     let (unit, service) = (core.unit(id), core.service(id));
     let undone = match (unit.goal, unit.state.phase()) {
         (Goal::Up, Phase::Down) => true,
@@ -559,7 +574,7 @@ fn timers_are_right(core: &Supervisor, before: &Before) -> Verdict {
             format!("the deadline of {} came to nothing", core.service(*id).name)
         })?;
     }
-    let kill_stays = before.kill_due && core.force_is_due();
+    let kill_stays = before.kill_due && core.force_is_due(core.now);
     must(!kill_stays, "no-busy-loop", || "the time to kill everything came to nothing".into())
 }
 
