@@ -20,7 +20,10 @@ pub fn plan(data: &[u8]) {
         }
         Err(problems) => {
             assert!(!problems.is_empty(), "refused without a problem");
-            assert!(problems.to_string().lines().all(|line| !line.trim().is_empty()), "an empty line in {problems}");
+            assert!(
+                problems.to_string().lines().all(|line| !line.trim().is_empty()),
+                "an empty line in {problems}"
+            );
         }
     }
 }
@@ -61,7 +64,10 @@ pub fn lines(data: &[u8]) {
         expected.push(b'\n');
     }
     assert!(joined(&whole) == expected, "bytes were lost or made up");
-    assert!(cut.iter().all(|(text, _)| text.len() <= MAX_LINE && !text.contains(&b'\n')), "a piece is no line");
+    assert!(
+        cut.iter().all(|(text, _)| text.len() <= MAX_LINE && !text.contains(&b'\n')),
+        "a piece is no line"
+    );
 }
 
 /// Every piece, and whether its line ends with it.

@@ -57,6 +57,10 @@ pub struct Init {
     pub(super) lingering: Vec<Lingering>,
     pub(super) options: Options,
     pub(super) booted_at: Time,
+    /// Whether the core was told anything since the last turn.
+    stepped: bool,
+    /// Turns in a row without a wait in which it was not.
+    bulk_turns: u32,
     /// When to give back the buffers of logging.
     trim_at: Option<Time>,
     /// When to say again what a boot or shutdown waits for.
@@ -90,6 +94,12 @@ struct OutputWatch {
 
 /// So long after the last output the buffers of logging are given back.
 const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// How long a turn is put off in a flood …
+const NAP: Duration = Duration::from_micros(60);
+/// … which is so many turns in a row that came sooner than that.
+const BULK_TURNS: u32 = 32;
+/// A turn that reads so many bytes of output is worth its while.
+const MUCH: usize = 16 * 1024;
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.
 const FIRST_BOOT_REMINDER: Duration = Duration::from_secs(10);
 /// A shutdown is shorter; a person watches it.
@@ -126,6 +136,8 @@ impl Init {
             lingering: Vec::new(),
             options,
             booted_at: now,
+            stepped: false,
+            bulk_turns: 0,
             trim_at: None,
             remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
             queue: VecDeque::new(),
@@ -154,8 +166,9 @@ impl Init {
             if let Some(code) = self.halted {
                 return code;
             }
-            let timeout = self.deadline().map(|at| at.since(sys::now()));
-            self.poll.wait(timeout, &mut ready);
+            let before = sys::now();
+            self.poll.wait(self.deadline().map(|at| at.since(before)), &mut ready);
+            self.moderate(sys::now().since(before));
             // What processes said comes before their end: readiness, then death, in that order.
             let signals = self.signals_token;
             for &token in ready.iter().filter(|&&token| token != signals) {
@@ -187,6 +200,18 @@ impl Init {
         self.write_output();
     }
 
+    /// In a flood of log lines or orphans, being woken for each costs more than its work: after many turns in a row
+    /// that did nothing else and came at once, each is put off a little, so that it finds more to do. The first line
+    /// of a burst is never held back, nor is anything that concerns a service's state.
+    fn moderate(&mut self, waited: Duration) {
+        let little = self.logs.take_count() < MUCH;
+        let bulk = waited < NAP && little && !std::mem::take(&mut self.stepped);
+        self.bulk_turns = if bulk { self.bulk_turns.saturating_add(1) } else { 0 };
+        if self.bulk_turns > BULK_TURNS {
+            sys::nap(NAP);
+        }
+    }
+
     fn deadline(&self) -> Option<Time> {
         let server = self.server.as_ref().and_then(Server::deadline);
         self.supervisor.deadline().into_iter().chain(self.remind_at).chain(self.trim_at).chain(server).min()
@@ -205,6 +230,7 @@ impl Init {
 
     /// Tells the core what happened and does what it says, until that leads to nothing more.
     pub(super) fn feed(&mut self, event: Event) {
+        self.stepped = true;
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
             for action in self.supervisor.step(sys::now(), event) {
@@ -328,10 +354,9 @@ impl Init {
     }
 
     fn start_process(&mut self, id: Id, run: Run, role: Role) -> Result<i32, SpawnError> {
-        let passing = |what: &str, error: std::io::Error| SpawnError {
-            message: format!("cannot start: {what}: {error}"),
-            lasting: false,
-            code: 126,
+        let passing = |what: &str, error: std::io::Error| {
+            let cure = super::launch::cure(error.raw_os_error().unwrap_or(0));
+            SpawnError { message: format!("cannot start: {what}: {error}{cure}"), lasting: false, code: 126 }
         };
         let service = self.supervisor.plan().services.get(id.index());
         let seat = self.seats.get_mut(id.index());

@@ -54,7 +54,7 @@ impl Init {
         while self.has_children() && sys::now() < until {
             self.drain_all();
             poll.wait(Some(until.since(sys::now())), &mut ready);
-            while sys::read_signal(self.signals.as_fd()).is_some() {}
+            sys::read_signals(self.signals.as_fd());
         }
     }
 

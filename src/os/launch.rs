@@ -300,6 +300,9 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
         ("setgroups" | "setgid" | "setuid", libc::EPERM) => {
             format!("cannot start `{program}` as another user: init itself has no right to change users")
         }
+        ("setrlimit", libc::EPERM) => format!(
+            "cannot start `{program}`: a limit in [limits] is above the container's: ask for less, or raise it (--ulimit)"
+        ),
         (what, _) => format!("cannot start `{program}`: {what}: {reason}"),
     };
     let passing = matches!(
@@ -317,7 +320,7 @@ fn explain(failure: &super::spawn::Failure, spec: &Spec<'_>) -> SpawnError {
     SpawnError { message, lasting: !passing, code }
 }
 
-fn cure(errno: i32) -> &'static str {
+pub(super) fn cure(errno: i32) -> &'static str {
     match errno {
         libc::EAGAIN => {
             " (the container's limit on processes is reached: raise --pids-limit, or stop something)"

@@ -24,9 +24,9 @@ impl Init {
     /// Takes in every signal that is pending, then every child that has ended.
     pub(super) fn read_signals(&mut self) {
         use std::os::fd::AsFd;
-        while let Some(signalled) = sys::read_signal(self.signals.as_fd()) {
-            if signalled.signal != libc::SIGCHLD {
-                self.signalled(signalled.signal);
+        for signal in sys::read_signals(self.signals.as_fd()) {
+            if signal != libc::SIGCHLD {
+                self.signalled(signal);
             }
         }
         self.reap_all();

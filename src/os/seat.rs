@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::cgroup::{Cgroup, Cgroups};
+use super::log::{LogId, log_pipe};
+use super::notify;
 use super::notify::NotifySocket;
 use super::poll::{Interest, Poll, Token};
 use super::sys;
-use super::log::{LogId, log_pipe};
-use super::notify;
 use crate::core::Run;
 use crate::plan::Service;
 
@@ -51,7 +51,16 @@ pub struct Capture {
 impl Seat {
     /// With nothing open.
     pub fn new(log: LogId) -> Seat {
-        Seat { log, pipe: None, ready: None, notify: None, capture: None, watched: None, unfinished: false, cgroup: None }
+        Seat {
+            log,
+            pipe: None,
+            ready: None,
+            notify: None,
+            capture: None,
+            watched: None,
+            unfinished: false,
+            cgroup: None,
+        }
     }
 
     /// Opens its log pipe, if it has none yet, and returns the token to watch, if it is new. The pipe belongs to

@@ -345,7 +345,8 @@ impl Init {
     fn resolve(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
         let mut ids = Vec::new();
         for name in names {
-            match self.supervisor.plan().lookup(name) {
+            let found = self.supervisor.plan().lookup(name);
+            match found.filter(|found| found.iter().any(|&id| !self.supervisor.is_forgotten(id))) {
                 Some(found) => ids.extend(found),
                 None => {
                     let suggestion = self.supervisor.plan().suggest(name);

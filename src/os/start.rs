@@ -36,6 +36,7 @@ pub fn run(options: Options) -> ExitCode {
 
 fn start(options: Options) -> Result<i32, (String, i32)> {
     let system = |what: &'static str| move |error: std::io::Error| (format!("{what}: {error}"), EX_OSERR);
+    sys::close_on_exec_from(3);
     ensure_stdio();
     let container = Container::snapshot();
     let plan = read_plan(&options, &container.text()).map_err(|problems| (problems, EX_CONFIG))?;

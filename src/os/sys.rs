@@ -145,24 +145,22 @@ pub fn ignored_signals() -> Vec<i32> {
         .collect()
 }
 
-/// Whom a blocked thread's signal came from and what it was.
-#[derive(Clone, Copy, Debug)]
-pub struct Signalled {
-    /// The signal.
-    pub signal: i32,
-    /// Who sent it; 0: the kernel, or somebody outside this pid namespace.
-    pub sender: u32,
+/// More kinds of signals than are handled, so that one read takes all that are pending.
+const MOST_PENDING: usize = 16;
+
+/// The signals that are pending; each kind is there once, however often it was sent.
+pub fn read_signals(fd: BorrowedFd<'_>) -> Vec<i32> {
+    // SAFETY: all zeroes is a valid signalfd_siginfo.
+    let mut infos: [libc::signalfd_siginfo; MOST_PENDING] = unsafe { std::mem::zeroed() };
+    // SAFETY: `infos` is a valid place of that many bytes.
+    let read = unsafe { libc::read(fd.as_raw_fd(), infos.as_mut_ptr().cast(), size_of_val(&infos)) };
+    let count = usize::try_from(read).unwrap_or(0) / size_of::<libc::signalfd_siginfo>();
+    infos.iter().take(count).map(|info| info.ssi_signo.cast_signed()).collect()
 }
 
-/// The next signal, if one is pending.
-pub fn read_signal(fd: BorrowedFd<'_>) -> Option<Signalled> {
-    // SAFETY: all zeroes is a valid signalfd_siginfo.
-    let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
-    let size = std::mem::size_of_val(&info);
-    // SAFETY: `info` is a valid place of `size` bytes.
-    let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size) };
-    let whole = usize::try_from(read).is_ok_and(|read| read == size);
-    whole.then(|| Signalled { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid })
+/// Sleeps without being woken by anything.
+pub fn nap(duration: std::time::Duration) {
+    std::thread::sleep(duration);
 }
 
 /// Makes orphans in this process's tree its children, as they are PID 1's.
@@ -183,6 +181,13 @@ pub fn raise_open_files() -> Option<libc::rlimit> {
         libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised);
     }
     (limit.rlim_cur != limit.rlim_max).then_some(limit)
+}
+
+/// Keeps descriptors that we were given, from this number on, from our children.
+pub fn close_on_exec_from(first: u32) {
+    // SAFETY: takes and gives no memory. On a kernel before 5.11 it does nothing, and children inherit what we were
+    // given, as they would from a shell.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
 /// Whether a descriptor is open at all.

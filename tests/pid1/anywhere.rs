@@ -47,7 +47,8 @@ fn read_only_root_and_run_with_a_writable_dev_shm() {
     if !needs_root() {
         return;
     }
-    let (running, _) = boots(&format!("mount -t tmpfs -o ro none /run; mount -t tmpfs none /dev/shm; {READ_ONLY_ROOT}"));
+    let (running, _) =
+        boots(&format!("mount -t tmpfs -o ro none /run; mount -t tmpfs none /dev/shm; {READ_ONLY_ROOT}"));
     assert!(running.inside(&["test", "-S", "/dev/shm/pulp-init-0/control"]).code == 0);
     assert!(running.text().contains("/run/pulp-init"), "it says why not there: {}", running.text());
     assert_eq!(running.stop().0, 0);
@@ -68,7 +69,9 @@ fn full_run_leads_to_another_place_and_is_said() {
         return;
     }
     // No inode left for a socket.
-    let (running, _) = boots("mount -t tmpfs -o size=4k,nr_inodes=2 none /run; touch /run/full; mount -t tmpfs none /dev/shm");
+    let (running, _) = boots(
+        "mount -t tmpfs -o size=4k,nr_inodes=2 none /run; touch /run/full; mount -t tmpfs none /dev/shm",
+    );
     assert!(running.text().contains("/run/pulp-init"), "{}", running.text());
     assert_eq!(running.stop().0, 0);
 }
@@ -119,7 +122,8 @@ fn without_dev_null_services_run() {
     if !needs_root() {
         return;
     }
-    let running = Setup::new().longrun("web", "say hello sleep-forever", "").before("mount -t tmpfs none /dev").start();
+    let running =
+        Setup::new().longrun("web", "say hello sleep-forever", "").before("mount -t tmpfs none /dev").start();
     running.line("hello");
     assert_eq!(running.stop().0, 0);
 }
@@ -190,8 +194,13 @@ fn not_as_pid_1_strays_are_ended_and_processes_of_others_are_not() {
     let setup = Setup::new();
     let (foreign, stray) = (setup.path("foreign"), setup.path("stray"));
     let puppet = crate::harness::puppet();
-    let before = format!("{} on TERM touch {foreign}.term sleep 60000 < /dev/null > /dev/null 2>&1 & echo $! > {foreign}", puppet.display());
-    let script = format!("setsid PUPPET on TERM touch {stray} on TERM exit 0 sleep-forever > /dev/null 2>&1 & exec PUPPET say runs sleep-forever");
+    let before = format!(
+        "{} on TERM touch {foreign}.term sleep 60000 < /dev/null > /dev/null 2>&1 & echo $! > {foreign}",
+        puppet.display()
+    );
+    let script = format!(
+        "setsid PUPPET on TERM touch {stray} on TERM exit 0 sleep-forever > /dev/null 2>&1 & exec PUPPET say runs sleep-forever"
+    );
     let running = setup
         .not_pid1()
         .before(&format!("{before}\ntrap 'kill -0 $(cat {foreign}) && echo foreign-lives' EXIT"))
@@ -200,7 +209,8 @@ fn not_as_pid_1_strays_are_ended_and_processes_of_others_are_not() {
     running.line("runs");
     running.until("the stray handles its signal", || {
         running.processes().iter().any(|process| {
-            process.proc("cmdline").contains(&stray) && u64::from_str_radix(&process.status("SigCgt"), 16).unwrap() & (1 << 14) != 0
+            process.proc("cmdline").contains(&stray)
+                && u64::from_str_radix(&process.status("SigCgt"), 16).unwrap() & (1 << 14) != 0
         })
     });
     let begin = Instant::now();
@@ -215,7 +225,12 @@ fn not_as_pid_1_strays_are_ended_and_processes_of_others_are_not() {
 #[test]
 fn strays_that_do_not_listen_are_killed_at_the_end() {
     let running = Setup::new()
-        .shell("web", "longrun", "setsid PUPPET on TERM ignore say stray-runs sleep-forever & exec PUPPET sleep-forever", "")
+        .shell(
+            "web",
+            "longrun",
+            "setsid PUPPET on TERM ignore say stray-runs sleep-forever & exec PUPPET sleep-forever",
+            "",
+        )
         .start();
     running.line("stray-runs");
     let begin = Instant::now();

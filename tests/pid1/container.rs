@@ -32,7 +32,9 @@ fn podman_stop_does_not_have_to_kill_stubborn_services() {
     if !needs_podman() {
         return;
     }
-    let running = Setup::new().longrun("web", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"1h\"").start();
+    let running = Setup::new()
+        .longrun("web", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"1h\"")
+        .start();
     running.line("runs");
     run(&["stop", &name(&running)]);
     let (code, text) = running.exit();
@@ -45,7 +47,11 @@ fn svctl_in_the_container_finds_init() {
     if !needs_podman() {
         return;
     }
-    let running = Setup::new().without_runtime_dir().podman(&["--tmpfs", "/run"]).longrun("web", "sleep-forever", "").start();
+    let running = Setup::new()
+        .without_runtime_dir()
+        .podman(&["--tmpfs", "/run"])
+        .longrun("web", "sleep-forever", "")
+        .start();
     running.line("ready in");
     let said = run(&["exec", &name(&running), init(), "svctl", "restart", "web"]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -60,7 +66,13 @@ fn read_only_container_without_capabilities_as_another_user() {
     if !needs_podman() {
         return;
     }
-    let options = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--user=1000", "--security-opt=no-new-privileges"];
+    let options = [
+        "--read-only",
+        "--read-only-tmpfs=false",
+        "--cap-drop=all",
+        "--user=1000",
+        "--security-opt=no-new-privileges",
+    ];
     let running = Setup::new()
         .without_runtime_dir()
         .podman(&options)
@@ -113,7 +125,10 @@ fn below_another_init() {
     }
     let helper = run(&["info", "--format", "{{.Host.OCIRuntime.Path}}"]);
     assert_eq!(helper.code, 0);
-    if !["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"].iter().any(|path| std::path::Path::new(path).exists()) {
+    if !["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"]
+        .iter()
+        .any(|path| std::path::Path::new(path).exists())
+    {
         eprintln!("SKIPPED: needs catatonit for podman run --init");
         return;
     }
@@ -137,10 +152,12 @@ fn container_manager_that_waits_for_readiness_gets_it() {
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let gate = setup.path("gate");
-    let setup = setup.longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3");
+    let setup =
+        setup.longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3");
     let dir = setup.dir.path().display().to_string();
     let container = format!("pulp-init-test-{}", setup.dir.path().file_name().unwrap().to_string_lossy());
-    let image = std::env::var("PULP_INIT_TEST_IMAGE").unwrap_or_else(|_| "localhost/pulp-init-base".to_owned());
+    let image =
+        std::env::var("PULP_INIT_TEST_IMAGE").unwrap_or_else(|_| "localhost/pulp-init-base".to_owned());
     let puppet = crate::harness::puppet().display().to_string();
     let mut manager = podman();
     manager.env("NOTIFY_SOCKET", &path);

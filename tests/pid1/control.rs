@@ -11,7 +11,11 @@ use crate::harness::{PROMPTLY, Running, Said, Setup, init, needs_root, words};
 
 fn demo() -> Running {
     Setup::new()
-        .longrun("web", "say hello sleep-forever", "description = \"the web server\"\nrequires = [\"prepare\"]")
+        .longrun(
+            "web",
+            "say hello sleep-forever",
+            "description = \"the web server\"\nrequires = [\"prepare\"]",
+        )
         .oneshot("prepare", "exit 0", "")
         .longrun("extra", "sleep-forever", "autostart = false")
         .longrun("broken", "exit 3", "restart = \"never\"\n[ready]\nfd = 3")
@@ -28,7 +32,9 @@ fn list_shows_what_is_of_interest_and_with_a_everything() {
     running.reach("web", Up);
     let has = |text: &str, name: &str| text.lines().any(|line| line.contains(name));
     let short = running.ok(&["list"]);
-    for (name, shown) in [("web", true), ("broken", true), ("retry", true), ("prepare", false), ("extra", false)] {
+    for (name, shown) in
+        [("web", true), ("broken", true), ("retry", true), ("prepare", false), ("extra", false)]
+    {
         assert_eq!(has(&short, name), shown, "{name} in {short}");
     }
     let all = running.ok(&["list", "--all"]);
@@ -96,7 +102,11 @@ fn start_of_a_service_that_fails_fails_and_says_why() {
     let running = Setup::new()
         .longrun("web", "exit 3", "autostart = false\nrestart = \"never\"\n[ready]\nfd = 3")
         .longrun("api", "sleep-forever", "autostart = false\nrequires = [\"web\"]")
-        .longrun("retry", "exit 4", "autostart = false\n[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nfd = 3")
+        .longrun(
+            "retry",
+            "exit 4",
+            "autostart = false\n[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nfd = 3",
+        )
         .oneshot("job", "exit 5", "autostart = false")
         .start();
     running.booted();
@@ -111,7 +121,11 @@ fn wait_that_takes_too_long_ends_with_3_and_what_was_asked_for_goes_on() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "autostart = false\n[ready]\nfd = 3")
+        .longrun(
+            "web",
+            &format!("wait-file {gate} ready-fd 3 sleep-forever"),
+            "autostart = false\n[ready]\nfd = 3",
+        )
         .longrun("stubborn", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"60s\"")
         .start();
     running.line("runs");
@@ -173,7 +187,9 @@ fn unknown_name_ends_with_4_and_suggests_the_right_one() {
 #[test]
 fn nonsense_on_the_command_line_ends_with_64() {
     let running = Setup::new().start();
-    for args in [&["strat", "web"][..], &["start"], &["wait", "-t", "soon"], &["shutdown", "--code", "256"], &[]] {
+    for args in
+        [&["strat", "web"][..], &["start"], &["wait", "-t", "soon"], &["shutdown", "--code", "256"], &[]]
+    {
         running.fails(64, args);
     }
     assert!(running.ok(&["--help"]).contains("start"));
@@ -182,11 +198,8 @@ fn nonsense_on_the_command_line_ends_with_64() {
 #[test]
 fn svctl_without_init_ends_with_69_and_says_where_it_looked() {
     let dir = tempfile::tempdir().unwrap();
-    let output = Command::new(init())
-        .args(["svctl", "list"])
-        .env("INIT_RUNTIME_DIR", dir.path())
-        .output()
-        .unwrap();
+    let output =
+        Command::new(init()).args(["svctl", "list"]).env("INIT_RUNTIME_DIR", dir.path()).output().unwrap();
     let said = Said::from(output);
     assert_eq!(said.code, 69, "{said:?}");
     assert!(said.err.contains(&dir.path().display().to_string()), "{said:?}");
@@ -252,7 +265,10 @@ fn second_init_in_the_same_place_leaves_the_first_ones_socket_alone() {
     first.booted();
     let run = first.setup.dir.path().join("run");
     let setup = Setup::new().without_runtime_dir().not_in_a_container();
-    let second = setup.env("INIT_RUNTIME_DIR", &run.display().to_string()).longrun("db", "say db-runs sleep-forever", "").start();
+    let second = setup
+        .env("INIT_RUNTIME_DIR", &run.display().to_string())
+        .longrun("db", "say db-runs sleep-forever", "")
+        .start();
     assert!(second.line("svctl will not work").contains("another init"));
     second.line("db-runs");
     assert_eq!(first.phase("web"), Up);
@@ -268,7 +284,10 @@ fn socket_of_an_init_that_was_killed_is_taken_over() {
     first.until("it is gone", || first.is_gone());
     let run = first.setup.dir.path().join("run");
     let setup = Setup::new().without_runtime_dir().not_in_a_container();
-    let second = setup.env("INIT_RUNTIME_DIR", &run.display().to_string()).longrun("db", "say db-runs sleep-forever", "").start();
+    let second = setup
+        .env("INIT_RUNTIME_DIR", &run.display().to_string())
+        .longrun("db", "say db-runs sleep-forever", "")
+        .start();
     second.line("db-runs");
     first.ok(&["stop", "db"]);
 }
@@ -280,7 +299,9 @@ fn garbage_and_silence_on_the_socket_do_no_harm() {
     let path = running.setup.dir.path().join("run/control");
     let connect = || UnixStream::connect(&path).unwrap();
     let too_long = [&b"{"[..], &vec![b'x'; 2 << 20], b"\n"].concat();
-    for garbage in [&b"\n"[..], b"hello\n", b"{}\n", b"\xff\xfe\n", b"{\"do\":\"list\",\"extra\":1}\n", &too_long] {
+    for garbage in
+        [&b"\n"[..], b"hello\n", b"{}\n", b"\xff\xfe\n", b"{\"do\":\"list\",\"extra\":1}\n", &too_long]
+    {
         let mut stream = connect();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         // It may hang up before it has read all of it.
@@ -303,7 +324,9 @@ fn garbage_and_silence_on_the_socket_do_no_harm() {
 fn many_clients_at_once_are_all_served() {
     let setup = Setup::new();
     let gate = setup.path("gate");
-    let running = setup.longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3").start();
+    let running = setup
+        .longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
+        .start();
     running.reach("web", Starting);
     let clients: Vec<_> = (0..30).map(|_| running.svctl_command(&["wait", "web"]).spawn().unwrap()).collect();
     running.ok(&["list"]);
@@ -318,7 +341,11 @@ fn client_that_goes_away_in_the_middle_of_a_wait_changes_nothing() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "autostart = false\n[ready]\nfd = 3")
+        .longrun(
+            "web",
+            &format!("wait-file {gate} ready-fd 3 sleep-forever"),
+            "autostart = false\n[ready]\nfd = 3",
+        )
         .start();
     running.booted();
     let mut client = running.svctl_command(&["start", "web"]).spawn().unwrap();
@@ -335,7 +362,11 @@ fn reload_of_a_service_does_what_its_definition_says() {
     let log = setup.path("log");
     let running = setup
         .longrun("signal", "on HUP say got-hup say runs sleep-forever", "[reload]\nsignal = \"HUP\"")
-        .longrun("exec", "sleep-forever", &format!("[reload]\nexec = {}", words(&format!("append {log} reloaded"))))
+        .longrun(
+            "exec",
+            "sleep-forever",
+            &format!("[reload]\nexec = {}", words(&format!("append {log} reloaded"))),
+        )
         .longrun("bad", "sleep-forever", &format!("[reload]\nexec = {}", words("exit 3")))
         .longrun("none", "sleep-forever", "")
         .start();

@@ -26,7 +26,8 @@ fn bundle_is_started_stopped_and_required_as_one() {
 
 #[test]
 fn template_makes_as_many_instances_as_the_environment_says() {
-    let script = "print-env INSTANCE print-env TEMPLATE print-env SERVICE say instance-${INSTANCE} sleep-forever";
+    let script =
+        "print-env INSTANCE print-env TEMPLATE print-env SERVICE say instance-${INSTANCE} sleep-forever";
     let text = format!("{}instances = \"${{WORKERS:-2}}\"\n", exec(script));
     let running = Setup::new().env("WORKERS", "3").file("worker@.toml", &text).start();
     running.booted();
@@ -77,7 +78,13 @@ fn service_whose_condition_does_not_hold_is_skipped_and_says_why() {
         .longrun("file", "sleep-forever", &no("file = [\"/nonexistent\"]"))
         .longrun("not-file", "sleep-forever", &no(&format!("file = [\"!{there}\"]")))
         .longrun("exec", "sleep-forever", &no("exec = [\"sh\", \"-c\", \"echo no licence; exit 1\"]"))
-        .longrun("yes", "sleep-forever", &no(&format!("env = [\"FEATURE\", \"FEATURE=on\", \"!MISSING\"]\nfile = [\"{there}\"]\nexec = [\"true\"]")))
+        .longrun(
+            "yes",
+            "sleep-forever",
+            &no(&format!(
+                "env = [\"FEATURE\", \"FEATURE=on\", \"!MISSING\"]\nfile = [\"{there}\"]\nexec = [\"true\"]"
+            )),
+        )
         .start();
     running.booted();
     let reasons = [
@@ -102,9 +109,7 @@ fn service_whose_condition_does_not_hold_is_skipped_and_says_why() {
 fn skipped_service_starts_once_its_condition_holds() {
     let setup = Setup::new();
     let flag = setup.path("flag");
-    let running = setup
-        .longrun("web", "sleep-forever", &format!("[start-if]\nfile = [\"{flag}\"]"))
-        .start();
+    let running = setup.longrun("web", "sleep-forever", &format!("[start-if]\nfile = [\"{flag}\"]")).start();
     running.booted();
     assert_eq!(running.phase("web"), Skipped);
     std::fs::write(running.setup.work("flag"), "").unwrap();
@@ -115,7 +120,11 @@ fn skipped_service_starts_once_its_condition_holds() {
 #[test]
 fn condition_that_takes_too_long_or_crashes_is_a_failure_not_a_skip() {
     let running = Setup::new()
-        .longrun("slow", "sleep-forever", "[start-if]\nexec = { exec = [\"sleep\", \"60\"], timeout = \"100ms\" }")
+        .longrun(
+            "slow",
+            "sleep-forever",
+            "[start-if]\nexec = { exec = [\"sleep\", \"60\"], timeout = \"100ms\" }",
+        )
         .longrun("crash", "sleep-forever", "[start-if]\nexec = [\"sh\", \"-c\", \"kill -9 $$$$\"]")
         .longrun("missing", "sleep-forever", "[start-if]\nexec = [\"/no/such/program\"]")
         .start();
@@ -164,12 +173,10 @@ fn later_directory_replaces_files_of_an_earlier_one() {
 
 #[test]
 fn variables_are_expanded_once_and_never_split() {
-    let script = "print-args ${WORDS} print-args ${MISSING:-default} print-args ${SET:+yes} print-args $${WORDS}";
-    let running = Setup::new()
-        .env("WORDS", "a b ${SET}")
-        .env("SET", "1")
-        .oneshot("words", script, "")
-        .start();
+    let script =
+        "print-args ${WORDS} print-args ${MISSING:-default} print-args ${SET:+yes} print-args $${WORDS}";
+    let running =
+        Setup::new().env("WORDS", "a b ${SET}").env("SET", "1").oneshot("words", script, "").start();
     for line in ["\"a b ${SET}\"", "\"default\"", "\"yes\"", "\"${WORDS}\""] {
         running.line(line);
     }
@@ -187,7 +194,11 @@ fn oneshot_may_be_retried_until_it_succeeds() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .oneshot("migrate", &format!("fail-times {count} 2 9"), "[restart]\npolicy = \"on-failure\"\ndelay = \"1ms\"")
+        .oneshot(
+            "migrate",
+            &format!("fail-times {count} 2 9"),
+            "[restart]\npolicy = \"on-failure\"\ndelay = \"1ms\"",
+        )
         .start();
     running.booted();
     let status = running.status("migrate");

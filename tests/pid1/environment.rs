@@ -21,7 +21,10 @@ fn dump(setup: Setup, rest: &str) -> Vec<String> {
 #[test]
 fn container_environment_is_inherited() {
     let lines = dump(Setup::new().env("GREETING", "hello world").env("EMPTY", ""), "");
-    assert!(lines.contains(&"GREETING=hello world".to_owned()) && lines.contains(&"EMPTY=".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"GREETING=hello world".to_owned()) && lines.contains(&"EMPTY=".to_owned()),
+        "{lines:?}"
+    );
     assert!(lines.iter().any(|line| line.starts_with("PATH=")), "{lines:?}");
 }
 
@@ -52,7 +55,11 @@ fn file_written_by_a_oneshot_is_read_at_the_next_start() {
     let file = setup.path("made.env");
     let running = setup
         .oneshot("make", &format!("append {file} TOKEN=fresh"), "")
-        .longrun("web", "print-env TOKEN sleep-forever", &format!("requires = [\"make\"]\n[env]\nfile = [\"{file}\"]"))
+        .longrun(
+            "web",
+            "print-env TOKEN sleep-forever",
+            &format!("requires = [\"make\"]\n[env]\nfile = [\"{file}\"]"),
+        )
         .start();
     running.line("TOKEN=fresh");
     std::fs::write(running.setup.work("made.env"), "TOKEN=newer\n").unwrap();
@@ -99,7 +106,10 @@ fn home_and_the_like_follow_the_user() {
     let lines = dump(Setup::new().env("HOME", "/root"), "user = \"nobody\"");
     let home = lines.iter().find(|line| line.starts_with("HOME=")).unwrap();
     assert_eq!(home, "HOME=/nonexistent");
-    assert!(lines.contains(&"USER=nobody".to_owned()) && lines.contains(&"LOGNAME=nobody".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"USER=nobody".to_owned()) && lines.contains(&"LOGNAME=nobody".to_owned()),
+        "{lines:?}"
+    );
     let lines = dump(Setup::new().env("HOME", "/root"), "");
     assert!(lines.contains(&"HOME=/root".to_owned()));
 }
@@ -112,10 +122,19 @@ fn path_of_the_service_decides_where_its_program_is_found() {
     std::os::unix::fs::symlink(crate::harness::puppet(), bin.join("mine")).unwrap();
     let bin = bin.display().to_string();
     let running = setup
-        .file("web.toml", &format!("exec = [\"mine\", \"say\", \"found-it\"]\ntype = \"oneshot\"\n[env.set]\nPATH = \"{bin}\"\n"))
+        .file(
+            "web.toml",
+            &format!(
+                "exec = [\"mine\", \"say\", \"found-it\"]\ntype = \"oneshot\"\n[env.set]\nPATH = \"{bin}\"\n"
+            ),
+        )
         .file("bare.toml", "exec = [\"true\"]\ntype = \"oneshot\"\n[env]\ninherit = false\n")
         .start();
     running.line("found-it");
     running.booted();
-    assert_eq!(running.phase("bare"), pulp_init::core::status::Phase::Done, "without PATH there is a usual one");
+    assert_eq!(
+        running.phase("bare"),
+        pulp_init::core::status::Phase::Done,
+        "without PATH there is a usual one"
+    );
 }

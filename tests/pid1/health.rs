@@ -9,7 +9,9 @@ use crate::harness::{PROMPTLY, Setup};
 
 /// A health check that succeeds as long as the file exists.
 fn check(path: &str, more: &str) -> String {
-    format!("[health]\ninterval = \"20ms\"\nfailures = 2\n{more}\nexec = [\"sh\", \"-c\", \"test -e {path} || {{ echo 'gone bad'; exit 1; }}\"]")
+    format!(
+        "[health]\ninterval = \"20ms\"\nfailures = 2\n{more}\nexec = [\"sh\", \"-c\", \"test -e {path} || {{ echo 'gone bad'; exit 1; }}\"]"
+    )
 }
 
 fn with_good(setup: &Setup) -> String {
@@ -39,7 +41,9 @@ fn single_failure_below_the_threshold_does_nothing() {
     let setup = Setup::new();
     let count = setup.path("count");
     // Fails every second time.
-    let every_second = format!("[health]\ninterval = \"5ms\"\nfailures = 2\nexec = [\"sh\", \"-c\", \"echo x >> {count}; [ $$(( $$(wc -l < {count}) % 2 )) = 0 ]\"]");
+    let every_second = format!(
+        "[health]\ninterval = \"5ms\"\nfailures = 2\nexec = [\"sh\", \"-c\", \"echo x >> {count}; [ $$(( $$(wc -l < {count}) % 2 )) = 0 ]\"]"
+    );
     let running = setup.longrun("web", "sleep-forever", &every_second).start();
     running.booted();
     let pid = running.status("web").pid;
@@ -111,7 +115,11 @@ fn thousand_checks_leave_no_process_and_no_open_file() {
 #[test]
 fn silence_longer_than_the_watchdog_allows_restarts_the_service() {
     let running = Setup::new()
-        .longrun("web", "print-env WATCHDOG_USEC notify READY=1 sleep-forever", "watchdog = \"150ms\"\n[ready]\nnotify = true")
+        .longrun(
+            "web",
+            "print-env WATCHDOG_USEC notify READY=1 sleep-forever",
+            "watchdog = \"150ms\"\n[ready]\nnotify = true",
+        )
         .start();
     running.line("WATCHDOG_USEC=150000");
     running.line("missed its watchdog");
@@ -124,8 +132,16 @@ fn service_that_keeps_talking_to_its_watchdog_stays() {
     let done = setup.path("done");
     let talk = "notify WATCHDOG=1 sleep 100 ".repeat(30);
     let running = setup
-        .longrun("web", &format!("notify READY=1 {talk} touch {done} exit 0"), "watchdog = \"2s\"\nrestart = \"on-failure\"\n[ready]\nnotify = true")
-        .longrun("own", &format!("notify 'WATCHDOG_USEC=20000000\\nREADY=1' wait-file {done} sleep-forever"), "watchdog = \"1s\"\n[ready]\nnotify = true")
+        .longrun(
+            "web",
+            &format!("notify READY=1 {talk} touch {done} exit 0"),
+            "watchdog = \"2s\"\nrestart = \"on-failure\"\n[ready]\nnotify = true",
+        )
+        .longrun(
+            "own",
+            &format!("notify 'WATCHDOG_USEC=20000000\\nREADY=1' wait-file {done} sleep-forever"),
+            "watchdog = \"1s\"\n[ready]\nnotify = true",
+        )
         .start();
     running.reach("web", pulp_init::core::status::Phase::Done);
     assert_eq!(running.status("own").restarts, 0, "it chose a longer interval itself");
@@ -136,7 +152,9 @@ fn service_that_keeps_talking_to_its_watchdog_stays() {
 fn service_that_reports_itself_broken_is_restarted_at_once() {
     let setup = Setup::new();
     let once = setup.path("once");
-    let script = format!("[ -e {once} ] || {{ touch {once}; PUPPET notify READY=1 notify WATCHDOG=trigger sleep-forever; }}; exec PUPPET notify READY=1 sleep-forever");
+    let script = format!(
+        "[ -e {once} ] || {{ touch {once}; PUPPET notify READY=1 notify WATCHDOG=trigger sleep-forever; }}; exec PUPPET notify READY=1 sleep-forever"
+    );
     let running = setup.shell("web", "longrun", &script, "watchdog = \"1h\"\n[ready]\nnotify = true").start();
     running.line("says that it is broken");
     running.until("it is up again", || running.status("web").restarts == 1 && running.phase("web") == Up);

@@ -261,7 +261,9 @@ fn wrong_plan_exits_with_78_and_lists_every_problem_of_every_file() {
         .start()
         .exit();
     assert_eq!(code, 78, "{text}");
-    for wanted in ["a.toml:1", "a.toml:3", "nobody", "b.toml:1", "longrun", "b.toml:3", "c.toml:", "init.toml:1"] {
+    for wanted in
+        ["a.toml:1", "a.toml:3", "nobody", "b.toml:1", "longrun", "b.toml:3", "c.toml:", "init.toml:1"]
+    {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
     assert!(!text.contains("never-runs"), "{text}");
@@ -297,7 +299,8 @@ fn services_directory_that_is_named_must_exist() {
 fn check_finds_offline_what_init_would_find() {
     let setup = Setup::new().file("a.toml", "exec = [\"true\"]\nrequires = [\"nobody\"]\n");
     let check = |setup: &Setup| {
-        let output = std::process::Command::new(init()).args(["init", "check"]).arg(setup.services()).output();
+        let output =
+            std::process::Command::new(init()).args(["init", "check"]).arg(setup.services()).output();
         let output = output.unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
@@ -326,7 +329,11 @@ fn outer_manager_hears_of_readiness_and_of_the_stop() {
     let path = path.display().to_string();
     let running = setup
         .env("NOTIFY_SOCKET", &path)
-        .longrun("web", &format!("print-env NOTIFY_SOCKET wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
+        .longrun(
+            "web",
+            &format!("print-env NOTIFY_SOCKET wait-file {gate} ready-fd 3 sleep-forever"),
+            "[ready]\nfd = 3",
+        )
         .start();
     let line = running.line("NOTIFY_SOCKET");
     assert!(line.ends_with("NOTIFY_SOCKET unset"), "a service is not told of the manager's socket: {line}");

@@ -74,7 +74,10 @@ fn not_a_line_is_lost_or_mixed_up_when_many_write_at_once() {
         let lines: Vec<&str> = text.lines().filter(own).map(message).collect();
         assert_eq!(lines.len(), 20000, "{name}");
         for (number, line) in lines.iter().enumerate() {
-            assert!(line.starts_with(&format!("{number:08} ")) && line.len() == 100, "{name} {number}: {line}");
+            assert!(
+                line.starts_with(&format!("{number:08} ")) && line.len() == 100,
+                "{name} {number}: {line}"
+            );
         }
     }
 }
@@ -93,11 +96,12 @@ fn line_written_in_pieces_is_one_line() {
 
 #[test]
 fn huge_line_and_any_bytes_pass_through_unharmed() {
-    let text = output_of(
-        Setup::new()
-            .oneshot("huge", "spew 1 3000000 say after-it", "")
-            .shell("bytes", "oneshot", "printf 'a\\377\\000\\033b\\r\\n\\n'", ""),
-    );
+    let text = output_of(Setup::new().oneshot("huge", "spew 1 3000000 say after-it", "").shell(
+        "bytes",
+        "oneshot",
+        "printf 'a\\377\\000\\033b\\r\\n\\n'",
+        "",
+    ));
     let size = text.iter().filter(|&&byte| byte == b'x').count();
     assert!(size >= 3_000_000 - 9, "{size}");
     assert!(text.windows(8).any(|bytes| bytes == b"after-it"));
@@ -120,7 +124,9 @@ fn every_way_of_logging_does_what_it_says() {
     assert!(values.contains(&"json") && values.contains(&"of-json \"quoted\""), "{json}");
     assert_eq!(running.line("of-inherit"), "of-inherit");
     let kept = running.ok(&["logs"]);
-    for (name, is_kept) in [("prefix", true), ("json", true), ("inherit", false), ("ring", true), ("none", false)] {
+    for (name, is_kept) in
+        [("prefix", true), ("json", true), ("inherit", false), ("ring", true), ("none", false)]
+    {
         assert_eq!(kept.contains(&format!("of-{name}")), is_kept, "{name}: {kept}");
     }
     let (_, text) = running.stop();
@@ -170,7 +176,11 @@ fn lines_of_earlier_processes_of_a_service_are_kept() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("web", &format!("say begins fail-times {count} 2 1 sleep-forever"), "[restart]\ndelay = \"1ms\"\n[ready]\nlog = 'never'")
+        .longrun(
+            "web",
+            &format!("say begins fail-times {count} 2 1 sleep-forever"),
+            "[restart]\ndelay = \"1ms\"\n[ready]\nlog = 'never'",
+        )
         .start();
     running.lines("begins", 3);
     assert_eq!(running.ok(&["logs", "web"]).matches("begins").count(), 3);
@@ -195,7 +205,11 @@ fn follower_gets_lines_as_they_come_and_ends_with_init() {
     let setup = Setup::new();
     let (gate, gate2) = (setup.path("gate"), setup.path("gate2"));
     let running = setup
-        .longrun("web", &format!("say early wait-file {gate} say middle wait-file {gate2} say late sleep-forever"), "")
+        .longrun(
+            "web",
+            &format!("say early wait-file {gate} say middle wait-file {gate2} say late sleep-forever"),
+            "",
+        )
         .start();
     running.line("early");
     let mut follower = running.svctl_command(&["logs", "-f", "web"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -215,7 +229,11 @@ fn slow_follower_holds_up_nobody_and_is_told_what_it_missed() {
     let setup = Setup::new();
     let (gate, done) = (setup.path("gate"), setup.path("done"));
     let running = setup
-        .longrun("web", &format!("say begins wait-file {gate} spew 200000 100 say ends touch {done} sleep-forever"), "log = \"ring\"")
+        .longrun(
+            "web",
+            &format!("say begins wait-file {gate} spew 200000 100 say ends touch {done} sleep-forever"),
+            "log = \"ring\"",
+        )
         .start();
     running.until("it began", || running.ok(&["logs", "web"]).contains("begins"));
     let mut follower =
@@ -250,7 +268,8 @@ fn choked(setup: Setup) -> (Running, File) {
         .longrun("flood", "spew 1000000 100 say the-end sleep-forever", "[stop]\ntimeout = \"500ms\"")
         .output(write)
         .start();
-    let written = |running: &Running| running.main("flood").proc("io").lines().nth(1).unwrap_or_default().to_owned();
+    let written =
+        |running: &Running| running.main("flood").proc("io").lines().nth(1).unwrap_or_default().to_owned();
     let mut before = String::new();
     running.until("the service is blocked", || {
         if running.services().get("flood").and_then(|service| service.pid).is_none() {
@@ -326,7 +345,12 @@ fn init_begins_with_any_of_its_streams_closed() {
         let setup = Setup::new();
         let work = setup.path("fds");
         let running = setup
-            .shell("web", "longrun", &format!("ls /proc/self/fd > {work}; echo hello; exec PUPPET sleep-forever"), "")
+            .shell(
+                "web",
+                "longrun",
+                &format!("ls /proc/self/fd > {work}; echo hello; exec PUPPET sleep-forever"),
+                "",
+            )
             .before(closed)
             .start();
         running.booted();
@@ -359,6 +383,13 @@ fn line_that_makes_a_service_ready_is_logged_like_any_other() {
     running.reach("web", Up);
     assert_eq!(running.phase("never"), Starting);
     let mut end = String::new();
-    let _ = running.svctl_command(&["logs", "web"]).stdout(Stdio::piped()).spawn().unwrap().stdout.unwrap().read_to_string(&mut end);
+    let _ = running
+        .svctl_command(&["logs", "web"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .stdout
+        .unwrap()
+        .read_to_string(&mut end);
     assert_eq!(end, "now listening\n");
 }

@@ -118,7 +118,12 @@ fn logs_and_names_stay_right_when_services_are_renumbered() {
     for name in ["a", "b", "c"] {
         rewrite(&running, name, "sleep-forever", "before = [\"m\"]");
     }
-    rewrite(&running, "n", &format!("say before wait-file {gate} say after sleep-forever"), "before = [\"a\"]");
+    rewrite(
+        &running,
+        "n",
+        &format!("say before wait-file {gate} say after sleep-forever"),
+        "before = [\"a\"]",
+    );
     running.ok(&["reload"]);
     std::fs::write(running.setup.work("gate"), "").unwrap();
     running.lines("after", 2);
@@ -158,8 +163,16 @@ fn waiting_clients_and_readiness_survive_a_reload() {
     let gate = setup.path("gate");
     let running = setup
         .longrun("fd", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
-        .longrun("notify", &format!("wait-file {gate} notify READY=1 sleep-forever"), "[ready]\nnotify = true")
-        .longrun("log", &format!("wait-file {gate} say listening sleep-forever"), "[ready]\nlog = 'listening'")
+        .longrun(
+            "notify",
+            &format!("wait-file {gate} notify READY=1 sleep-forever"),
+            "[ready]\nnotify = true",
+        )
+        .longrun(
+            "log",
+            &format!("wait-file {gate} say listening sleep-forever"),
+            "[ready]\nlog = 'listening'",
+        )
         .longrun("exec", "sleep-forever", &format!("[ready]\nexec = {}", words(&format!("wait-file {gate}"))))
         .start();
     running.reach("exec", Starting);
@@ -195,7 +208,11 @@ fn service_that_comes_back_while_its_former_self_stops_is_one_service() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", "say runs sleep-forever", &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))))
+        .longrun(
+            "web",
+            "say runs sleep-forever",
+            &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))),
+        )
         .start();
     running.line("runs");
     let text = std::fs::read(running.setup.services().join("web.toml")).unwrap();

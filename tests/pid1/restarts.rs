@@ -26,7 +26,11 @@ fn first_restart_is_immediate() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("web", &format!("fail-times {count} 1 1 sleep-forever"), "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nlog = 'never'")
+        .longrun(
+            "web",
+            &format!("fail-times {count} 1 1 sleep-forever"),
+            "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nlog = 'never'",
+        )
         .start();
     let mut events = running.events();
     while running.status("web").restarts == 0 {
@@ -39,7 +43,11 @@ fn first_restart_is_immediate() {
 #[test]
 fn delays_between_restarts_grow_and_are_shown() {
     let running = Setup::new()
-        .longrun("web", "exit 1", "[restart]\ndelay = \"40ms\"\nfactor = 3.0\njitter = 0.0\nmax-delay = \"300ms\"")
+        .longrun(
+            "web",
+            "exit 1",
+            "[restart]\ndelay = \"40ms\"\nfactor = 3.0\njitter = 0.0\nmax-delay = \"300ms\"",
+        )
         .start();
     let mut events = running.events();
     let mut delays = Vec::new();
@@ -50,13 +58,19 @@ fn delays_between_restarts_grow_and_are_shown() {
     // No sooner than asked for: 40, 120, 300, 300 … or, if the first was missed, later ones.
     assert!(delays[0] >= 39 && delays[1] >= 119, "{delays:?}");
     assert!(delays[2..].iter().all(|&delay| delay >= 299), "{delays:?}");
-    running.until("the delay is shown", || running.note("web").contains("ended with exit code 1; next start in"));
+    running.until("the delay is shown", || {
+        running.note("web").contains("ended with exit code 1; next start in")
+    });
 }
 
 #[test]
 fn service_that_ran_long_enough_is_forgiven() {
     let running = Setup::new()
-        .longrun("web", "sleep 60 exit 1", "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\nreset-after = \"30ms\"")
+        .longrun(
+            "web",
+            "sleep 60 exit 1",
+            "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\nreset-after = \"30ms\"",
+        )
         .start();
     running.until("it was restarted again and again", || running.status("web").restarts >= 5);
 }
@@ -81,7 +95,11 @@ fn on_failure_restarts_failures_only() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("web", &format!("fail-times {count} 2 1 exit 0"), "[restart]\npolicy = \"on-failure\"\ndelay = \"1ms\"")
+        .longrun(
+            "web",
+            &format!("fail-times {count} 2 1 exit 0"),
+            "[restart]\npolicy = \"on-failure\"\ndelay = \"1ms\"",
+        )
         .longrun("odd", "exit 3", "[restart]\npolicy = \"on-failure\"\nsuccess-codes = [0, 3]")
         .start();
     assert_eq!(running.reach("web", Done).restarts, 2);
@@ -93,7 +111,11 @@ fn always_restarts_after_success_too() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("web", &format!("append {count} x exit 0"), "[restart]\ndelay = \"1ms\"\nmax-delay = \"1ms\"")
+        .longrun(
+            "web",
+            &format!("append {count} x exit 0"),
+            "[restart]\ndelay = \"1ms\"\nmax-delay = \"1ms\"",
+        )
         .start();
     running.until("it ran often", || running.read("count").len() >= 5);
 }
@@ -102,7 +124,9 @@ fn always_restarts_after_success_too() {
 fn death_is_noticed_though_a_child_keeps_the_output_open() {
     let setup = Setup::new();
     let first = setup.path("first");
-    let script = format!("[ -e {first} ] && exec PUPPET sleep-forever; touch {first}; exec PUPPET stdout-holder say 'goodbye' exit 3");
+    let script = format!(
+        "[ -e {first} ] && exec PUPPET sleep-forever; touch {first}; exec PUPPET stdout-holder say 'goodbye' exit 3"
+    );
     let running = setup.shell("web", "longrun", &script, "").start();
     running.until("it was restarted", || running.status("web").restarts == 1 && running.phase("web") == Up);
     running.line("goodbye");

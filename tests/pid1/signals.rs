@@ -20,7 +20,11 @@ fn send_all(running: &Running) {
 #[test]
 fn signals_are_passed_on_to_the_services_that_asked_for_them() {
     let running = Setup::new()
-        .longrun("web", &format!("{ECHO} sleep-forever"), "forward-signals = [\"USR1\", \"USR2\", \"WINCH\", \"QUIT\"]")
+        .longrun(
+            "web",
+            &format!("{ECHO} sleep-forever"),
+            "forward-signals = [\"USR1\", \"USR2\", \"WINCH\", \"QUIT\"]",
+        )
         .longrun("deaf", &format!("{ECHO} sleep-forever"), "")
         .start();
     running.lines("runs", 2);

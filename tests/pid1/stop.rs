@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use pulp_init::core::status::Phase::{Backoff, Checking, Down, Ending, Starting, Stopping, Undoing, Up, Waiting};
+use pulp_init::core::status::Phase::{
+    Backoff, Checking, Down, Ending, Starting, Stopping, Undoing, Up, Waiting,
+};
 
 use crate::harness::{PROMPTLY, Setup, words};
 
@@ -44,7 +46,11 @@ fn term_while_a_probe_or_a_condition_runs_ends_promptly() {
     let running = Setup::new()
         .longrun("probed", "sleep-forever", "[ready]\ninitial-delay = \"1h\"\nexec = [\"true\"]")
         .longrun("hanging", "sleep-forever", "[ready]\ntimeout = \"1h\"\nexec = [\"sleep\", \"3600\"]")
-        .longrun("condition", "sleep-forever", "[start-if]\nexec = { exec = [\"sleep\", \"3600\"], timeout = \"1h\" }")
+        .longrun(
+            "condition",
+            "sleep-forever",
+            "[start-if]\nexec = { exec = [\"sleep\", \"3600\"], timeout = \"1h\" }",
+        )
         .start();
     running.reach("probed", Starting);
     running.reach("hanging", Starting);
@@ -79,7 +85,11 @@ fn service_that_ignores_term_is_killed_after_its_stop_timeout() {
 #[test]
 fn stopped_process_is_continued_and_stops() {
     let running = Setup::new()
-        .longrun("web", "on TERM say goodbye on TERM exit 0 say runs sleep-forever", "[stop]\ntimeout = \"60s\"")
+        .longrun(
+            "web",
+            "on TERM say goodbye on TERM exit 0 say runs sleep-forever",
+            "[stop]\ntimeout = \"60s\"",
+        )
         .start();
     running.line("runs");
     running.ok(&["signal", "STOP", "web"]);
@@ -112,7 +122,11 @@ fn group_child_that_ignores_term_is_killed_and_waited_for() {
 
 #[test]
 fn stop_signal_is_as_configured_and_goes_to_the_leader_or_the_group() {
-    let child = |name: &str| format!("PUPPET on QUIT say {name}-child on QUIT exit 0 say child-runs sleep-forever & exec PUPPET on QUIT say {name}-leader on QUIT exit 0 sleep-forever");
+    let child = |name: &str| {
+        format!(
+            "PUPPET on QUIT say {name}-child on QUIT exit 0 say child-runs sleep-forever & exec PUPPET on QUIT say {name}-leader on QUIT exit 0 sleep-forever"
+        )
+    };
     let running = Setup::new()
         .shell("leader", "longrun", &child("leader"), "[stop]\nsignal = \"SIGQUIT\"")
         .shell("group", "longrun", &child("group"), "[stop]\nsignal = \"QUIT\"\nscope = \"group\"")
@@ -123,7 +137,9 @@ fn stop_signal_is_as_configured_and_goes_to_the_leader_or_the_group() {
     });
     // The leader's handlers are in place once it sleeps.
     running.until("both handle the signal", || {
-        ["leader", "group"].iter().all(|name| u64::from_str_radix(&running.main(name).status("SigCgt"), 16).unwrap() & 4 != 0)
+        ["leader", "group"]
+            .iter()
+            .all(|name| u64::from_str_radix(&running.main(name).status("SigCgt"), 16).unwrap() & 4 != 0)
     });
     running.ok(&["stop", "leader", "group"]);
     running.line("leader-leader");
@@ -138,7 +154,11 @@ fn stop_command_runs_instead_of_the_signal() {
     let flag = setup.path("flag");
     let stop = format!("[stop]\ntimeout = \"60s\"\nexec = {}", words(&format!("touch {flag} say told-it")));
     let running = setup
-        .longrun("web", &format!("on TERM say was-signalled wait-file {flag} say ended-by-itself exit 0"), &stop)
+        .longrun(
+            "web",
+            &format!("on TERM say was-signalled wait-file {flag} say ended-by-itself exit 0"),
+            &stop,
+        )
         .start();
     running.booted();
     running.ok(&["stop", "web"]);
@@ -150,9 +170,21 @@ fn stop_command_runs_instead_of_the_signal() {
 #[test]
 fn stop_command_that_fails_or_hangs_does_not_keep_the_service_up() {
     let running = Setup::new()
-        .longrun("failing", "on TERM say signalled on TERM exit 0 say runs sleep-forever", &format!("[stop]\ntimeout = \"60s\"\nexec = {}", words("exit 1")))
-        .longrun("missing", "on TERM say signalled on TERM exit 0 say runs sleep-forever", "[stop]\ntimeout = \"60s\"\nexec = [\"/no/such/program\"]")
-        .longrun("hanging", "say runs sleep-forever", &format!("[stop]\ntimeout = \"200ms\"\nexec = {}", words("sleep-forever")))
+        .longrun(
+            "failing",
+            "on TERM say signalled on TERM exit 0 say runs sleep-forever",
+            &format!("[stop]\ntimeout = \"60s\"\nexec = {}", words("exit 1")),
+        )
+        .longrun(
+            "missing",
+            "on TERM say signalled on TERM exit 0 say runs sleep-forever",
+            "[stop]\ntimeout = \"60s\"\nexec = [\"/no/such/program\"]",
+        )
+        .longrun(
+            "hanging",
+            "say runs sleep-forever",
+            &format!("[stop]\ntimeout = \"200ms\"\nexec = {}", words("sleep-forever")),
+        )
         .start();
     running.lines("runs", 3);
     let begin = Instant::now();
@@ -166,9 +198,15 @@ fn stop_command_that_fails_or_hangs_does_not_keep_the_service_up() {
 fn finish_hook_runs_after_each_end_and_gets_the_exit_code() {
     let setup = Setup::new();
     let (count, log) = (setup.path("count"), setup.path("log"));
-    let finish = format!("finish = [\"sh\", \"-c\", \"echo code $$EXIT_CODE signal $${{EXIT_SIGNAL-none}} >> {log}\"]");
+    let finish = format!(
+        "finish = [\"sh\", \"-c\", \"echo code $$EXIT_CODE signal $${{EXIT_SIGNAL-none}} >> {log}\"]"
+    );
     let running = setup
-        .longrun("web", &format!("fail-times {count} 1 7 sleep-forever"), &format!("{finish}\n[restart]\ndelay = \"1ms\""))
+        .longrun(
+            "web",
+            &format!("fail-times {count} 1 7 sleep-forever"),
+            &format!("{finish}\n[restart]\ndelay = \"1ms\""),
+        )
         .start();
     running.until("it runs again", || running.status("web").restarts == 1 && running.phase("web") == Up);
     running.ok(&["signal", "KILL", "web"]);
@@ -200,7 +238,11 @@ fn completed_oneshot_is_undone_at_stop_after_what_requires_it() {
         .oneshot("format", "exit 0", &format!("requires = [\"mount\"]\n{}", down("format")))
         .oneshot("failed", "exit 1", &down("failed"))
         .oneshot("never", "exit 0", &format!("autostart = false\n{}", down("never")))
-        .longrun("web", "sleep-forever", &format!("requires = [\"format\"]\nfinish = {}", words(&format!("append {order} web-finished"))))
+        .longrun(
+            "web",
+            "sleep-forever",
+            &format!("requires = [\"format\"]\nfinish = {}", words(&format!("append {order} web-finished"))),
+        )
         .start();
     running.booted();
     let mut events = running.events();
@@ -233,7 +275,15 @@ fn commands_that_run_during_the_shutdown_are_reaped_by_it() {
     let hook = |name: &str| words(&format!("orphan 20 append {order} {name}"));
     let running = setup
         .oneshot("one", "exit 0", &format!("down = {}", hook("down")))
-        .longrun("two", "sleep-forever", &format!("finish = {}\nstop.exec = {}", hook("finish"), words(&format!("append {order} stop exit 1"))))
+        .longrun(
+            "two",
+            "sleep-forever",
+            &format!(
+                "finish = {}\nstop.exec = {}",
+                hook("finish"),
+                words(&format!("append {order} stop exit 1"))
+            ),
+        )
         .start();
     running.booted();
     let begin = Instant::now();
@@ -286,7 +336,11 @@ fn services_of_others_are_not_held_up_by_a_stubborn_one() {
     let setup = Setup::new();
     let gone = setup.path("gone");
     let running = setup
-        .longrun("stubborn", &format!("on TERM touch {gone}.term say runs sleep-forever"), "[stop]\ntimeout = \"60s\"")
+        .longrun(
+            "stubborn",
+            &format!("on TERM touch {gone}.term say runs sleep-forever"),
+            "[stop]\ntimeout = \"60s\"",
+        )
         .longrun("good", &format!("on TERM touch {gone} on TERM exit 0 say runs sleep-forever"), "")
         .start();
     running.lines("runs", 2);
@@ -321,7 +375,11 @@ fn starts_are_refused_while_everything_stops() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", "sleep-forever", &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))))
+        .longrun(
+            "web",
+            "sleep-forever",
+            &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))),
+        )
         .longrun("other", "say other-runs sleep-forever", "autostart = false")
         .start();
     running.booted();

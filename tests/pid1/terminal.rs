@@ -68,7 +68,11 @@ fn terminal_is_given_back_when_its_service_ends() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("console", &format!("say console-runs wait-file {gate} exit 0"), "stdin = \"tty\"\nrestart = \"on-failure\"")
+        .longrun(
+            "console",
+            &format!("say console-runs wait-file {gate} exit 0"),
+            "stdin = \"tty\"\nrestart = \"on-failure\"",
+        )
         .input(Input::Terminal)
         .start();
     running.line("console-runs");
@@ -120,9 +124,11 @@ fn ctrl_z_and_a_stopped_command_do_not_stop_init() {
 
 #[test]
 fn names_are_coloured_on_a_terminal_unless_nobody_wants_that() {
-    let colourful = Setup::new().oneshot("web", "say hello", "").input(Input::Terminal).env("TERM", "xterm").start();
+    let colourful =
+        Setup::new().oneshot("web", "say hello", "").input(Input::Terminal).env("TERM", "xterm").start();
     assert!(colourful.line("hello").contains("\x1b["), "{}", colourful.text());
-    let plain = Setup::new().oneshot("web", "say hello", "").input(Input::Terminal).env("NO_COLOR", "1").start();
+    let plain =
+        Setup::new().oneshot("web", "say hello", "").input(Input::Terminal).env("NO_COLOR", "1").start();
     assert!(!plain.line("hello").contains('\x1b'), "{}", plain.text());
     let pipe = Setup::new().oneshot("web", "say hello", "").start();
     assert!(!pipe.line("hello").contains('\x1b'), "{}", pipe.text());
@@ -141,10 +147,7 @@ fn services_have_no_terminal() {
 
 #[test]
 fn signal_of_a_terminal_that_hangs_up_does_not_end_init() {
-    let running = Setup::new()
-        .longrun("web", "sleep-forever", "")
-        .input(Input::Terminal)
-        .start();
+    let running = Setup::new().longrun("web", "sleep-forever", "").input(Input::Terminal).start();
     running.booted();
     running.signal(Signal::SIGHUP);
     running.signal(Signal::SIGCONT);

@@ -1,6 +1,6 @@
 use super::details::details;
 use super::samples::{service, several};
-use super::stream::{LogStyle, event_line, log_line, timestamp};
+use super::stream::{LogStyle, event_line, log_line};
 use super::table::{is_of_interest, table};
 use crate::cli::output::Screen;
 use crate::control::wire::Event;

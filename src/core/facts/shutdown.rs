@@ -27,9 +27,8 @@ fn nothing_starts_after_halt() {
 
 /// A plan whose services, from the last to the first, each stop before the one before it.
 fn chain(length: usize) -> Vec<Def> {
-    const NAMES: [&str; 20] = [
-        "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
-    ];
+    const NAMES: [&str; 20] =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
     (0..length)
         .map(|at| {
             let def = longrun(NAMES[at]).stop(|stop| stop.timeout = Duration::from_secs(60));

@@ -164,3 +164,84 @@ impl Stamp {
         &self.text
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn piece(text: &[u8], continued: bool, ended: bool) -> Piece<'_> {
+        Piece { text, continued, ended, in_chunk: false }
+    }
+
+    fn json(name: &str, text: &[u8], ended: bool) -> serde_json::Value {
+        let head = Format::new(false).json(name, 1_795_262_400_007);
+        let mut out = Vec::new();
+        put_json(&mut out, &head, &piece(text, false, ended));
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        assert_eq!(out.last(), Some(&b'\n'));
+        serde_json::from_slice(&out).expect("JSON")
+    }
+
+    fn prefixed(format: &Format, name: &str, piece: &Piece) -> String {
+        let mut out = Vec::new();
+        put_prefixed(&mut out, &format.prefix(name), piece);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    proptest! {
+        #[test]
+        fn json_of_any_bytes_can_be_read_back(text in prop::collection::vec(any::<u8>(), 0..300), name in ".*") {
+            let value = json(&name, &text, true);
+            prop_assert_eq!(value["message"].as_str(), Some(&*String::from_utf8_lossy(&text)));
+            prop_assert_eq!(value["service"].as_str(), Some(&*name));
+        }
+
+        #[test]
+        fn json_of_any_text_is_that_text(text in "[\\x00-\\x7f\u{e9}\u{1f600}\u{2028}]{0,100}") {
+            let value = json("web", text.as_bytes(), true);
+            prop_assert_eq!(value["message"].as_str(), Some(&*text));
+        }
+    }
+
+    #[test]
+    fn json_has_time_in_utc_and_says_when_a_line_goes_on() {
+        let whole = json("web", b"x", true);
+        assert_eq!(whole["time"], "2026-11-21T12:00:00.007Z");
+        assert_eq!(whole.get("partial"), None);
+        assert_eq!(json("web", b"x", false)["partial"], true);
+    }
+
+    #[test]
+    fn names_are_padded_to_the_longest_up_to_16() {
+        let mut format = Format::new(false);
+        assert_eq!(prefixed(&format, "db", &piece(b"up", false, true)), "db   | up\n");
+        format.widen("postgres");
+        assert_eq!(prefixed(&format, "db", &piece(b"up", false, true)), "db       | up\n");
+        let long = "a-very-long-name-of-a-service";
+        format.widen(long);
+        assert_eq!(prefixed(&format, "db", &piece(b"", false, true)), "db               | \n");
+        assert_eq!(prefixed(&format, long, &piece(b"up", false, true)), format!("{long} | up\n"));
+    }
+
+    #[test]
+    fn piece_that_continues_a_line_is_a_line_of_its_own_marked_with_plus() {
+        let format = Format::new(false);
+        assert_eq!(prefixed(&format, "db", &piece(b"one", false, false)), "db   | one\n");
+        assert_eq!(prefixed(&format, "db", &piece(b"two", true, true)), "db   + two\n");
+    }
+
+    #[test]
+    fn colour_surrounds_the_name_only_and_stays_the_same() {
+        let format = Format::new(true);
+        let line = prefixed(&format, "db", &piece(b"up", false, true));
+        assert_eq!(line, prefixed(&Format::new(true), "db", &piece(b"up", false, true)));
+        assert!(line.starts_with("\x1b[") && line.ends_with("db   |\x1b[0m up\n"), "{line:?}");
+    }
+
+    #[test]
+    fn colours_of_names_differ() {
+        let names: Vec<String> = (0..100).map(|n| format!("service-{n}")).collect();
+        let colours: std::collections::BTreeSet<_> = names.iter().map(|name| colour_of(name)).collect();
+        assert_eq!(colours.len(), COLOURS.len());
+    }
+}

@@ -5,7 +5,8 @@
 //! between chunks is that one partial line, so a service that is quiet costs no memory.
 //!
 //! A line longer than [`MAX_LINE`] is handed out in pieces of that size, so that no service can make PID 1 keep
-//! more. The last piece of a line is never empty. How the bytes are cut into chunks makes no difference.
+//! more; no character is cut in two. The last piece of a line is never empty. How the bytes are cut into chunks
+//! makes no difference.
 
 use memchr::memchr;
 
@@ -30,8 +31,8 @@ pub struct Piece<'a> {
 pub struct Lines {
     /// The line whose end has not come yet; allocated only while there is one.
     partial: Vec<u8>,
-    /// `partial` was handed out by the last call and goes with the next.
-    given: bool,
+    /// So much of `partial` was handed out by the last call and goes with the next.
+    given: usize,
     /// The line being read is longer than one piece.
     inside: bool,
 }
@@ -45,8 +46,8 @@ impl Lines {
         let room = MAX_LINE.saturating_sub(self.partial.len());
         let window = chunk.get(..=room).unwrap_or(chunk);
         match memchr(b'\n', window) {
-            Some(end) => Some(self.take(chunk, end, true)),
-            None if chunk.len() > room => Some(self.take(chunk, room, false)),
+            Some(end) => Some(self.take_end(chunk, end)),
+            None if chunk.len() > room => Some(self.take_piece(chunk, room)),
             None => {
                 self.partial.extend_from_slice(chunk);
                 *chunk = &[];
@@ -62,13 +63,13 @@ impl Lines {
         if self.partial.is_empty() {
             return None;
         }
-        self.given = true;
+        self.given = self.partial.len();
         Some(Piece { text: &self.partial, continued, ended: true, in_chunk: false })
     }
 
     /// Whether a line has begun and not ended.
     pub fn is_partial(&self) -> bool {
-        self.inside || (!self.given && !self.partial.is_empty())
+        self.inside || self.given < self.partial.len()
     }
 
     /// The heap memory in use, in bytes.
@@ -80,23 +81,170 @@ impl Lines {
     /// service that ever wrote half a line, and saves nothing beside the system call that brought the chunk.
     #[inline]
     fn forget_given(&mut self) {
-        if self.given {
-            self.given = false;
-            self.partial = Vec::new();
+        if self.given > 0 {
+            let rest = self.partial.get(self.given..).unwrap_or_default().to_vec();
+            self.partial = rest;
+            self.given = 0;
         }
     }
 
-    /// Takes `len` bytes off the chunk, and the newline after them where the line has `ended`.
+    /// Takes the line that ends `len` bytes into the chunk, and its newline.
     #[inline]
-    fn take<'s, 'c: 's>(&'s mut self, chunk: &mut &'c [u8], len: usize, ended: bool) -> Piece<'s> {
+    fn take_end<'s, 'c: 's>(&'s mut self, chunk: &mut &'c [u8], len: usize) -> Piece<'s> {
         let (text, rest) = chunk.split_at_checked(len).unwrap_or((chunk, &[]));
-        *chunk = if ended { rest.get(1..).unwrap_or_default() } else { rest };
-        let continued = std::mem::replace(&mut self.inside, !ended);
+        *chunk = rest.get(1..).unwrap_or_default();
+        let continued = std::mem::take(&mut self.inside);
         if self.partial.is_empty() {
-            return Piece { text, continued, ended, in_chunk: ended };
+            return Piece { text, continued, ended: true, in_chunk: true };
         }
         self.partial.extend_from_slice(text);
-        self.given = true;
-        Piece { text: &self.partial, continued, ended, in_chunk: false }
+        self.given = self.partial.len();
+        Piece { text: &self.partial, continued, ended: true, in_chunk: false }
+    }
+
+    /// Takes a piece that needs `len` bytes of the chunk, more of which follow.
+    fn take_piece<'s, 'c: 's>(&'s mut self, chunk: &mut &'c [u8], len: usize) -> Piece<'s> {
+        let (text, rest) = chunk.split_at_checked(len).unwrap_or((chunk, &[]));
+        let continued = std::mem::replace(&mut self.inside, true);
+        let next = rest.first().copied().unwrap_or_default();
+        if self.partial.is_empty() {
+            let (text, _) = text.split_at_checked(character_boundary(text, next)).unwrap_or((text, &[]));
+            *chunk = chunk.get(text.len()..).unwrap_or_default();
+            return Piece { text, continued, ended: false, in_chunk: false };
+        }
+        *chunk = rest;
+        self.partial.extend_from_slice(text);
+        self.given = character_boundary(&self.partial, next);
+        let text = self.partial.get(..self.given).unwrap_or_default();
+        Piece { text, continued, ended: false, in_chunk: false }
+    }
+}
+
+/// Where to cut a line of which `text` and then `next` are a part, so that no UTF-8 character is cut in two: its
+/// halves would be unreadable in JSON. At most 3 bytes before the end of `text`.
+fn character_boundary(text: &[u8], next: u8) -> usize {
+    let is_inner = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
+    if !is_inner(next) {
+        return text.len();
+    }
+    match text.iter().rev().take(3).position(|&byte| !is_inner(byte)) {
+        Some(inner) if text.get(text.len() - inner - 1).is_some_and(|&lead| length(lead) > inner + 1) => {
+            text.len() - inner - 1
+        }
+        _ => text.len(),
+    }
+}
+
+/// How many bytes a UTF-8 character has that begins with `lead`.
+fn length(lead: u8) -> usize {
+    match lead {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// (text, continued, ended) of every piece.
+    type Pieces = Vec<(Vec<u8>, bool, bool)>;
+
+    fn split(input: &[u8], sizes: &[usize]) -> Pieces {
+        let (mut lines, mut pieces, mut rest) = (Lines::default(), Pieces::new(), input);
+        let mut sizes = sizes.iter().cycle();
+        while !rest.is_empty() {
+            let size = sizes.next().copied().unwrap_or(rest.len()).min(rest.len());
+            let (mut chunk, after) = rest.split_at(size);
+            while let Some(piece) = lines.next(&mut chunk) {
+                pieces.push((piece.text.to_vec(), piece.continued, piece.ended));
+            }
+            assert!(lines.heap() <= 2 * MAX_LINE, "keeps {} bytes", lines.heap());
+            rest = after;
+        }
+        if let Some(piece) = lines.finish() {
+            pieces.push((piece.text.to_vec(), piece.continued, piece.ended));
+        }
+        assert_eq!(lines.finish(), None);
+        pieces
+    }
+
+    fn joined(pieces: &Pieces) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (text, _, ended) in pieces {
+            bytes.extend_from_slice(text);
+            bytes.extend_from_slice(if *ended { b"\n" } else { b"" });
+        }
+        bytes
+    }
+
+    /// Any bytes, with runs that are longer than a piece.
+    fn streams() -> impl Strategy<Value = Vec<u8>> {
+        let short = prop::collection::vec(prop_oneof![Just(b'\n'), Just(0), any::<u8>()], 0..40);
+        let long = (any::<u8>(), MAX_LINE - 3..2 * MAX_LINE + 3).prop_map(|(byte, len)| vec![byte; len]);
+        let letters = (MAX_LINE / 3 - 2..MAX_LINE).prop_map(|len| "\u{20ac}".repeat(len).into_bytes());
+        let parts = prop_oneof![6 => short, 1 => long, 1 => letters];
+        prop::collection::vec(parts, 0..8).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn no_byte_is_lost(input in streams(), sizes in prop::collection::vec(1usize..70_000, 1..9)) {
+            let mut bytes = joined(&split(&input, &sizes));
+            if !input.is_empty() && !input.ends_with(b"\n") {
+                prop_assert_eq!(bytes.pop(), Some(b'\n'));
+            }
+            prop_assert!(bytes == input);
+        }
+
+        #[test]
+        fn chunking_makes_no_difference(input in streams(), sizes in prop::collection::vec(1usize..70_000, 1..9)) {
+            prop_assert!(split(&input, &sizes) == split(&input, &[]));
+        }
+
+        #[test]
+        fn pieces_are_full_and_marked(input in streams(), sizes in prop::collection::vec(1usize..70_000, 1..9)) {
+            let mut inside = false;
+            for (text, continued, ended) in split(&input, &sizes) {
+                prop_assert_eq!(continued, inside);
+                prop_assert!(text.len() <= MAX_LINE);
+                prop_assert!(ended || text.len() > MAX_LINE - 4);
+                prop_assert!(!continued || !text.is_empty());
+                inside = !ended;
+            }
+            prop_assert!(!inside);
+        }
+    }
+
+    #[test]
+    fn character_is_not_cut_in_two() {
+        let line = format!("a{}\n", "\u{20ac}".repeat(MAX_LINE));
+        for sizes in [&[][..], &[1000], &[MAX_LINE - 1, 1]] {
+            for (text, _, _) in split(line.as_bytes(), sizes) {
+                assert!(std::str::from_utf8(&text).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn longest_line_is_one_piece() {
+        let line = [&vec![b'x'; MAX_LINE][..], b"\n"].concat();
+        assert_eq!(split(&line, &[]).len(), 1);
+        assert_eq!(split(&line, &[MAX_LINE]).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_allocated_for_whole_lines_nor_after_a_split_one() {
+        let mut lines = Lines::default();
+        for mut chunk in [&b"a\nb\n"[..], b"half", b" line\n", b""] {
+            while lines.next(&mut chunk).is_some() {}
+            assert!(!lines.is_partial() || lines.heap() > 0);
+        }
+        assert_eq!(lines.heap(), 0);
     }
 }

@@ -69,6 +69,8 @@ pub struct Logs {
     held: Option<(LogId, Vec<u8>)>,
     watches: Vec<(LogId, Regex)>,
     matches: Vec<LogId>,
+    /// Bytes read since [`Logs::take_count`].
+    count: usize,
     enlarged: u8,
 }
 
@@ -86,7 +88,7 @@ impl Logs {
     pub fn new(sink: Sink, own: Log, colour: bool, ring_limit: usize) -> Logs {
         let out = Output { sink, format: Format::new(colour), own_json: own == Log::Json };
         let (streams, chunk, watches, matches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Logs { streams, out, ring_limit, chunk, held: None, watches, matches, enlarged: 0 }
+        Logs { streams, out, ring_limit, chunk, held: None, watches, matches, count: 0, enlarged: 0 }
     }
 
     /// A place for the output of one service, for as long as `init` knows it.
@@ -149,6 +151,7 @@ impl Logs {
                 Reading::Closed
             }
             Ok(len) => {
+                self.count = self.count.saturating_add(len);
                 self.enlarge_if_noisy(id, pipe, len);
                 self.take(id, chunk.get(..len).unwrap_or_default());
                 Reading::More
@@ -161,6 +164,11 @@ impl Logs {
         };
         self.chunk = chunk;
         reading
+    }
+
+    /// How many bytes were read since the last call.
+    pub fn take_count(&mut self) -> usize {
+        std::mem::take(&mut self.count)
     }
 
     /// A run of the service is over: passes on what is left in its pipe, and the line it did not end. Where the

@@ -281,3 +281,115 @@ impl<'a> Iterator for Records<'a> {
         Some(Record { seq, time_ms: self.time_ms, line })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Plain = (u64, u64, Vec<u8>);
+
+    fn plain(records: Records) -> Vec<Plain> {
+        records.map(|record| (record.seq, record.time_ms, record.line.into_owned())).collect()
+    }
+
+    /// A push: how much later it comes, the lengths of its lines, and whether as single lines.
+    fn pushes() -> impl Strategy<Value = Vec<(u64, Vec<usize>, bool)>> {
+        let lengths = prop::collection::vec(prop_oneof![9 => 0usize..20, 1 => 0usize..400], 1..30);
+        prop::collection::vec((0u64..3, lengths, any::<bool>()), 0..40)
+    }
+
+    /// The ring after `pushes`, and every line that was pushed.
+    fn filled(limit: usize, pushes: &[(u64, Vec<usize>, bool)]) -> (Ring, Vec<Plain>) {
+        let (mut ring, mut all, mut time) = (Ring::new(limit), Vec::new(), 1000);
+        for (later, lengths, single) in pushes {
+            time += later;
+            let mut run = Vec::new();
+            for &length in lengths {
+                let line: Vec<u8> =
+                    format!("{}-", all.len()).into_bytes().into_iter().cycle().take(length).collect();
+                if *single {
+                    ring.push_line(time, &line);
+                }
+                run.extend_from_slice(&line);
+                run.push(b'\n');
+                all.push((all.len() as u64, time, line));
+            }
+            if !single {
+                ring.push(time, &run);
+            }
+            assert!(ring.bytes.len() + ring.marks.len() * MARK <= limit, "holds more than {limit}");
+            assert!(ring.bytes.capacity() <= limit, "allocates more than {limit}");
+        }
+        (ring, all)
+    }
+
+    /// The lines that were pushed last, those that are too long cut.
+    fn is_suffix(kept: &[Plain], all: &[Plain]) -> bool {
+        let last = &all[all.len() - kept.len()..];
+        kept.iter().zip(last).all(|(kept, pushed)| {
+            (kept.0, kept.1) == (pushed.0, pushed.1)
+                && pushed.2.starts_with(&kept.2)
+                && (kept.2.len() == pushed.2.len() || kept.2.len() > 70)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn ring_keeps_the_last_lines_with_their_times(limit in 100usize..1500, pushes in pushes()) {
+            let (ring, all) = filled(limit, &pushes);
+            let kept = plain(ring.since(0).1);
+            prop_assert_eq!(ring.next(), all.len() as u64);
+            prop_assert_eq!(ring.first(), (all.len() - kept.len()) as u64);
+            prop_assert!(is_suffix(&kept, &all), "{:?} of {:?}", kept, all);
+            prop_assert!(all.is_empty() || !kept.is_empty());
+        }
+
+        #[test]
+        fn since_gives_what_is_left_and_counts_what_is_not(pushes in pushes(), seq in 0u64..1200) {
+            let (ring, all) = filled(700, &pushes);
+            let kept = plain(ring.since(0).1);
+            let (lost, records) = ring.since(seq);
+            let records = plain(records);
+            let wanted: Vec<Plain> = kept.iter().filter(|record| record.0 >= seq).cloned().collect();
+            prop_assert_eq!(&records, &wanted);
+            prop_assert_eq!(lost, ring.first().saturating_sub(seq));
+            prop_assert_eq!(lost + records.len() as u64, (all.len() as u64).saturating_sub(seq));
+        }
+
+        #[test]
+        fn tail_is_the_end_of_what_is_kept(pushes in pushes(), lines in 0usize..50) {
+            let (ring, _) = filled(900, &pushes);
+            let kept = plain(ring.since(0).1);
+            let from = kept.len().saturating_sub(lines);
+            prop_assert_eq!(plain(ring.tail(lines)), kept[from..].to_vec());
+        }
+    }
+
+    #[test]
+    fn ring_of_nothing_keeps_and_allocates_nothing() {
+        let mut ring = Ring::new(0);
+        ring.push(1, b"a\nb\n");
+        ring.push_line(1, b"c");
+        assert_eq!((ring.heap(), ring.since(0).1.count(), ring.since(7).0), (0, 0, 0));
+    }
+
+    #[test]
+    fn ring_grows_with_what_it_holds() {
+        let mut ring = Ring::new(1 << 20);
+        ring.push(1, b"one line\n");
+        assert!(ring.heap() < 300, "{}", ring.heap());
+    }
+
+    #[test]
+    fn run_longer_than_the_ring_leaves_its_last_lines() {
+        let run: Vec<u8> = (0..1000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        let mut ring = Ring::new(MARK + 12);
+        ring.limit = 100;
+        ring.push_line(0, b"old");
+        ring.push(1, &run);
+        let kept = plain(ring.since(0).1);
+        assert_eq!(kept.last().cloned(), Some((1000, 1, b"999".to_vec())));
+        assert!(kept.len() > 10, "{}", kept.len());
+    }
+}

@@ -18,7 +18,8 @@ pub fn needs_root() -> bool {
 
 /// Whether tests run in containers.
 pub fn needs_podman() -> bool {
-    let wanted = std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
+    let wanted =
+        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
     if !wanted {
         eprintln!("SKIPPED: needs PULP_INIT_TEST_CONTAINER=1 and podman");
     }
@@ -36,7 +37,8 @@ pub fn podman() -> Command {
 
 /// The name of the container it is to run in; `None`: in a namespace.
 pub(super) fn container(setup: &Setup) -> Option<String> {
-    let wanted = std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
+    let wanted =
+        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
     let possible = setup.before.is_empty()
         && setup.uid.is_none()
         && !setup.not_pid1
@@ -129,7 +131,8 @@ pub(super) fn container_command(setup: &Setup, name: &str) -> Command {
         command.args(["-e", &format!("{variable}={value}")]);
     }
     command.args(&setup.podman);
-    let image = std::env::var("PULP_INIT_TEST_IMAGE").unwrap_or_else(|_| "localhost/pulp-init-base".to_owned());
+    let image =
+        std::env::var("PULP_INIT_TEST_IMAGE").unwrap_or_else(|_| "localhost/pulp-init-base".to_owned());
     command.args(["--entrypoint", init(), &image]);
     command.args(init_args(setup));
     command

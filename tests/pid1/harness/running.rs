@@ -246,7 +246,8 @@ impl Running {
     /// Waits for so many lines that contain this, and returns all of them.
     pub fn lines(&self, wanted: &str, count: usize) -> Vec<String> {
         self.wait(&format!("line {count} with {wanted:?}"), |seen| {
-            let found: Vec<String> = seen.lines.iter().filter(|line| line.contains(wanted)).cloned().collect();
+            let found: Vec<String> =
+                seen.lines.iter().filter(|line| line.contains(wanted)).cloned().collect();
             (found.len() >= count).then_some(found)
         })
     }
