@@ -1,5 +1,5 @@
 //! The log engine against real pipes, files, terminals and sockets.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -457,6 +457,25 @@ fn noisy_service_gets_a_larger_pipe() {
         bench.read();
     }
     assert!(size(&bench.read) > 65_536);
+}
+
+#[test]
+fn run_is_finished_even_while_its_children_keep_writing() {
+    let mut bench = bench(Log::Ring);
+    let mut write = bench.write.try_clone().unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = stop.clone();
+    let child = std::thread::spawn(move || {
+        while !seen.load(std::sync::atomic::Ordering::Relaxed) {
+            write.write_all(&[b'x'; 10_000]).unwrap();
+        }
+    });
+    bench.finish_run();
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    while !child.is_finished() {
+        bench.read();
+    }
+    child.join().unwrap();
 }
 
 #[test]
