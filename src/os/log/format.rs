@@ -9,6 +9,8 @@
 //! because another service's line may come between two of them and must not be glued to either. In prefix mode
 //! a piece that continues a line has `+` in place of `|`; in JSON every piece but the last has `"partial":true`.
 
+use std::io::IsTerminal;
+
 use super::lines::Piece;
 
 /// Names are padded to the longest of them, but never beyond this.
@@ -19,6 +21,11 @@ const COLOURS: [&str; 10] = ["32", "33", "34", "35", "36", "92", "93", "94", "95
 
 /// The name under which `init` itself logs.
 pub const OWN_NAME: &str = "init";
+
+/// Whether names are coloured on `output`: it is a terminal, and `NO_COLOR` is unset or empty (no-color.org).
+pub fn wants_colour(output: impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
 
 /// How lines are written; the same for all services.
 #[derive(Debug)]

@@ -12,6 +12,7 @@
 
 pub mod format;
 pub mod lines;
+mod output;
 pub mod pipe;
 pub mod ring;
 pub mod sink;
@@ -26,8 +27,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex::bytes::Regex;
 
 use crate::plan::model::Log;
-use format::{Format, Head, OWN_NAME};
-use lines::Piece;
+use format::Format;
+use output::{Output, Pass};
 pub use pipe::log_pipe;
 use ring::{Records, Ring};
 use sink::Sink;
@@ -74,19 +75,11 @@ pub struct Logs {
     enlarged: u8,
 }
 
-/// Where formatted lines go.
-#[derive(Debug)]
-struct Output {
-    sink: Sink,
-    format: Format,
-    own_json: bool,
-}
-
 impl Logs {
     /// Logs that go to `sink`. `own`: how `init`'s own messages are written (JSON, or else with a prefix).
     /// `colour`: the output is a terminal and wants colours. `ring_limit`: bytes kept of each service.
     pub fn new(sink: Sink, own: Log, colour: bool, ring_limit: usize) -> Logs {
-        let out = Output { sink, format: Format::new(colour), own_json: own == Log::Json };
+        let out = Output::new(sink, Format::new(colour), own == Log::Json);
         let (streams, chunk, watches, matches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Logs { streams, out, ring_limit, chunk, held: None, watches, matches, count: 0, enlarged: 0 }
     }
@@ -186,6 +179,7 @@ impl Logs {
                 Reading::Empty | Reading::Closed => return true,
             }
         }
+        self.emptied(id);
         true
     }
 
@@ -325,88 +319,14 @@ impl Logs {
         let time_ms = now_ms();
         let head = self.out.head(stream, time_ms);
         let watch = self.watches.iter().position(|(watched, _)| *watched == id);
-        let mut pass = Pass { out: &mut self.out, head, pattern: None, matched: false };
-        pass.pattern = watch.and_then(|at| self.watches.get(at)).map(|(_, pattern)| pattern);
+        let pattern = watch.and_then(|at| self.watches.get(at)).map(|(_, pattern)| pattern);
+        let mut pass = Pass { out: &mut self.out, head, pattern, matched: false };
         let left = stream.feed(chunk, finish, time_ms, self.ring_limit, |piece| pass.piece(piece));
         if pass.matched {
             self.matches.push(id);
             self.unwatch(id);
         }
         left
-    }
-}
-
-/// One chunk on its way to the output.
-struct Pass<'a> {
-    out: &'a mut Output,
-    head: Option<(bool, Head)>,
-    pattern: Option<&'a Regex>,
-    matched: bool,
-}
-
-impl Pass<'_> {
-    /// Passes a piece on; false: the output is full, it can take no further piece.
-    #[inline]
-    fn piece(&mut self, piece: &Piece) -> bool {
-        if let Some(pattern) = self.pattern {
-            self.matched |= pattern.is_match(piece.text);
-        }
-        let Some((json, head)) = &self.head else { return true };
-        match json {
-            true => format::put_json(self.out.sink.buffer(), head, piece),
-            false => format::put_prefixed(self.out.sink.buffer(), head, piece),
-        }
-        if !self.out.sink.is_full() {
-            return true;
-        }
-        self.out.sink.flush_some();
-        !self.out.sink.is_full()
-    }
-}
-
-impl Output {
-    /// What goes before the lines of a service, and whether as JSON; `None`: they are not written.
-    fn head(&mut self, stream: &Stream, time_ms: u64) -> Option<(bool, Head)> {
-        if stream.writes() {
-            self.tell_trouble(time_ms);
-        }
-        match stream.mode {
-            Log::Prefix => Some((false, self.format.prefix(&stream.name))),
-            Log::Json => Some((true, self.format.json(&stream.name, time_ms))),
-            Log::Inherit | Log::Ring | Log::None => None,
-        }
-    }
-
-    fn own(&mut self, message: &str) {
-        let time_ms = now_ms();
-        self.tell_trouble(time_ms);
-        let text = self.own_text(message, time_ms);
-        self.sink.push_own(&text);
-    }
-
-    /// After output was lost, the next output begins by saying so.
-    fn tell_trouble(&mut self, time_ms: u64) {
-        if let Some(lost) = self.sink.lost() {
-            let why = lost.error.desc();
-            let text = self.own_text(&format!("{} bytes of output were lost: {why}", lost.bytes), time_ms);
-            self.sink.push_notice(&text);
-        }
-    }
-
-    fn own_text(&mut self, message: &str, time_ms: u64) -> Vec<u8> {
-        let head = match self.own_json {
-            true => self.format.json(OWN_NAME, time_ms),
-            false => self.format.prefix(OWN_NAME),
-        };
-        let mut text = Vec::new();
-        for line in message.lines() {
-            let piece = Piece { text: line.as_bytes(), continued: false, ended: true, in_chunk: false };
-            match self.own_json {
-                true => format::put_json(&mut text, &head, &piece),
-                false => format::put_prefixed(&mut text, &head, &piece),
-            }
-        }
-        text
     }
 }
 

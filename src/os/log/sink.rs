@@ -20,9 +20,7 @@ use super::target::Target;
 
 /// Output of services is taken until so many bytes wait.
 pub const LIMIT: usize = 256 * 1024;
-/// The most that one piece of a line can add beyond [`LIMIT`]: each of its bytes escaped in JSON, and its head.
-const OVERSHOOT: usize = 6 * super::lines::MAX_LINE + 1024;
-/// What is kept free for `init`'s own messages.
+/// What `init`'s own messages may add to a full buffer.
 pub const RESERVE: usize = 64 * 1024;
 /// A buffer larger than this is given back once it is empty and the loop idle.
 const KEEP: usize = 4096;
@@ -39,6 +37,8 @@ pub struct Sink {
     /// The last byte that was written ended a line.
     at_line_start: bool,
     trouble: Option<Trouble>,
+    /// Bytes of `init`'s own messages since the last output of a service.
+    own: usize,
     /// `init`'s own messages that found no room.
     dropped: u64,
 }
@@ -58,8 +58,8 @@ impl Sink {
     /// Takes over the writing to `fd`, which other processes may share.
     pub fn new(fd: OwnedFd) -> Sink {
         let target = Target::new(fd);
-        let buffer = Vec::new();
-        Sink { target, buffer, written: 0, blocked: false, at_line_start: true, trouble: None, dropped: 0 }
+        let (buffer, at_line_start) = (Vec::new(), true);
+        Sink { target, buffer, written: 0, blocked: false, at_line_start, trouble: None, own: 0, dropped: 0 }
     }
 
     /// For this process's stdout.
@@ -91,17 +91,22 @@ impl Sink {
         self.target.fd()
     }
 
-    /// Where output of services is appended, a piece at a time and while the sink is not full.
+    /// Where output of services is appended, a piece at a time and while the sink is not full: it grows beyond
+    /// [`LIMIT`] by no more than one piece.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.own = 0;
         &mut self.buffer
     }
 
     /// Appends a message of `init` itself; drops it when even the reserve is used up.
     pub fn push_own(&mut self, message: &[u8]) {
-        match self.waiting() + message.len() <= LIMIT + OVERSHOOT + RESERVE {
-            true => self.buffer.extend_from_slice(message),
-            false => self.dropped += 1,
+        let own = self.own + message.len();
+        if own > RESERVE && self.waiting() + message.len() > LIMIT {
+            self.dropped += 1;
+            return;
         }
+        self.own = own;
+        self.buffer.extend_from_slice(message);
     }
 
     /// How many of `init`'s own messages were dropped, once there is room to say so.
@@ -171,7 +176,7 @@ impl Sink {
         if self.written == self.buffer.len() {
             self.buffer.clear();
             self.written = 0;
-        } else if self.written > LIMIT {
+        } else if self.written >= self.waiting() {
             self.buffer.drain(..self.written);
             self.written = 0;
         }

@@ -104,3 +104,58 @@ fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     let done = unsafe { libc::pwritev2(fd.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
     Errno::result(done).map(|len| usize::try_from(len).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::pty::openpty;
+    use nix::unistd::{pipe, read};
+
+    /// Writes until that would wait, and says how much that was.
+    fn fill(target: &mut Target) -> usize {
+        let mut total = 0;
+        loop {
+            match target.write(&[b'x'; 8192]) {
+                Ok(len) => total += len,
+                Err(error) => {
+                    assert_eq!(error, Errno::EAGAIN);
+                    return total;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_to_a_pipe_stops_when_it_is_full() {
+        for way in [Way::Write, Way::NoWait, Way::PollFirst] {
+            let (reader, writer) = pipe().unwrap();
+            let mut target = Target::new(writer.try_clone().unwrap());
+            if way != Way::Write {
+                target = Target { fd: writer.try_clone().unwrap(), way };
+            }
+            assert_eq!(fill(&mut target), 65_536, "{way:?}");
+            let flags = OFlag::from_bits_truncate(fcntl(&writer, FcntlArg::F_GETFL).unwrap());
+            assert!(!flags.contains(OFlag::O_NONBLOCK), "{way:?}");
+            read(&reader, &mut [0; 4096]).unwrap();
+            assert_eq!(fill(&mut target), 4096, "{way:?}");
+        }
+    }
+
+    #[test]
+    fn terminal_is_written_to_without_waiting_and_without_changing_it() {
+        let pty = openpty(None, None).unwrap();
+        let mut target = Target::new(pty.slave.try_clone().unwrap());
+        assert_eq!(target.way, Way::Write);
+        assert!(fill(&mut target) > 0);
+        let flags = OFlag::from_bits_truncate(fcntl(&pty.slave, FcntlArg::F_GETFL).unwrap());
+        assert!(!flags.contains(OFlag::O_NONBLOCK));
+    }
+
+    #[test]
+    fn other_side_of_a_terminal_is_not_opened_again() {
+        let pty = openpty(None, None).unwrap();
+        let target = Target::new(pty.master.try_clone().unwrap());
+        assert_eq!(target.way, Way::NoWait);
+    }
+}
