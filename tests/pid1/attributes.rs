@@ -68,7 +68,7 @@ fn service_of_another_user_may_say_that_it_is_ready_and_write_to_its_log() {
 #[test]
 fn limits_umask_nice_and_oom_score_are_as_given() {
     let running = Setup::new()
-        .oneshot("web", "print-limits", "[limits]\nnofile = { soft = 64, hard = 128 }\ncore = 0\nnproc = \"unlimited\"")
+        .oneshot("web", "print-limits", "[limits]\nnofile = { soft = 64, hard = 128 }\ncore = 0")
         .oneshot("self", "print-self", "umask = \"027\"\nnice = 5\noom-score-adj = 321\ncwd = \"/usr\"")
         .oneshot("plain", "print-self", "")
         .start();

@@ -129,7 +129,7 @@ fn http_answer_as_expected_is_readiness_and_another_is_not() {
         format!("start-timeout = \"1s\"\nrestart = \"never\"\n[ready]\nhttp = \"http://127.0.0.1:{port}/status\"\ninterval = \"20ms\"\n{more}")
     };
     let running = Setup::new()
-        .longrun("good", &format!("http {good} 204 fine sleep-forever"), &ready(good, "status = \"200-299\"\nbody = \"^fi\""))
+        .longrun("good", &format!("http {good} 201 fine sleep-forever"), &ready(good, "status = \"200-299\"\nbody = \"^fi\""))
         .longrun("bad", &format!("http {bad} 503 fine sleep-forever"), &ready(bad, ""))
         .longrun("body", &format!("http {body} 200 fine sleep-forever"), &ready(body, "body = \"bad\""))
         .start();
@@ -213,8 +213,8 @@ fn readiness_of_an_earlier_process_does_not_count_for_a_later_one() {
     // The first one leaves behind, in a session of its own, somebody who will speak for it.
     let script = format!(
         "[ -e {first} ] && exec PUPPET sleep-forever\n\
-         setsid sh -c 'PUPPET wait-file {gate}; PUPPET notify READY=1; touch {sent}' > /dev/null 2>&1 &\n\
-         touch {first}; exit 1"
+         setsid sh -c 'touch {first}; PUPPET wait-file {gate}; PUPPET notify READY=1; touch {sent}' > /dev/null 2>&1 &\n\
+         PUPPET wait-file {first}; exit 1"
     );
     let running = setup.shell("web", "longrun", &script, "[ready]\nnotify = true").start();
     let mut events = running.events();
