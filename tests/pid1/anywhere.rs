@@ -15,6 +15,12 @@ fn inside(running: &Running, args: &[&str]) -> Said {
     running.inside(&words)
 }
 
+/// A script that leaves behind a process in a session of its own, and ends when that has begun.
+fn stray_waiting_for(gate: &str) -> String {
+    let stray = format!("touch {gate}.stray; PUPPET wait-file {gate}; exit 3");
+    format!("setsid sh -c '{stray}' > /dev/null 2>&1 & PUPPET wait-file {gate}.stray")
+}
+
 /// Boots on what `before` leaves, and returns what `svctl` there says of the services.
 fn boots(before: &str) -> (Running, String) {
     let running = Setup::new()
@@ -88,7 +94,7 @@ fn nowhere_to_write_at_all_costs_svctl_and_nothing_else() {
     let running = setup
         .without_runtime_dir()
         .env("PLACE", &place)
-        .longrun("web", "say hello on TERM say goodbye on TERM exit 0 sleep-forever", "")
+        .longrun("web", "on TERM say goodbye on TERM exit 0 say hello sleep-forever", "")
         .longrun("notify", "say never-runs sleep-forever", "[ready]\nnotify = true")
         .before(nowhere)
         .start();
@@ -175,7 +181,7 @@ fn ordinary_user_without_a_runtime_directory_gets_one_of_its_own() {
 fn not_as_pid_1_orphans_are_adopted_and_reaped() {
     let setup = Setup::new();
     let gate = setup.path("gate");
-    let script = format!("setsid sh -c 'PUPPET wait-file {gate}; exit 3' > /dev/null 2>&1 & exit 0");
+    let script = stray_waiting_for(&gate);
     let running = setup
         .not_pid1()
         .shell("leaver", "oneshot", &script, "")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pulp_init::core::status::Phase::{Backoff, Done, Down, Failed, Starting, Up};
 
-use crate::harness::{PROMPTLY, Running, Said, Setup, init, needs_root, words};
+use crate::harness::{PROMPTLY, Running, Said, Setup, as_user, init, needs_root, words};
 
 fn demo() -> Running {
     Setup::new()
@@ -159,6 +159,7 @@ fn wait_without_names_waits_for_the_whole_boot() {
 #[test]
 fn wait_for_what_fails_ends_with_1() {
     let running = demo();
+    running.reach("web", Up);
     running.fails(1, &["wait", "broken"]);
     running.ok(&["wait", "prepare", "web"]);
 }
@@ -210,10 +211,10 @@ fn svctl_without_init_ends_with_69_and_says_where_it_looked() {
 }
 
 /// `svctl` as another user.
-fn as_user(running: &Running, uid: u32, args: &[&str]) -> Said {
-    let uid = uid.to_string();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", init(), "svctl"]).args(args);
+fn svctl_as(running: &Running, uid: u32, args: &[&str]) -> Said {
+    let words = as_user(uid);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args([init(), "svctl"]).args(args);
     command.env("INIT_RUNTIME_DIR", running.setup.dir.path().join("run"));
     command.output().unwrap().into()
 }
@@ -227,7 +228,7 @@ fn other_users_may_look_but_not_touch() {
     running.line("hello");
     running.booted();
     for args in [&["list"][..], &["status", "web"], &["health"], &["logs", "web"], &["wait", "web"]] {
-        let said = as_user(&running, 1000, args);
+        let said = svctl_as(&running, 1000, args);
         assert_eq!(said.code, 0, "{args:?}: {said:?}");
     }
     for args in [
@@ -239,7 +240,7 @@ fn other_users_may_look_but_not_touch() {
         &["reload", "web"],
         &["shutdown"],
     ] {
-        let said = as_user(&running, 1000, args);
+        let said = svctl_as(&running, 1000, args);
         assert_eq!(said.code, 5, "{args:?}: {said:?}");
         assert!(said.err.contains("root"), "{said:?}");
     }
@@ -247,15 +248,18 @@ fn other_users_may_look_but_not_touch() {
 }
 
 #[test]
-fn user_init_runs_as_and_root_may_act_and_a_third_may_not() {
+fn socket_of_an_ordinary_users_init_is_that_users_alone() {
     if !needs_root() {
         return;
     }
     let running = Setup::new().longrun("web", "sleep-forever", "").uid(1000).start();
     running.booted();
-    assert_eq!(as_user(&running, 1000, &["restart", "web"]).code, 0);
-    // Nobody but root and its own user trusts the socket.
-    assert_eq!(as_user(&running, 1001, &["stop", "web"]).code, 5);
+    assert_eq!(svctl_as(&running, 1000, &["restart", "web"]).code, 0);
+    // Nobody else would know who listens there; not even root.
+    for uid in [0, 1001] {
+        let said = svctl_as(&running, uid, &["stop", "web"]);
+        assert!(said.code == 5 && said.err.contains("uid 1000"), "{uid}: {said:?}");
+    }
     assert_eq!(running.phase("web"), Up);
 }
 
@@ -400,7 +404,8 @@ fn events_come_as_lines_while_they_happen() {
         heard.try_recv().is_ok()
     });
     running.ok(&["start", "web"]);
-    client.kill().unwrap();
+    // The client ends when init does, and has heard of everything up to then.
+    assert_eq!(running.stop().0, 0);
     client.wait().unwrap();
     let mut states = Vec::new();
     for line in heard {
@@ -408,7 +413,7 @@ fn events_come_as_lines_while_they_happen() {
         assert_eq!(event["service"], "web");
         states.push(event["to"].as_str().unwrap().to_owned());
     }
-    let wanted = ["stopping", "ending", "down", "waiting", "starting", "up"].map(str::to_owned);
+    let wanted = ["waiting", "starting", "up", "stopping", "ending", "down"].map(str::to_owned);
     assert!(states.ends_with(&wanted), "{states:?}");
 }
 

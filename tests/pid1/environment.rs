@@ -40,7 +40,7 @@ fn environment_can_be_emptied_or_chosen() {
 fn files_and_settings_win_in_their_order() {
     let setup = Setup::new();
     let (one, two) = (setup.path("one.env"), setup.path("two.env"));
-    std::fs::write(&one, "# comment\nA=one\nB='one, quoted'\nexport C=one\n").unwrap();
+    std::fs::write(&one, "# comment\nA=one\nB='one, quoted'\nC=one\n").unwrap();
     std::fs::write(&two, "B=two\n").unwrap();
     let rest = format!(
         "[env]\ninherit = [\"A\"]\nfile = [\"{one}\", \"{two}\", \"-/nonexistent.env\"]\nset = {{ C = \"set ${{A}}\", D = 5 }}"

@@ -13,15 +13,21 @@ fn limit_on_processes_is_said_with_its_cure_and_services_start_once_there_is_roo
     // The limit counts all processes of a user, so this one is nobody else's.
     let running = Setup::new()
         .uid(61_234)
-        .before("ulimit -u 3")
+        .before("prlimit --pid $$ --nproc=3:3")
         .longrun("a", "sleep-forever", "")
-        .longrun("b", "sleep-forever", "requires = [\"a\"]")
-        .longrun("c", "sleep-forever", "requires = [\"b\"]\n[restart]\nmax-delay = \"100ms\"")
+        .longrun("b", "sleep-forever", "")
+        .longrun("c", "sleep-forever", "after = [\"a\", \"b\"]\n[restart]\nmax-delay = \"100ms\"")
         .start();
     let line = running.line("limit on processes");
     assert!(line.contains("c") && line.contains("--pids-limit"), "{line}");
     running.reach("c", Backoff);
-    running.ok(&["health"]).clear();
+    running.fails(1, &["health"]);
+    running.ok(&["stop", "b"]);
+    running.reach("c", Up);
+    assert!(running.fails(1, &["start", "b"]).contains("limit on processes"));
+    running.ok(&["stop", "b"]);
+    running.ok(&["health"]);
+    assert_eq!(running.stop().0, 0);
 }
 
 #[test]
@@ -58,7 +64,7 @@ fn services_start_when_processes_of_a_cgroup_are_to_be_had_again() {
         .longrun("c", "sleep-forever", "requires = [\"b\"]\n[restart]\nmax-delay = \"100ms\"")
         .start();
     let line = running.line("limit on processes");
-    assert!(line.contains("c:") && line.contains("--pids-limit"), "{line}");
+    assert!(line.contains("c") && line.contains("--pids-limit"), "{line}");
     assert_eq!((running.phase("a"), running.phase("b")), (Up, Up));
     running.fails(1, &["health"]);
     std::fs::write(group.join("pids.max"), "max").unwrap();

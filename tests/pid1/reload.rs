@@ -18,7 +18,7 @@ fn remove(running: &Running, name: &str) {
 fn hup_starts_what_is_new_stops_what_is_gone_and_leaves_the_rest_alone() {
     let running = Setup::new()
         .longrun("m", "say m-runs sleep-forever", "")
-        .longrun("old", "on TERM say old-stops on TERM exit 0 sleep-forever", "")
+        .longrun("old", "on TERM say old-stops on TERM exit 0 ready-fd 3 sleep-forever", "[ready]\nfd = 3")
         .start();
     running.line("m-runs");
     running.booted();
@@ -111,24 +111,19 @@ fn logs_and_names_stay_right_when_services_are_renumbered() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("m", &format!("say before wait-file {gate} say after sleep-forever"), "")
-        .longrun("n", &format!("say before wait-file {gate} say after sleep-forever"), "after = [\"m\"]")
+        .longrun("m", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "")
+        .longrun("n", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "after = [\"m\"]")
         .start();
-    running.lines("before", 2);
+    running.lines("it-began", 2);
     for name in ["a", "b", "c"] {
         rewrite(&running, name, "sleep-forever", "before = [\"m\"]");
     }
-    rewrite(
-        &running,
-        "n",
-        &format!("say before wait-file {gate} say after sleep-forever"),
-        "before = [\"a\"]",
-    );
+    rewrite(&running, "n", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "before = [\"a\"]");
     running.ok(&["reload"]);
     std::fs::write(running.setup.work("gate"), "").unwrap();
-    running.lines("after", 2);
+    running.lines("it-went-on", 2);
     for name in ["m", "n"] {
-        assert_eq!(running.ok(&["logs", name]).lines().collect::<Vec<_>>(), ["before", "after"], "{name}");
+        assert_eq!(running.ok(&["logs", name]).lines().collect::<Vec<_>>(), ["it-began", "it-went-on"], "{name}");
         running.ok(&["signal", "KILL", name]);
     }
     running.until("both were restarted", || {
@@ -163,16 +158,8 @@ fn waiting_clients_and_readiness_survive_a_reload() {
     let gate = setup.path("gate");
     let running = setup
         .longrun("fd", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
-        .longrun(
-            "notify",
-            &format!("wait-file {gate} notify READY=1 sleep-forever"),
-            "[ready]\nnotify = true",
-        )
-        .longrun(
-            "log",
-            &format!("wait-file {gate} say listening sleep-forever"),
-            "[ready]\nlog = 'listening'",
-        )
+        .longrun("notify", &format!("wait-file {gate} notify READY=1 sleep-forever"), "[ready]\nnotify = true")
+        .longrun("log", &format!("wait-file {gate} say listening sleep-forever"), "[ready]\nlog = 'listening'")
         .longrun("exec", "sleep-forever", &format!("[ready]\nexec = {}", words(&format!("wait-file {gate}"))))
         .start();
     running.reach("exec", Starting);
@@ -208,11 +195,7 @@ fn service_that_comes_back_while_its_former_self_stops_is_one_service() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun(
-            "web",
-            "say runs sleep-forever",
-            &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))),
-        )
+        .longrun("web", "say runs sleep-forever", &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))))
         .start();
     running.line("runs");
     let text = std::fs::read(running.setup.services().join("web.toml")).unwrap();

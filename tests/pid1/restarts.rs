@@ -12,7 +12,7 @@ fn service_killed_by_any_signal_is_restarted() {
     let running = Setup::new().longrun("web", "sleep-forever", "[restart]\ndelay = \"1ms\"").start();
     running.booted();
     let mut events = running.events();
-    for (signal, number) in [("TERM", 15), ("KILL", 9), ("SEGV", 11), ("USR1", 10)] {
+    for (signal, number) in [("TERM", 15), ("KILL", 9), ("ABRT", 6), ("USR1", 10)] {
         running.ok(&["signal", signal, "web"]);
         let event = events.reach("web", Ending);
         assert_eq!(event.exit, Some(Exit::Signal(number)));
@@ -79,7 +79,7 @@ fn service_that_ran_long_enough_is_forgiven() {
 fn restart_limit_is_kept_and_a_person_may_try_again() {
     let setup = Setup::new();
     let runs = setup.path("runs");
-    let limit = "[restart]\ndelay = \"1ms\"\nlimit = { count = 3, interval = \"60s\" }";
+    let limit = "[restart]\ndelay = \"1ms\"\nlimit = { count = 3, interval = \"60s\" }\n[ready]\nfd = 3";
     let running = setup.longrun("web", &format!("append {runs} run exit 2"), limit).start();
     running.reach("web", Failed);
     assert_eq!(running.read("runs").len(), 4);

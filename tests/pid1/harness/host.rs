@@ -16,6 +16,17 @@ pub fn needs_root() -> bool {
     root
 }
 
+/// Whether the kernel is at least of this version. Says so if not.
+pub fn needs_kernel(major: u32, minor: u32) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    let enough = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor);
+    if !enough {
+        eprintln!("SKIPPED: needs Linux {major}.{minor}");
+    }
+    enough
+}
+
 /// Whether tests run in containers.
 pub fn needs_podman() -> bool {
     let wanted =
@@ -48,6 +59,12 @@ pub(super) fn container(setup: &Setup) -> Option<String> {
         && setup.input != Input::Terminal;
     let name = setup.dir.path().file_name().unwrap().to_string_lossy();
     (wanted && possible).then(|| format!("pulp-init-test-{name}"))
+}
+
+/// Words to put before a command that is to run as another user.
+pub fn as_user(uid: u32) -> Vec<String> {
+    let id = uid.to_string();
+    ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(str::to_owned).to_vec()
 }
 
 fn quote(text: &str) -> String {
@@ -84,8 +101,7 @@ pub(super) fn namespace_command(setup: &Setup) -> Command {
         words.extend(["setsid".to_owned(), "--ctty".to_owned()]);
     }
     if let Some(uid) = setup.uid {
-        let id = uid.to_string();
-        words.extend(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(str::to_owned));
+        words.extend(as_user(uid));
     }
     words.push(init().to_owned());
     words.extend(init_args(setup));

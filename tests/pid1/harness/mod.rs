@@ -15,9 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use client::Events;
-pub use host::{needs_podman, needs_root, podman};
-pub use processes::Process;
+pub use host::{as_user, needs_kernel, needs_podman, needs_root, podman};
 pub use running::{Running, Said};
 pub use setup::{Input, Setup, exec, words};
 

@@ -18,7 +18,7 @@ use pulp_init::control::wire::{Request, Response, Until};
 use pulp_init::core::status::{Phase, ServiceStatus};
 
 use super::client::{self, Events};
-use super::host::{container, container_command, namespace_command, podman};
+use super::host::{as_user, container, container_command, namespace_command, podman};
 use super::setup::{Input, Setup};
 use super::{PATIENCE, init};
 
@@ -129,9 +129,8 @@ impl Running {
             let stream = std::os::unix::net::UnixStream::connect(self.socket()).unwrap();
             return getsockopt(&stream, PeerCredentials).unwrap().pid();
         }
-        let children = format!("/proc/{0}/task/{0}/children", self.launcher);
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        children.trim().parse().unwrap_or_else(|_| panic!("init is gone; its output:\n{}", self.text()))
+        let child = children(self.launcher).first().copied();
+        child.unwrap_or_else(|| panic!("init is gone; its output:\n{}", self.text()))
     }
 
     /// Sends a signal to `init`.
@@ -167,9 +166,16 @@ impl Drop for Running {
         if let Some(name) = &self.container {
             let _ = podman().args(["rm", "-f", "-t", "0", name]).output();
         }
-        // unshare takes its namespace with it.
-        let _ = kill(self.launcher, Signal::SIGKILL);
+        // unshare takes its child with it only as long as that does not change its user.
+        for pid in children(self.launcher).into_iter().chain([self.launcher.as_raw()]) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
+}
+
+fn children(parent: Pid) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn start_on_terminal(command: &mut Command, shared: &Arc<Shared>) -> (Child, Option<File>) {
@@ -280,10 +286,16 @@ impl Running {
         self.setup.dir.path().join("run/control")
     }
 
+    /// `svctl`, as the user who may act, once there is somebody to talk to.
     pub fn svctl_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(init());
-        command.arg("svctl").args(args).env("INIT_RUNTIME_DIR", self.setup.dir.path().join("run"));
-        command.env("NO_COLOR", "1");
+        self.until("the control socket", || {
+            self.is_gone() || std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
+        });
+        let uid = self.setup.uid.map_or_else(Vec::new, as_user);
+        let mut words = uid.into_iter().chain([init().to_owned()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg("svctl").args(args);
+        command.env("INIT_RUNTIME_DIR", self.setup.dir.path().join("run")).env("NO_COLOR", "1");
         command
     }
 
