@@ -1,5 +1,7 @@
 //! Runs the fuzz targets on the inputs kept in `fuzz/corpus`: what was found once stays found.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
+
 use std::path::Path;
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -71,11 +71,12 @@ impl Supervisor {
         }
     }
 
-    /// Whether one that may fail has done what can be waited for: a crash loop is not.
+    /// Whether one that may fail has done what can be waited for. A crash loop is not; that it could not be started
+    /// for want of memory or processes is no crash.
     fn has_settled(&self, on: Id) -> bool {
         let unit = self.unit(on);
-        let on_its_way =
-            !unit.state.is_at_rest() && !matches!(unit.state, State::Up { .. } | State::Backoff { .. });
+        let crashed = matches!(unit.state, State::Backoff { .. }) && unit.last_exit.is_some();
+        let on_its_way = !unit.state.is_at_rest() && !matches!(unit.state, State::Up { .. }) && !crashed;
         unit.goal != Goal::Up || !(on_its_way || unit.state == State::Down)
     }
 

@@ -326,6 +326,7 @@ pub(super) fn cure(errno: i32) -> &'static str {
             " (the container's limit on processes is reached: raise --pids-limit, or stop something)"
         }
         libc::ENOMEM => " (the container has no memory left: raise --memory, or stop something)",
+        libc::ENOSPC => " (a limit of the host is reached: raise fs.epoll.max_user_watches, or free space)",
         libc::EMFILE | libc::ENFILE => " (the limit on open files is reached: raise --ulimit nofile)",
         _ => "",
     }

@@ -1,15 +1,19 @@
 //! Everything that touches the kernel: PID 1 itself.
 
+mod answer;
 pub mod cgroup;
 pub mod environment;
 pub mod fault;
+mod hear;
 mod init;
 mod last;
 mod launch;
 pub mod log;
 pub mod notify;
+mod output;
 mod poll;
 pub mod probe;
+mod processes;
 mod reap;
 mod reload;
 pub mod runtime_dir;
@@ -18,6 +22,7 @@ mod serve;
 mod signals;
 pub mod spawn;
 mod start;
+mod streams;
 pub mod sys;
 mod terminal;
 pub mod users;

@@ -84,11 +84,8 @@ impl Poll {
     /// Waits until something happens, at most for `timeout`, and returns what.
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>) {
         ready.clear();
-        let count = match self.epoll.wait(&mut self.events, rounded_up(timeout)) {
-            Ok(count) => count,
-            // EINTR; nothing else can happen to a valid epoll and buffer.
-            Err(_) => 0,
-        };
+        // EINTR is the only error there is for a valid epoll and buffer.
+        let count = self.epoll.wait(&mut self.events, rounded_up(timeout)).unwrap_or_default();
         ready.extend(self.events.iter().take(count).map(|event| Token(event.data())));
     }
 }

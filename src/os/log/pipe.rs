@@ -8,7 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
+
+use crate::os::sys;
 
 /// What the pipe of a service that writes much is raised to, in bytes.
 const LARGE: i32 = 256 * 1024;
@@ -18,7 +19,7 @@ const LARGE: i32 = 256 * 1024;
 /// # Errors
 /// When no descriptor is free.
 pub fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (read, write) = sys::pipe()?;
     fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
 }
