@@ -38,11 +38,11 @@ pub mod time;
 mod timers;
 mod view;
 
+#[cfg(test)]
+mod facts;
 mod planted;
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod facts;
 
 pub use event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
 pub use supervisor::Supervisor;

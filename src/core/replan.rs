@@ -62,8 +62,7 @@ impl Supervisor {
             if new.is_some() || (at_rest && !busy.contains(&old)) {
                 continue;
             }
-            let map =
-                |on: &Vec<Id>| on.iter().filter_map(|&id| new_id(ids, id)).collect();
+            let map = |on: &Vec<Id>| on.iter().filter_map(|&id| new_id(ids, id)).collect();
             let mut service = service.clone();
             (service.requires, service.wants, service.after) =
                 (map(&service.requires), map(&service.wants), map(&service.after));

@@ -416,7 +416,8 @@ impl Supervisor {
     pub(super) fn touch_around(&mut self, id: Id) {
         self.dirty.push_back(id);
         if !self.planted(Bug::ForgetsDependents)
-            && let Some(above) = self.dependents.get(id.index()) {
+            && let Some(above) = self.dependents.get(id.index())
+        {
             self.dirty.extend(above.iter().map(|&(dependent, _)| dependent));
         }
         if let Some(service) = self.plan.services.get(id.index()) {

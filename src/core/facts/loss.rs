@@ -1,3 +1,5 @@
+//! What a failure takes with it, and what a recovery gives back.
+
 use super::*;
 
 fn fails(name: &'static str) -> Def {
@@ -68,7 +70,8 @@ fn service_that_gave_up_by_itself_is_not_taken_back_by_a_recovery_of_what_it_req
 
 #[test]
 fn service_that_only_wants_a_failed_one_starts_without_it() {
-    let mut script = Script::running(vec![fails("a"), longrun("b").wants(&["a"]), longrun("c").after(&["a"])]);
+    let mut script =
+        Script::running(vec![fails("a"), longrun("b").wants(&["a"]), longrun("c").after(&["a"])]);
     assert_eq!((script.phase("b"), script.phase("c")), (Phase::Waiting, Phase::Waiting));
     script.end("a", code(1));
     script.run_all();
@@ -114,7 +117,8 @@ fn start_of_a_lost_service_that_has_not_stopped_yet_keeps_those_above_it() {
 
 #[test]
 fn service_that_fails_in_the_same_tick_as_what_it_requires_names_that() {
-    let slow = |name| longrun(name).with(|s| s.conditions = vec![crate::plan::Condition::Exec(hook(Some(1)))]);
+    let slow =
+        |name| longrun(name).with(|s| s.conditions = vec![crate::plan::Condition::Exec(hook(Some(1)))]);
     let mut script = Script::running(vec![slow("b"), slow("d")]);
     script.event(Event::Replan(Box::new(plan(vec![slow("b"), slow("d").requires(&["b"])]))));
     script.pass(1000);

@@ -1,3 +1,5 @@
+//! New plans for a running supervisor.
+
 use super::*;
 
 #[test]
@@ -116,7 +118,6 @@ fn running_oneshot_that_becomes_a_longrun_is_up() {
 fn ended_longrun_that_becomes_a_oneshot_is_lost_with_what_it_requires() {
     let never = |name| longrun(name).restart(|restart| restart.policy = crate::plan::Policy::Never);
     let mut script = Script::running(vec![never("a"), never("b").requires(&["a"])]);
-    script.run("b");
     script.end("b", code(0));
     script.end("a", code(1));
     replan(&mut script, vec![never("a"), oneshot("b").requires(&["a"])]);

@@ -166,9 +166,7 @@ impl Rules {
         let kill_due = tick && core.force_is_due(world.now);
         let untold = world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.told);
         let impostor = match event {
-            Event::Ready { run } => {
-                !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main)
-            }
+            Event::Ready { run } => !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main),
             _ => false,
         };
         Before {
@@ -509,7 +507,11 @@ fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
             let met = |&on: &Id| core.needs_hard(on) == Needs::Met;
             let well = service.requires.iter().all(met);
             must(!well && core.unit(on).goal != Goal::Down, "failure-spreads", || {
-                format!("{} is lost with {}, but all it requires is well", service.name, core.service(on).name)
+                format!(
+                    "{} is lost with {}, but all it requires is well",
+                    service.name,
+                    core.service(on).name
+                )
             })?;
             let State::Failed { why } = &unit.state else { return Ok(()) };
             // One that failed by itself before keeps its own reason.
