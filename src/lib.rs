@@ -13,5 +13,7 @@
 pub mod cli;
 pub mod control;
 pub mod core;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod os;
 pub mod plan;

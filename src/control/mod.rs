@@ -1,3 +1,6 @@
 //! What `svctl` and `init` say to each other, and over which socket.
 
+pub mod client;
+pub mod path;
+pub mod time;
 pub mod wire;

@@ -220,15 +220,45 @@ pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What reading says; `InvalidData` if a message is longer than [`MAX_MESSAGE`] or is none.
 pub fn read<T: for<'a> Deserialize<'a>>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    read_line(from)?.map(|line| decode(&line)).transpose()
+}
+
+/// The next response, as [`read`] gives it, but sooner for a long list of services.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_response(from: &mut impl BufRead) -> io::Result<Option<Response>> {
+    read_line(from)?.map(|line| decode_response(&line)).transpose()
+}
+
+/// The JSON of the next message, or `None` at the end of the stream.
+fn read_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let mut bounded = io::Read::take(from, MAX_MESSAGE as u64);
     if bounded.read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
     match line.pop() {
-        Some(b'\n') => decode(&line).map(Some),
+        Some(b'\n') => Ok(Some(line)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")),
     }
+}
+
+/// [`Response::Services`], its tag left out.
+#[derive(Deserialize)]
+struct Listing {
+    services: Vec<ServiceStatus>,
+    stage: Stage,
+}
+
+/// One response. To find out which kind it is, serde copies a message into a tree of values first; a list of services,
+/// the one long message there is, says what it is at its beginning, and goes straight into its type.
+fn decode_response(line: &[u8]) -> io::Result<Response> {
+    if !line.starts_with(br#"{"is":"services","#) {
+        return decode(line);
+    }
+    let Listing { services, stage } = decode(line)?;
+    Ok(Response::Services { services, stage })
 }
 
 /// One message from its JSON.
@@ -238,3 +268,6 @@ pub fn read<T: for<'a> Deserialize<'a>>(from: &mut impl BufRead) -> io::Result<O
 pub fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
+
+#[cfg(test)]
+mod tests;

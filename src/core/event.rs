@@ -119,6 +119,8 @@ pub enum Word {
     Broken,
     /// `WATCHDOG_USEC=`: another watchdog interval.
     WatchdogInterval(std::time::Duration),
+    /// Not of the service but of a probe or condition of it: why it says no.
+    Reason(String),
 }
 
 /// Why a process could not be started.

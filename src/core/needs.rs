@@ -4,7 +4,7 @@ use super::ending::LEAST_RETRY;
 use super::event::{Role, SpawnError};
 use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
-use super::status::{Exit, Phase};
+use super::status::{Exit, Phase, Wellness};
 use super::supervisor::Supervisor;
 use crate::plan::{Condition, Id, Kind};
 
@@ -36,6 +36,7 @@ impl Supervisor {
         match needs {
             Needs::Met => {
                 self.unit_mut(id).said = None;
+                self.unit_mut(id).reason = None;
                 self.begin(id, 0);
             }
             Needs::Blocked(_) if self.planted(Bug::StartsTooEarly) => self.begin(id, 0),
@@ -111,6 +112,8 @@ impl Supervisor {
         unit.started = now;
         unit.ready_after = None;
         unit.watchdog = None;
+        unit.failures = 0;
+        unit.wellness = Wellness::Unknown;
         unit.changed = false;
         let main = self.spawn(id, Role::Main, patience);
         self.go(id, State::Starting { main, probe: Trial::Off });
@@ -134,9 +137,9 @@ impl Supervisor {
             Exit::Code(0) => self.begin(id, at + 1),
             Exit::Code(_) => {
                 let why = self
-                    .unit(id)
-                    .said
-                    .clone()
+                    .unit_mut(id)
+                    .reason
+                    .take()
                     .unwrap_or_else(|| format!("start-if command ended with {exit}"));
                 self.skip(id, why);
             }

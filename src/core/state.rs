@@ -255,6 +255,8 @@ pub struct Unit {
     pub watchdog: Option<Duration>,
     /// The last thing worth telling: its `STATUS=`, why it could not be started.
     pub said: Option<String>,
+    /// Why its last probe or condition said no.
+    pub reason: Option<String>,
     /// How its main process last ended.
     pub last_exit: Option<Exit>,
     /// The plan's definition is newer than the one its process was started with.
@@ -284,6 +286,7 @@ impl Unit {
             wellness: Wellness::Unknown,
             watchdog: None,
             said: None,
+            reason: None,
             last_exit: None,
             changed: false,
             retired: false,

@@ -272,10 +272,7 @@ impl Supervisor {
             State::Stopping { main, cause, .. } if main.run == run => self.main_ended(id, run, exit, cause),
             State::Starting { .. } => self.tried_ready(id, success),
             State::Up { probe: Trial::Running(child), .. } if child.run == run => {
-                self.tried_health(
-                    id,
-                    if success { Ok(Some(())) } else { Err(format!("check ended with {exit}")) },
-                );
+                self.health_probe_ended(id, exit);
             }
             State::Up { .. } if success => self.clear_helper(id),
             State::Up { .. } => self.helper_ended(id, &format!("ended with {exit}")),
@@ -292,6 +289,11 @@ impl Supervisor {
             State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => {}
             State::Done | State::Skipped { .. } | State::Failed { .. } => {}
         }
+    }
+
+    fn health_probe_ended(&mut self, id: Id, exit: Exit) {
+        let why = self.unit_mut(id).reason.take().unwrap_or_else(|| format!("check ended with {exit}"));
+        self.tried_health(id, if exit == Exit::Code(0) { Ok(Some(())) } else { Err(why) });
     }
 
     fn helper_ended(&mut self, id: Id, how: &str) {
@@ -341,6 +343,7 @@ impl Supervisor {
         let unit = self.unit_mut(id);
         match word {
             Word::Status(text) => unit.said = Some(text),
+            Word::Reason(text) => unit.reason = Some(text),
             Word::Stopping => unit.said = Some("stopping by itself".into()),
             Word::WatchdogInterval(interval) => {
                 unit.watchdog = Some(interval);

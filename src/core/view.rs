@@ -63,6 +63,11 @@ impl Supervisor {
         self.unit(id).state.is_at_rest()
     }
 
+    /// Whether it has left the plan.
+    pub fn is_retired(&self, id: Id) -> bool {
+        self.unit(id).retired
+    }
+
     /// Whether it has left the plan and is gone.
     pub fn is_forgotten(&self, id: Id) -> bool {
         self.unit(id).retired && self.is_down(id)
@@ -107,7 +112,8 @@ impl Supervisor {
             State::Waiting => self.waits_for(id),
             State::Checking { .. } => Some("checks whether it is to start".into()),
             State::Starting { .. } if self.service(id).kind == Kind::Longrun => {
-                Some(unit.said.clone().unwrap_or_else(|| "not ready yet".into()))
+                let said = unit.said.clone().or_else(|| unit.reason.clone());
+                Some(said.unwrap_or_else(|| "not ready yet".into()))
             }
             State::Starting { .. } => unit.said.clone(),
             State::Up { .. } if unit.goal != Goal::Up => self.stops_after(id),

@@ -212,7 +212,7 @@ pub enum HealthAction {
 }
 
 /// What happens when a service ends by itself.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Restart {
     /// When it is started again.
     pub policy: Policy,
@@ -233,7 +233,7 @@ pub struct Restart {
 }
 
 /// When an ended service is started again.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// Whatever its exit was.
@@ -245,7 +245,7 @@ pub enum Policy {
 }
 
 /// How a service is stopped.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Stop {
     /// Sent first, with a CONT behind it.
     pub signal: Signal,
@@ -258,7 +258,7 @@ pub struct Stop {
 }
 
 /// Who gets a stop signal. KILL always goes to the group, and to the cgroup where there is one.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// The service's own process, which tells its children itself.
@@ -302,7 +302,8 @@ pub enum Condition {
 }
 
 /// How a service's output gets to the container's.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Log {
     /// Whole lines, each with the service's name before it.
@@ -318,7 +319,7 @@ pub enum Log {
 }
 
 /// What a service's processes are given.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Process {
     /// Name or number.
     pub user: Option<Box<str>>,
@@ -351,7 +352,7 @@ pub struct Process {
 }
 
 /// Where a service's environment comes from, in this order; later wins.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Env {
     /// What is taken from the container's environment.
     pub inherit: Inherit,
@@ -362,7 +363,7 @@ pub struct Env {
 }
 
 /// What is taken from the container's environment.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Inherit {
     /// All of it.
@@ -398,7 +399,8 @@ pub enum Resource {
 }
 
 /// What a standard input is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stdin {
     /// `/dev/null`.
@@ -409,7 +411,7 @@ pub enum Stdin {
 }
 
 /// cgroup v2 limits; `None`: none.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct CgroupLimits {
     /// `memory.max`, bytes.
     pub memory: Option<u64>,

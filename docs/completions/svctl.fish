@@ -1,0 +1,85 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_svctl_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_svctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_svctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_svctl_using_subcommand
+    set -l cmd (__fish_svctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c svctl -n "__fish_svctl_needs_command" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_needs_command" -s V -l version -d 'Print version'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "list" -d 'Show services and their states'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "ls" -d 'Show services and their states'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "status" -d 'Show one service at length, with its last lines of output'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "start" -d 'Start services, and whatever they require and want'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "stop" -d 'Stop services, after whatever requires them'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "restart" -d 'Stop services and start them again; what requires them stays up'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of services'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of services'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its plan'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "wait" -d 'Wait until services are ready or down'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "logs" -d 'Show the output of services'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "events" -d 'Show every change of a service\'s state from now on'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "health" -d 'Say whether all is well: for HEALTHCHECK'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "shutdown" -d 'Shut the container down'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c svctl -n "__fish_svctl_using_subcommand list" -s a -l all -d 'Every service'
+complete -c svctl -n "__fish_svctl_using_subcommand list" -l failed -d 'Only services that failed, wait for their next try, or are unhealthy'
+complete -c svctl -n "__fish_svctl_using_subcommand list" -l json -d 'A JSON array with every service'
+complete -c svctl -n "__fish_svctl_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand ls" -s a -l all -d 'Every service'
+complete -c svctl -n "__fish_svctl_using_subcommand ls" -l failed -d 'Only services that failed, wait for their next try, or are unhealthy'
+complete -c svctl -n "__fish_svctl_using_subcommand ls" -l json -d 'A JSON array with every service'
+complete -c svctl -n "__fish_svctl_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand status" -s n -l lines -d 'Lines of output to show' -r
+complete -c svctl -n "__fish_svctl_using_subcommand status" -l json -d 'A JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand start" -s t -l timeout -d 'Wait so long at most, as 30s or 5m; what was asked for goes on' -r
+complete -c svctl -n "__fish_svctl_using_subcommand start" -l no-wait -d 'Do not wait until it is done'
+complete -c svctl -n "__fish_svctl_using_subcommand start" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand stop" -s t -l timeout -d 'Wait so long at most, as 30s or 5m; what was asked for goes on' -r
+complete -c svctl -n "__fish_svctl_using_subcommand stop" -l no-wait -d 'Do not wait until it is done'
+complete -c svctl -n "__fish_svctl_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand restart" -s t -l timeout -d 'Wait so long at most, as 30s or 5m; what was asked for goes on' -r
+complete -c svctl -n "__fish_svctl_using_subcommand restart" -l no-wait -d 'Do not wait until it is done'
+complete -c svctl -n "__fish_svctl_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand wait" -s t -l timeout -d 'Wait so long at most, as 30s or 5m' -r
+complete -c svctl -n "__fish_svctl_using_subcommand wait" -l ready -d 'Until they are ready, complete or skipped (the default)'
+complete -c svctl -n "__fish_svctl_using_subcommand wait" -l down -d 'Until nothing of them runs'
+complete -c svctl -n "__fish_svctl_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s n -l lines -d 'Show at most so many of the lines that were kept' -r
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s f -l follow -d 'Stay, and show what comes'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s t -l timestamps -d 'Begin each line with its time (UTC)'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -l json -d 'One JSON object a line'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand events" -l json -d 'One JSON object a line'
+complete -c svctl -n "__fish_svctl_using_subcommand events" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand health" -s q -l quiet -d 'Only the exit code'
+complete -c svctl -n "__fish_svctl_using_subcommand health" -l json -d 'A JSON object'
+complete -c svctl -n "__fish_svctl_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -l code -d 'The container\'s exit code' -r
+complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs ls kill" -f -a "(svctl names 2>/dev/null)"
+complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

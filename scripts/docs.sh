@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# docs.sh: writes what is generated into docs/. `docs.sh --check` fails where that changes something.
+. "$(dirname "$0")/common.sh"
+cargo build --quiet --locked --features docs --bin pulp-init
+binary=target/debug/pulp-init
+mkdir -p docs/man docs/completions
+# One line for each thing that is generated.
+"$binary" svctl man docs/man
+while read -r shell file; do "$binary" svctl completions "$shell" >"docs/completions/$file"; done <<END
+bash svctl.bash
+zsh _svctl
+fish svctl.fish
+elvish svctl.elv
+powershell svctl.ps1
+END
+UPDATE=1 cargo test --quiet --locked --features docs --test plan_docs
+
+changed=$(git status --porcelain docs)
+if [ "${1:-}" = --check ] && [ -n "$changed" ]; then
+    die "docs/ is not what the code generates: run \`make docs\` and commit:"$'\n'"$changed"
+fi
+say "docs: generated"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# lint.sh BINARY: formatting, clippy, documentation, scripts, and what the binary must be. Runs all, then fails.
+. "$(dirname "$0")/common.sh"
+need_cargo
+need shellcheck=shellcheck
+cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
+    || rustup component add rustfmt clippy || die "cannot lint: this Rust has no rustfmt and clippy"
+failed=()
+check() { local what=$1; shift; say "lint: $what"; "$@" || failed+=("$what"); }
+
+check "formatting" cargo fmt --all --check
+check "clippy" cargo clippy --quiet --locked --all-targets -- -D warnings
+check "clippy, all features" cargo clippy --quiet --locked --all-targets --all-features -- -D warnings
+check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps --document-private-items
+check "shell scripts" shellcheck --external-sources scripts/*.sh .ci/run
+check "python" env PYTHONPYCACHEPREFIX="$cache/pycache" python3 -m compileall -q tests/bench
+check "the binary" scripts/check-binary.sh "$1"
+[ ${#failed[@]} = 0 ] || die "lint: not clean: $(IFS=,; echo "${failed[*]}")"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# test.sh BINARY: lint, then every test. Those that need a container run where podman does.
+# ONLY=fast leaves out the containers; with STRICT=1 it is an error if they cannot run.
+. "$(dirname "$0")/host.sh"
+binary=$1
+begin=$SECONDS
+step() { say "$(printf '%02d:%02d' $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60))) $*"; }
+
+step "lint"
+scripts/lint.sh "$binary"
+step "unit tests and tests with real processes"
+export PULP_INIT_BINARY=$PWD/$binary
+cargo test --quiet --locked --all-targets --all-features
+cargo test --quiet --locked --doc
+
+if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
+step "tests in containers"
+if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
+    export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
+    cargo test --quiet --locked --all-targets --all-features -- --ignored
+else
+    [ "${STRICT:-}" != 1 ] || die "cannot run containers here: see above"
+    step "containers: NOT TESTED, podman does not work here (see above; STRICT=1 makes this an error)"
+fi
+step "done"

@@ -1,0 +1,245 @@
+//! The command line of `init` itself.
+//!
+//! It is read by hand: everything after the first word that is not an option is somebody else's command and must
+//! not be touched, and PID 1 has better things to do at start than to build a parser. [`command`] describes the
+//! same to clap, for the help and the man page.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use crate::plan::Log;
+
+/// Where service definitions are unless somebody says otherwise.
+pub const DEFAULT_SERVICES: &str = "/etc/services.d";
+
+/// The environment variable that lists directories of service definitions, separated by colons.
+pub const SERVICES_VARIABLE: &str = "INIT_SERVICES";
+
+/// What `init` was told on its command line.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InitArgs {
+    /// Directories of service definitions, in order; none: see [`InitArgs::directories`].
+    pub services: Vec<PathBuf>,
+    /// How services log that do not say it themselves, in place of what `init.toml` says.
+    pub log: Option<Log>,
+    /// The command to run beside the services; its end is the container's. Valid UTF-8.
+    pub command: Vec<OsString>,
+    /// What to do.
+    pub mode: Mode,
+}
+
+/// What `init` is to do.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// Supervise.
+    #[default]
+    Run,
+    /// Print the JSON Schema of a service definition.
+    Schema,
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// Where service definitions are to be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Directories {
+    /// In order: a later one's files replace those of the same name in earlier ones.
+    pub paths: Vec<PathBuf>,
+    /// Somebody named them: it is an error if one of them does not exist.
+    pub named: bool,
+}
+
+impl InitArgs {
+    /// The directories of the command line, else those of [`SERVICES_VARIABLE`] (whose value is `variable`), else
+    /// the default one.
+    pub fn directories(&self, variable: Option<&OsStr>) -> Directories {
+        if !self.services.is_empty() {
+            return Directories { paths: self.services.clone(), named: true };
+        }
+        let listed = variable.map(std::env::split_paths).into_iter().flatten();
+        let paths: Vec<PathBuf> = listed.filter(|path| !path.as_os_str().is_empty()).collect();
+        if paths.is_empty() {
+            return Directories { paths: vec![PathBuf::from(DEFAULT_SERVICES)], named: false };
+        }
+        Directories { paths, named: true }
+    }
+}
+
+/// Reads the arguments (without the program's name). `init check …` has arguments of its own: see [`super::check`].
+///
+/// # Errors
+/// One line that says what is wrong and what would do; the exit code is then 64.
+pub fn parse(arguments: &[OsString]) -> Result<InitArgs, String> {
+    let mut args = InitArgs::default();
+    let Some((first, rest)) = arguments.split_first() else { return Ok(args) };
+    let mode = match first.to_str() {
+        Some("schema") => Mode::Schema,
+        Some("help") => Mode::Help,
+        _ => return run(arguments, args),
+    };
+    args.mode = mode;
+    none_left(first, rest)?;
+    Ok(args)
+}
+
+/// Options, then a command.
+fn run(arguments: &[OsString], mut args: InitArgs) -> Result<InitArgs, String> {
+    let mut left = arguments.iter();
+    while let Some(argument) = left.as_slice().first() {
+        if !is_option(argument) {
+            break;
+        }
+        left.next();
+        if argument == "--" {
+            break;
+        }
+        match option(argument, &mut left, &mut args)? {
+            Mode::Run => {}
+            mode => return Ok(InitArgs { mode, ..InitArgs::default() }),
+        }
+    }
+    args.command = left.as_slice().to_vec();
+    match args.command.iter().position(|word| word.to_str().is_none()) {
+        Some(at) => Err(format!("cannot run the command: its word {} is not UTF-8", at + 1)),
+        None => Ok(args),
+    }
+}
+
+/// Takes in one option; the mode it leads to.
+fn option(
+    argument: &OsStr,
+    left: &mut std::slice::Iter<'_, OsString>,
+    args: &mut InitArgs,
+) -> Result<Mode, String> {
+    let (name, attached) = split(argument);
+    let mut value = || {
+        let value = attached.map(OsStr::to_owned).or_else(|| left.next().cloned());
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("{} needs a value; see init --help", shown(name)))
+    };
+    match (name.to_str(), attached) {
+        (Some("--services"), _) => args.services.push(value()?.into()),
+        (Some("--log"), _) => args.log = Some(log(&value()?)?),
+        (Some("--help" | "-h"), None) => return Ok(Mode::Help),
+        (Some("--version" | "-V"), None) => return Ok(Mode::Version),
+        _ => return Err(unknown(argument)),
+    }
+    Ok(Mode::Run)
+}
+
+/// `--name=value` in its two halves.
+fn split(argument: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = argument.as_bytes();
+    let halves = bytes.iter().position(|&byte| byte == b'=').and_then(|at| bytes.split_at_checked(at));
+    match halves {
+        Some((name, value)) => (OsStr::from_bytes(name), value.get(1..).map(OsStr::from_bytes)),
+        None => (argument, None),
+    }
+}
+
+fn is_option(argument: &OsStr) -> bool {
+    argument.len() > 1 && argument.as_encoded_bytes().starts_with(b"-")
+}
+
+/// The ways of logging, as in `init.toml`.
+const LOGS: [(&str, Log); 5] = [
+    ("prefix", Log::Prefix),
+    ("json", Log::Json),
+    ("inherit", Log::Inherit),
+    ("ring", Log::Ring),
+    ("none", Log::None),
+];
+
+fn log(value: &OsStr) -> Result<Log, String> {
+    let known = LOGS.iter().find(|(name, _)| value == *name);
+    known
+        .map(|&(_, log)| log)
+        .ok_or_else(|| format!("--log cannot be {}: write prefix, json, inherit, ring or none", shown(value)))
+}
+
+fn none_left(first: &OsStr, rest: &[OsString]) -> Result<(), String> {
+    match rest {
+        [] => Ok(()),
+        [extra, ..] => Err(format!(
+            "init {} takes no arguments, not even {}; to run a command of that name, write init -- {0}",
+            first.display(),
+            shown(extra)
+        )),
+    }
+}
+
+fn unknown(argument: &OsStr) -> String {
+    format!(
+        "unknown option {}; see init --help (a command that begins with a dash goes after --)",
+        shown(argument)
+    )
+}
+
+fn shown(argument: &OsStr) -> String {
+    format!("`{}`", argument.display().to_string().escape_debug())
+}
+
+/// What clap needs to know to write the help and the man page.
+pub fn command() -> clap::Command {
+    use clap::{Arg, ArgAction, Command};
+    let directory = |help: &'static str| {
+        Arg::new("services").long("services").value_name("DIR").action(ArgAction::Append).help(help)
+    };
+    Command::new("init")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Start and supervise the services of a container")
+        .long_about(LONG_ABOUT)
+        .override_usage("init [OPTIONS] [--] [COMMAND [ARGUMENT]...]\n       init check [DIR]...\n       init schema")
+        .after_help(AFTER)
+        .disable_help_subcommand(true)
+        .arg(directory("A directory of service definitions; may be given several times, later files replace earlier ones of the same name"))
+        .arg(
+            Arg::new("log")
+                .long("log")
+                .value_name("KIND")
+                .value_parser(LOGS.map(|(name, _)| name))
+                .help("How services log that do not say it themselves"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .help("Run this once every service is ready; when it ends, shut down with its exit code"),
+        )
+}
+
+const LONG_ABOUT: &str = "\
+Starts the services that are defined in a directory of TOML files, in the order of their dependencies, keeps them \
+running, and stops them in reverse order. It is meant to be process 1 of a container and works as any other process \
+too. Use svctl to look at the services and to control them.";
+
+const AFTER: &str = "\
+Other uses, when the first argument is:
+  check [DIR]...  say what is wrong with the definitions, and run nothing
+  schema          print the JSON Schema of a definition, for editors
+
+Environment:
+  INIT_SERVICES     directories of definitions, separated by colons, if
+                    there is no --services; else /etc/services.d
+  INIT_RUNTIME_DIR  a directory for the control socket, tried before
+                    /run/pulp-init, /dev/shm/pulp-init-UID and
+                    /tmp/pulp-init-UID
+
+Signals:
+  TERM, INT, PWR  shut down
+  HUP             read the definitions again
+
+Exit codes:
+   0  it was asked to shut down, and did
+   N  COMMAND's own (128 + the signal's number if it was killed), or that
+      of an essential service that failed for good
+  64  the command line makes no sense
+  78  the service definitions are wrong";
+
+#[cfg(test)]
+mod tests;

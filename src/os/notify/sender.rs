@@ -1,0 +1,108 @@
+//! Whether a process is one of a service's.
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid, getsid};
+
+/// Deeper than any real tree; the walk up it is bounded because processes may die and be born meanwhile.
+const DEEPEST: usize = 256;
+
+/// How often a walk begins anew because a parent died under it.
+const TRIES: usize = 4;
+
+/// Whether a process is one of a service's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is the main process, of its group or session, or descends from it.
+    Yes,
+    /// It lives, and is none of them.
+    No,
+    /// It has ended and was reaped, so nobody can say. A shell script's `systemd-notify` is often gone this early.
+    Gone,
+}
+
+/// Judges a sender by what the kernel says of it now.
+///
+/// `main` must be alive or unreaped, and the leader of its process group. A process that left group and session and
+/// whose parents have ended belongs to nobody: `No`.
+pub fn belongs(sender: i32, main: i32) -> Verdict {
+    if sender <= 0 || main <= 0 {
+        // 0 is a sender in another pid namespace that we cannot see into.
+        return Verdict::No;
+    }
+    if sender == main {
+        return Verdict::Yes;
+    }
+    let pid = Some(Pid::from_raw(sender));
+    let leads = |leader: Result<Pid, Errno>| leader.map(Pid::as_raw) == Ok(main);
+    match getpgid(pid) {
+        Err(Errno::ESRCH) => return Verdict::Gone,
+        group if leads(group) || leads(getsid(pid)) => return Verdict::Yes,
+        _ => {}
+    }
+    (0..TRIES).find_map(|_| descends(sender, main)).unwrap_or(Verdict::No)
+}
+
+/// Walks from parent to parent; `None` if one ended on the way, so that the next try sees who took its children.
+fn descends(sender: i32, main: i32) -> Option<Verdict> {
+    let ourselves = Pid::this().as_raw();
+    let mut pid = sender;
+    for _ in 0..DEEPEST {
+        let Some(above) = parent(pid) else {
+            return (pid == sender).then(|| alive_or_gone(sender));
+        };
+        match above {
+            _ if above == main => return Some(Verdict::Yes),
+            0 | 1 => return Some(Verdict::No),
+            _ if above == ourselves => return Some(Verdict::No),
+            _ => pid = above,
+        }
+    }
+    Some(Verdict::No)
+}
+
+/// A sender whose /proc entry cannot be read may still live, hidden from us by `hidepid`.
+fn alive_or_gone(sender: i32) -> Verdict {
+    match getpgid(Some(Pid::from_raw(sender))) {
+        Err(Errno::ESRCH) => Verdict::Gone,
+        _ => Verdict::No,
+    }
+}
+
+/// The fourth field of /proc/PID/stat. The second is the program's name in brackets, which may hold anything.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parent_in(&stat)
+}
+
+fn parent_in(stat: &[u8]) -> Option<i32> {
+    let bracket = stat.iter().rposition(|&b| b == b')')?;
+    let rest = std::str::from_utf8(stat.get(bracket + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_name_cannot_fake_its_parent() {
+        assert_eq!(parent_in(b"7 (a) R 99 (b) S 5 7 7 0"), Some(5));
+        for broken in [&b""[..], b"7 (a", b"7 (a)", b"7 (a) S", b"7 (a) S x", b"7 (a) \xff 1"] {
+            assert_eq!(parent_in(broken), None);
+        }
+        assert_eq!(parent(Pid::this().as_raw()), Some(Pid::parent().as_raw()));
+    }
+
+    #[test]
+    fn main_is_its_own_and_we_are_not() {
+        let us = Pid::this().as_raw();
+        assert_eq!(belongs(us, us), Verdict::Yes);
+        assert_eq!(belongs(Pid::parent().as_raw(), us), Verdict::No);
+        assert_eq!(belongs(1, us), Verdict::No);
+        for nobody in [0, -1, i32::MIN] {
+            assert_eq!(belongs(nobody, us), Verdict::No);
+            assert_eq!(belongs(us, nobody), Verdict::No);
+        }
+        assert_eq!(belongs(i32::MAX, us), Verdict::Gone);
+    }
+}

@@ -1,0 +1,127 @@
+//! Reaping: every child that ends, ours or an orphan that became ours, and in the right order.
+//!
+//! A zombie keeps its pid and its group's id. So a service's process is first only looked at: what it said last is
+//! taken in, the core hears of its end and has what is left of its group killed, and only then is it reaped. No signal
+//! can reach a process that got its number later.
+
+use super::init::Init;
+use super::sys::{self, Children, Zombie};
+use crate::core::{Event, Run};
+use crate::plan::Id;
+
+/// The killed group of an ended process, until nothing is left of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lingering {
+    run: Run,
+    id: Id,
+    pgid: i32,
+}
+
+/// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
+const BATCH: usize = 512;
+
+impl Init {
+    /// Takes in every signal that is pending, then every child that has ended.
+    pub(super) fn read_signals(&mut self) {
+        use std::os::fd::AsFd;
+        for signal in sys::read_signals(self.signals.as_fd()) {
+            if signal != libc::SIGCHLD {
+                self.signalled(signal);
+            }
+        }
+        self.reap_all();
+    }
+
+    /// Reaps whatever has ended.
+    pub(super) fn reap_all(&mut self) {
+        loop {
+            for _ in 0..BATCH {
+                match sys::peek_zombie() {
+                    Children::Ended(zombie) => self.reap_one(zombie),
+                    Children::Running | Children::None => return self.look_for_gone(),
+                }
+            }
+            self.look_for_gone();
+        }
+    }
+
+    fn reap_one(&mut self, zombie: Zombie) {
+        let Some((id, run)) = self.supervisor.owner(zombie.pid) else { return sys::reap(zombie.pid) };
+        let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
+        if is_main {
+            self.hear_last(id);
+        } else {
+            self.take_last_words(id, run, zombie.exit == crate::core::status::Exit::Code(0));
+        }
+        self.feed(Event::Exited { pid: zombie.pid, exit: zombie.exit });
+        sys::reap(zombie.pid);
+        if is_main {
+            self.main_reaped(id, run, zombie.pid);
+        } else if self.supervisor.main_pid(id).is_none() {
+            // A hook's last line may be as unfinished as a service's.
+            self.finish_log(id);
+        }
+    }
+
+    /// The reason a probe or condition gave for saying no.
+    fn take_last_words(&mut self, id: Id, run: Run, success: bool) {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        if seat.capture.as_ref().is_none_or(|capture| capture.run != run) {
+            return;
+        }
+        let words = seat.close_capture(&mut self.poll);
+        self.drop_stale_sources(id);
+        if let Some(words) = words
+            && !success
+        {
+            self.feed(Event::Notify { run, word: crate::core::Word::Reason(words) });
+        }
+    }
+
+    fn main_reaped(&mut self, id: Id, run: Run, pid: i32) {
+        // What its group wrote before it was killed is in the pipe by now.
+        self.finish_log(id);
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            self.logs.unwatch(seat.log);
+            seat.close_run(&mut self.poll);
+        }
+        self.drop_stale_sources(id);
+        self.give_terminal_back(id);
+        let lingering = Lingering { run, id, pgid: pid };
+        if self.is_gone(&lingering) {
+            self.feed(Event::Gone { run });
+        } else {
+            self.lingering.push(lingering);
+        }
+    }
+
+    fn is_gone(&self, lingering: &Lingering) -> bool {
+        let cgroup = self.seats.get(lingering.id.index()).and_then(|seat| seat.cgroup.as_ref());
+        !sys::group_exists(lingering.pgid) && cgroup.is_none_or(super::cgroup::Cgroup::is_empty)
+    }
+
+    /// Tells the core of groups whose last member was just reaped. Only signal 0 goes to them, so it would do no harm
+    /// if their number belonged to somebody else by now.
+    fn look_for_gone(&mut self) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        let (gone, left) = std::mem::take(&mut self.lingering).into_iter().partition(|one| self.is_gone(one));
+        self.lingering = left;
+        let gone: Vec<Lingering> = gone;
+        for one in gone {
+            self.feed(Event::Gone { run: one.run });
+        }
+    }
+
+    /// Groups are named by service; services were renumbered.
+    pub(super) fn renumber_lingering(&mut self, new: &[Option<Id>]) {
+        self.lingering.retain_mut(|one| match new.get(one.id.index()).copied().flatten() {
+            Some(id) => {
+                one.id = id;
+                true
+            }
+            None => false,
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! What can be wrong with `services.d`, said so that a person can mend it.
+//!
+//! A [`Problem`] is one line: `FILE:LINE:COLUMN: message`. Lines and columns count from 1, columns in characters.
+//! All problems of all files are collected in one run, because a person who mends one file wants to hear of the
+//! others now, not at the next boot.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The plan cannot be used.
+    Error,
+    /// The plan can be used, but somebody should look.
+    Warning,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Problem {
+    /// The file as it was named to `init`.
+    pub file: String,
+    /// From 1; 0 if it concerns the file as a whole.
+    pub line: usize,
+    /// In characters, from 1; 0 if it concerns the file as a whole.
+    pub column: usize,
+    /// How much it matters.
+    pub severity: Severity,
+    /// One line: what is wrong and the cure.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { file: file.into(), line: 0, column: 0, severity: Severity::Error, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        f.write_str(": ")?;
+        if self.severity == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Every problem found in one run, in order of file, line and column.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Problems {
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// Sorts them, and drops those said twice (the instances of a template all have its problems).
+    pub fn new(mut list: Vec<Problem>) -> Problems {
+        list.sort();
+        list.dedup();
+        Problems { list }
+    }
+
+    /// Whether any of them keeps the plan from being used.
+    pub fn any_errors(&self) -> bool {
+        self.errors() > 0
+    }
+
+    /// How many keep the plan from being used.
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|p| p.severity == Severity::Error).count()
+    }
+
+    /// How many are only warnings.
+    pub fn warnings(&self) -> usize {
+        self.list.len() - self.errors()
+    }
+
+    /// Whether there is none at all.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.list.iter()
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn with(mut self, more: impl IntoIterator<Item = Problem>) -> Problems {
+        self.list.extend(more);
+        Problems::new(self.list)
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    /// One line each, without a newline after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.list.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,260 @@
+//! One service or bundle: from its (merged) table to a draft in which only the names of others are still names.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::model::{Kind, Policy, Process, Ready, Restart, Service, Stop};
+use super::read::{Claim, Item, Scope, Table};
+use super::report::At;
+use super::signal::Signal;
+use super::tree::Tree;
+use super::{probe, process, sections, values};
+
+const LONGRUN_START_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How one service refers to another. The order is that of strength.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum LinkKind {
+    Requires,
+    Wants,
+    After,
+    Before,
+}
+
+impl LinkKind {
+    /// The key it is written with.
+    pub fn key(self) -> &'static str {
+        match self {
+            LinkKind::Requires => "requires",
+            LinkKind::Wants => "wants",
+            LinkKind::After => "after",
+            LinkKind::Before => "before",
+        }
+    }
+}
+
+/// A reference to a service or bundle, as written.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub kind: LinkKind,
+    pub name: Box<str>,
+    pub at: At,
+}
+
+/// A service whose links are still to be resolved.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Complete but for `requires`, `wants` and `after`.
+    pub service: Service,
+    pub links: Vec<Link>,
+    /// Where it asks for the terminal.
+    pub tty_at: Option<At>,
+    /// Where it says how long its stop may take.
+    pub stop_timeout_at: Option<At>,
+}
+
+/// What a definition turned out to be.
+pub(super) enum Drafted {
+    Service(Box<Draft>),
+    /// Its contents, as written.
+    Bundle(Vec<(Box<str>, At)>),
+}
+
+/// Keeps one of several equal values, so that a thousand like services share what they have in common.
+#[derive(Default)]
+pub(super) struct Pool {
+    restarts: BTreeSet<Arc<Restart>>,
+    stops: BTreeSet<Arc<Stop>>,
+    processes: BTreeSet<Arc<Process>>,
+}
+
+fn shared<T: Ord>(pool: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
+    if let Some(known) = pool.get(&value) {
+        return known.clone();
+    }
+    let value = Arc::new(value);
+    pool.insert(value.clone());
+    value
+}
+
+/// Reads a definition. What is wrong is in the report; the draft then has defaults in its place.
+pub(super) fn draft<'a>(
+    scope: &'a Scope<'a>,
+    name: &str,
+    at: At,
+    tree: &'a Tree<'a>,
+    pool: &mut Pool,
+) -> Drafted {
+    let mut table = Table::new(scope, "", at, tree);
+    let kind = table.take("type").and_then(|item| item.word(KINDS)).unwrap_or(Type::Longrun);
+    match kind {
+        Type::Bundle => Drafted::Bundle(bundle(table)),
+        Type::Longrun => Drafted::Service(Box::new(service(table, name, Kind::Longrun, pool))),
+        Type::Oneshot => Drafted::Service(Box::new(service(table, name, Kind::Oneshot, pool))),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Type {
+    Longrun,
+    Oneshot,
+    Bundle,
+}
+
+const KINDS: &[(&str, Type)] =
+    &[("longrun", Type::Longrun), ("oneshot", Type::Oneshot), ("bundle", Type::Bundle)];
+
+fn bundle(mut table: Table<'_>) -> Vec<(Box<str>, At)> {
+    // Nobody shows a bundle's description yet; it is checked like any other.
+    table.take("description").and_then(|item| item.parsed(values::line));
+    let contents = table.take("contents");
+    if contents.is_none() {
+        table.missing("a bundle needs `contents`, the list of its members");
+    }
+    for item in table.rest() {
+        item.misplaced::<()>("cannot stand in a bundle, which has only `type`, `description` and `contents`");
+    }
+    table.done();
+    names(contents)
+}
+
+fn names(item: Option<Item<'_>>) -> Vec<(Box<str>, At)> {
+    let items = item.and_then(|item| item.list()).unwrap_or_default();
+    items.iter().filter_map(|item| Some((item.string()?, item.at()))).collect()
+}
+
+fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Draft {
+    let table = &mut table;
+    let exec = exec(table);
+    let links = links(table);
+    let (process, tty) = process::process(table);
+    claim_programs(table, &process, &exec);
+    let restart = restart(table, kind);
+    let ready =
+        of_longrun(table, kind, "ready").and_then(|item| probe::ready(&item)).unwrap_or(Ready::Started);
+    let (stop, stop_timeout_at) =
+        table.take("stop").map_or_else(|| (sections::default_stop(), None), |item| sections::stop(&item));
+    let default_timeout = (kind == Kind::Longrun).then_some(LONGRUN_START_TIMEOUT);
+    let truth = |item: Option<Item<'_>>, default| item.and_then(|item| item.boolean()).unwrap_or(default);
+    let service = Service {
+        name: name.into(),
+        description: table.take("description").and_then(|item| item.parsed(values::line)),
+        kind,
+        autostart: truth(table.take("autostart"), true),
+        essential: truth(table.take("essential"), false),
+        requires: Vec::new(),
+        wants: Vec::new(),
+        after: Vec::new(),
+        exec,
+        down: down(table, kind).and_then(|item| sections::hook(&item, "down.")),
+        ready,
+        start_timeout: table
+            .take("start-timeout")
+            .and_then(|item| item.timeout_or_none())
+            .unwrap_or(default_timeout),
+        health: of_longrun(table, kind, "health").and_then(|item| probe::health(&item)),
+        watchdog: of_longrun(table, kind, "watchdog").and_then(|item| item.timeout()),
+        restart: shared(&mut pool.restarts, restart),
+        stop: shared(&mut pool.stops, stop),
+        finish: table.take("finish").and_then(|item| sections::hook(&item, "finish.")),
+        reload: of_longrun(table, kind, "reload").and_then(|item| sections::reload(&item)),
+        forward: table.take("forward-signals").map(|item| forward(&item)).unwrap_or_default(),
+        conditions: table.take("start-if").map(|item| sections::conditions(&item)).unwrap_or_default(),
+        process: shared(&mut pool.processes, process),
+    };
+    misplaced_keys(table);
+    table.finish();
+    Draft { service, links, tty_at: tty.map(|item| item.at()), stop_timeout_at }
+}
+
+/// Keys that are right in other files.
+fn misplaced_keys(table: &mut Table<'_>) {
+    // Read when the template was, which knows how many there are to be.
+    table.allow("instances");
+    if let Some(item) = table.take("contents") {
+        item.misplaced::<()>("is only for bundles; write `type = \"bundle\"` too");
+    }
+}
+
+fn exec(table: &mut Table<'_>) -> Vec<Box<str>> {
+    match table.take("exec") {
+        Some(item) => item.command().unwrap_or_default(),
+        None => {
+            table.missing("`exec` is missing: the program to run and its arguments, as a list");
+            Vec::new()
+        }
+    }
+}
+
+fn claim_programs(table: &Table<'_>, process: &Process, exec: &[Box<str>]) {
+    let (Some(program), Some(item)) = (exec.first(), table.peek("exec")) else { return };
+    table.scope.claim(item.at(), || {
+        let own = process.env.set.iter().rev().find(|(name, _)| &**name == "PATH");
+        let path = own.map(|(_, value)| value.to_string());
+        let path = path.or_else(|| table.scope.environment.get("PATH").cloned());
+        Claim::Program { program: program.to_string(), path }
+    });
+}
+
+fn links(table: &mut Table<'_>) -> Vec<Link> {
+    let mut links = Vec::new();
+    for kind in [LinkKind::Requires, LinkKind::Wants, LinkKind::After, LinkKind::Before] {
+        let named = names(table.take(kind.key()));
+        links.extend(named.into_iter().map(|(name, at)| Link { kind, name, at }));
+    }
+    links
+}
+
+/// A key that only makes sense for what stays up.
+fn of_longrun<'a>(table: &mut Table<'a>, kind: Kind, key: &'static str) -> Option<Item<'a>> {
+    let item = table.take(key)?;
+    match kind {
+        Kind::Longrun => Some(item),
+        Kind::Oneshot => {
+            item.misplaced("is only for longruns: a oneshot is complete when its program has ended")
+        }
+    }
+}
+
+fn down<'a>(table: &mut Table<'a>, kind: Kind) -> Option<Item<'a>> {
+    let item = table.take("down")?;
+    match kind {
+        Kind::Oneshot => Some(item),
+        Kind::Longrun => item.misplaced("is only for oneshots; a longrun has [stop] and `finish`"),
+    }
+}
+
+fn restart(table: &mut Table<'_>, kind: Kind) -> Restart {
+    let default = match kind {
+        Kind::Longrun => Policy::Always,
+        Kind::Oneshot => Policy::Never,
+    };
+    let Some(item) = table.take("restart") else { return sections::default_restart(default) };
+    let (restart, policy) = sections::restart(&item, default);
+    if let (Kind::Oneshot, Policy::Always, Some(item)) = (kind, restart.policy, policy) {
+        item.wrong::<()>("a oneshot that always restarts never completes; write \"on-failure\"");
+    }
+    restart
+}
+
+/// Signals that cannot be passed on, because `init` cannot receive them or means something else by them.
+fn forward(item: &Item<'_>) -> Vec<Signal> {
+    const OWN: [&str; 5] = ["TERM", "INT", "PWR", "HUP", "CHLD"];
+    const NEVER: [&str; 6] = ["KILL", "STOP", "SEGV", "BUS", "FPE", "ILL"];
+    let one = |item: &Item<'_>| {
+        let signal = sections::signal(item)?;
+        let name = signal.to_string();
+        if OWN.contains(&name.as_str()) {
+            return item.wrong(format!("cannot pass on {name}: `init` itself acts on it"));
+        }
+        if NEVER.contains(&name.as_str()) {
+            return item.wrong(format!("cannot pass on {name}: `init` cannot receive it"));
+        }
+        Some(signal)
+    };
+    let mut signals: Vec<Signal> = item.list().unwrap_or_default().iter().filter_map(one).collect();
+    signals.sort_unstable();
+    signals.dedup();
+    signals
+}

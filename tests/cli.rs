@@ -1,0 +1,398 @@
+//! The real `svctl` against a peer that speaks the control protocol: what is asked, shown and returned.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
+
+mod cli_support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+use cli_support::{Outcome, Peer, done, service, svctl, until_hangup};
+use pulp_init::control::wire::{self, Event, Failure, FailureKind, Request, Response, Until, Verb};
+use pulp_init::core::status::{Phase, ServiceStatus, Stage, Wellness};
+use pulp_init::plan::Signal;
+
+fn three() -> Vec<ServiceStatus> {
+    let ill = ServiceStatus { health: Wellness::Unhealthy, ..service("api", Phase::Up) };
+    let never = ServiceStatus { ready_after_ms: None, ..service("debug", Phase::Down) };
+    vec![service("db", Phase::Up), ill, never]
+}
+
+fn listing(request: &Request) -> Vec<Response> {
+    match request {
+        Request::List { names } => {
+            let chosen = |service: &ServiceStatus| names.is_empty() || names.contains(&service.name);
+            let services = three().into_iter().filter(chosen).collect();
+            vec![Response::Services { services, stage: Stage::Running }, done()]
+        }
+        Request::Logs { names, .. } => {
+            vec![Response::Log { service: names[0].clone(), time_ms: 0, line: "hello".into() }, done()]
+        }
+        _ => vec![done()],
+    }
+}
+
+fn failing(kind: FailureKind) -> Peer {
+    Peer::answering(move |_| {
+        vec![Response::Error(Failure { kind, message: "no service `x`; did you mean `y`?".into() })]
+    })
+}
+
+/// What is asked when `svctl` is run like that.
+fn asked(arguments: &[&str]) -> Request {
+    let peer = Peer::answering(|_| vec![done()]);
+    let outcome = peer.svctl(arguments);
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{arguments:?}");
+    peer.requests.recv().unwrap()
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn list_shows_a_table() {
+    let outcome = Peer::answering(listing).svctl(&["list"]);
+    assert_eq!(
+        outcome.out,
+        "NAME  STATE  SINCE  PID  RESTARTS  NOTE\n\
+         db    up     12s    100         0\n\
+         api   up     12s    100         0  unhealthy\n"
+    );
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+}
+
+#[test]
+fn list_options_choose_what_is_shown() {
+    let peer = Peer::answering(listing);
+    let shown = |arguments: &[&str]| -> Vec<String> {
+        let first = |line: &str| line.split(' ').next().unwrap().to_owned();
+        peer.svctl(arguments).out.lines().skip(1).map(first).collect()
+    };
+    assert_eq!(shown(&["ls", "-a"]), ["db", "api", "debug"]);
+    assert_eq!(shown(&["list", "--failed"]), ["api"]);
+    assert_eq!(shown(&["list", "debug"]), ["debug"]);
+}
+
+#[test]
+fn list_as_json_is_an_array_of_every_service() {
+    let outcome = Peer::answering(listing).svctl(&["list", "--json"]);
+    let services: Vec<ServiceStatus> = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(services, three());
+    let none =
+        Peer::answering(|_| vec![Response::Services { services: vec![], stage: Stage::Running }, done()]);
+    assert_eq!(none.svctl(&["list", "--json"]).out, "[]\n");
+}
+
+#[test]
+fn a_list_may_come_in_several_messages() {
+    let part = |name| Response::Services { services: vec![service(name, Phase::Up)], stage: Stage::Running };
+    let outcome = Peer::answering(move |_| vec![part("a"), part("b"), done()]).svctl(&["names"]);
+    assert_eq!(outcome.out, "a\nb\n");
+}
+
+#[test]
+fn status_shows_a_service_and_its_output() {
+    let outcome = Peer::answering(listing).svctl(&["status", "db"]);
+    assert_eq!(
+        outcome.out,
+        "db: longrun, does this and that\n  state        up for 12s\n  pid          100\n  ready after  120ms\n  \
+         restarts     0\n  last output\n  | hello\n"
+    );
+}
+
+#[test]
+fn every_command_asks_what_its_words_say() {
+    let (some, ms) = (names(&["a", "b"]), |n| Some(n));
+    let change = |verb, wait, timeout_ms| Request::Change { verb, names: some.clone(), wait, timeout_ms };
+    assert_eq!(asked(&["start", "a", "b"]), change(Verb::Start, true, None));
+    assert_eq!(asked(&["stop", "--no-wait", "a", "b"]), change(Verb::Stop, false, None));
+    assert_eq!(asked(&["restart", "a", "b", "-t", "1m30s"]), change(Verb::Restart, true, ms(90_000)));
+    let signal = Request::Signal { names: some.clone(), signal: Signal::USR1 };
+    assert_eq!(asked(&["signal", "sigusr1", "a", "b"]), signal);
+    assert_eq!(asked(&["kill", "10", "a", "b"]), signal);
+    assert_eq!(asked(&["reload"]), Request::Reload { names: vec![] });
+    assert_eq!(asked(&["reload", "a"]), Request::Reload { names: names(&["a"]) });
+    let wait = |names, until, timeout_ms| Request::Wait { names, until, timeout_ms };
+    assert_eq!(asked(&["wait"]), wait(vec![], Until::Ready, None));
+    assert_eq!(asked(&["wait", "--ready", "a", "b"]), wait(some.clone(), Until::Ready, None));
+    assert_eq!(asked(&["wait", "--down", "-t", "5", "a", "b"]), wait(some.clone(), Until::Down, ms(5000)));
+    assert_eq!(asked(&["logs"]), Request::Logs { names: vec![], lines: None, follow: false });
+    assert_eq!(
+        asked(&["logs", "-fn", "3", "a", "b"]),
+        Request::Logs { names: some, lines: Some(3), follow: true }
+    );
+    assert_eq!(asked(&["events"]), Request::Events);
+    assert_eq!(asked(&["shutdown"]), Request::Shutdown { code: None });
+    assert_eq!(asked(&["shutdown", "--code", "3"]), Request::Shutdown { code: Some(3) });
+}
+
+#[test]
+fn what_init_says_of_a_change_is_shown() {
+    let event = Event {
+        service: "a".into(),
+        time_ms: 0,
+        from: Phase::Down,
+        to: Phase::Up,
+        pid: Some(1),
+        exit: None,
+        note: None,
+    };
+    let peer = Peer::answering(move |_| {
+        vec![Response::Event(event.clone()), Response::Done { message: "a is up".into() }]
+    });
+    let outcome = peer.svctl(&["start", "a"]);
+    assert_eq!(outcome, Outcome { code: 0, out: "a is up\n".into(), err: String::new() });
+}
+
+#[test]
+fn each_kind_of_failure_has_its_exit_code_and_its_message() {
+    for (kind, code) in [
+        (FailureKind::BadRequest, 64),
+        (FailureKind::UnknownName, 4),
+        (FailureKind::Denied, 5),
+        (FailureKind::TimedOut, 3),
+        (FailureKind::Failed, 1),
+        (FailureKind::ShuttingDown, 1),
+        (FailureKind::BadPlan, 1),
+    ] {
+        let peer = failing(kind);
+        let commands: [&[&str]; 5] =
+            [&["list", "x"], &["status", "x"], &["start", "x"], &["logs", "x"], &["wait", "x"]];
+        for command in commands {
+            let outcome = peer.svctl(command);
+            assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{kind:?} {command:?}");
+            assert_eq!(outcome.err, "svctl: no service `x`; did you mean `y`?\n");
+        }
+    }
+}
+
+#[test]
+fn health_is_0_or_1_with_a_line_for_each_problem() {
+    let health = |healthy, stage, problems: &[&str]| {
+        let answer = vec![Response::Health { healthy, stage, problems: names(problems) }, done()];
+        Peer::answering(move |_| answer.clone())
+    };
+    let outcome = |code, out: &str| Outcome { code, out: out.into(), err: String::new() };
+    let well = health(true, Stage::Running, &[]);
+    assert_eq!(well.svctl(&["health"]), outcome(0, "healthy\n"));
+    assert_eq!(well.svctl(&["health", "-q"]), outcome(0, ""));
+    let ill = health(false, Stage::Running, &["a: failed: exit code 1", "b: backoff"]);
+    assert_eq!(ill.svctl(&["health"]), outcome(1, "a: failed: exit code 1\nb: backoff\n"));
+    assert_eq!(ill.svctl(&["health", "-q"]), outcome(1, ""));
+    let json = ill.svctl(&["health", "--json"]);
+    assert_eq!(
+        json.out,
+        "{\"healthy\":false,\"problems\":[\"a: failed: exit code 1\",\"b: backoff\"],\"stage\":\"running\"}\n"
+    );
+    assert_eq!(health(false, Stage::Booting, &[]).svctl(&["health"]), outcome(1, "still booting\n"));
+}
+
+#[test]
+fn health_without_init_is_1_and_quiet_if_asked() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let loud = Outcome::of(svctl(nowhere.path()).arg("health"));
+    assert_eq!(loud.code, 1);
+    assert!(loud.err.starts_with("svctl: init is not running here"), "{}", loud.err);
+    let quiet = Outcome::of(svctl(nowhere.path()).args(["health", "-q"]));
+    assert_eq!(quiet, Outcome { code: 1, out: String::new(), err: String::new() });
+}
+
+#[test]
+fn bad_usage_is_64() {
+    let lines: [&[&str]; 12] = [
+        &[],
+        &["dance"],
+        &["start"],
+        &["status"],
+        &["signal", "TERM"],
+        &["signal", "TERMINATE", "a"],
+        &["wait", "-t", "soon"],
+        &["wait", "--ready", "--down"],
+        &["start", "--no-wait", "-t", "3s", "a"],
+        &["shutdown", "--code", "256"],
+        &["shutdown", "now"],
+        &["completions", "sh"],
+    ];
+    let nowhere = tempfile::tempdir().unwrap();
+    for line in lines {
+        let outcome = Outcome::of(svctl(nowhere.path()).args(line));
+        assert_eq!((outcome.code, outcome.out.as_str()), (64, ""), "{line:?}");
+        assert!(!outcome.err.is_empty(), "{line:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_0_and_go_to_standard_output() {
+    let nowhere = tempfile::tempdir().unwrap();
+    for line in [&["--help"][..], &["help", "list"], &["list", "-h"], &["--version"]] {
+        let outcome = Outcome::of(svctl(nowhere.path()).args(line));
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{line:?}");
+        assert!(outcome.out.contains("svctl"), "{line:?}");
+    }
+}
+
+#[test]
+fn arguments_that_are_not_utf_8_are_bad_usage() {
+    let odd = std::ffi::OsString::from_vec(b"\xff".to_vec());
+    let nowhere = tempfile::tempdir().unwrap();
+    for before in [&["start"][..], &[], &["signal"]] {
+        assert_eq!(Outcome::of(svctl(nowhere.path()).args(before).arg(&odd)).code, 64, "{before:?}");
+    }
+}
+
+#[test]
+fn without_a_socket_anywhere_it_says_where_it_looked() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let outcome = Outcome::of(svctl(nowhere.path()).arg("list"));
+    assert_eq!(outcome.code, 69);
+    let begin =
+        format!("svctl: init is not running here (looked in {}, /run/pulp-init,", nowhere.path().display());
+    assert!(outcome.err.starts_with(&begin), "{}", outcome.err);
+}
+
+#[test]
+fn a_socket_that_nobody_listens_at_is_69() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(UnixListener::bind(directory.path().join("control")).unwrap());
+    let outcome = Outcome::of(svctl(directory.path()).arg("list"));
+    assert_eq!(outcome.code, 69);
+    assert!(outcome.err.contains("nobody listens at"), "{}", outcome.err);
+}
+
+#[test]
+fn something_else_in_the_sockets_place_is_69() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("control"), "").unwrap();
+    let outcome = Outcome::of(svctl(directory.path()).arg("list"));
+    assert_eq!(outcome.code, 69);
+    assert!(outcome.err.contains("it is not a socket"), "{}", outcome.err);
+}
+
+#[test]
+fn answers_that_make_no_sense_are_69_and_said_to_be_so() {
+    for (garbage, says) in [
+        (&b""[..], "hung up before it was done"),
+        (b"\n", "cannot understand init"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "cannot understand init"),
+        (b"\xff\xfe\n", "cannot understand init"),
+        (b"{\"is\":\"done\"", "too long or cut off"),
+        (b"{\"is\":\"dance\"}\n", "is svctl of the same version?"),
+    ] {
+        let outcome = Peer::raw(|_| garbage.to_vec()).svctl(&["list"]);
+        assert_eq!(outcome.code, 69, "{garbage:?}");
+        assert!(outcome.err.contains(says), "{garbage:?}: {}", outcome.err);
+        assert_eq!(outcome.err.lines().count(), 1, "{}", outcome.err);
+    }
+}
+
+#[test]
+fn an_answer_that_never_ends_is_given_up() {
+    let outcome = Peer::raw(|_| vec![b'x'; 3 * wire::MAX_MESSAGE]).svctl(&["list"]);
+    assert_eq!(outcome.code, 69);
+    assert!(outcome.err.contains("message too long"), "{}", outcome.err);
+}
+
+#[test]
+fn logs_are_shown_as_they_come() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let peer = Peer::with(move |_, mut stream| {
+        for line in ["one", "two"] {
+            let log = Response::Log { service: "a".into(), time_ms: 0, line: line.into() };
+            stream.write_all(&wire::encode(&log).unwrap()).unwrap();
+            // The next one is sent only when this one was seen.
+            wait.recv().unwrap();
+        }
+        stream.write_all(&wire::encode(&done()).unwrap()).unwrap();
+    });
+    let mut command = svctl(peer.directory.path());
+    let mut child = command.args(["logs", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in ["a | one", "a | two"] {
+        assert_eq!(lines.next().unwrap().unwrap(), line);
+        go.send(()).unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn streams_as_json_are_what_init_sent() {
+    let log = Response::Log { service: "a".into(), time_ms: 5, line: "x \u{1b}".into() };
+    let sent = vec![log.clone(), Response::Dropped { count: 3 }, done()];
+    let outcome = Peer::answering(move |_| sent.clone()).svctl(&["logs", "--json"]);
+    let lines: Vec<Response> = outcome.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, [log, Response::Dropped { count: 3 }]);
+}
+
+#[test]
+fn it_ends_quietly_when_nobody_reads_its_output() {
+    let (hung_up, seen) = std::sync::mpsc::channel();
+    let peer = Peer::with(move |_, mut stream| {
+        let log = Response::Log { service: "a".into(), time_ms: 0, line: "x".repeat(1000) };
+        let line = wire::encode(&log).unwrap();
+        while stream.write_all(&line).is_ok() {}
+        hung_up.send(()).unwrap();
+    });
+    let mut command = svctl(peer.directory.path());
+    let mut child =
+        command.args(["logs", "-f"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    seen.recv().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn a_full_disk_is_reported() {
+    let peer = Peer::answering(listing);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output =
+        svctl(peer.directory.path()).arg("list").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("svctl: cannot write the output:"), "{said}");
+}
+
+#[test]
+fn a_terminal_gets_colours_and_a_hint_at_what_is_hidden() {
+    let peer = Peer::answering(listing);
+    let text = on_terminal(&mut svctl(peer.directory.path()), &["list"]);
+    assert!(text.contains("\x1b[32mup\x1b[0m"), "{text}");
+    assert!(text.contains("1 not shown"), "{text}");
+}
+
+#[test]
+fn no_color_keeps_colours_off_a_terminal() {
+    let peer = Peer::answering(listing);
+    let text = on_terminal(svctl(peer.directory.path()).env("NO_COLOR", "1"), &["list"]);
+    assert!(!text.contains('\x1b'), "{text}");
+}
+
+/// What it writes to a terminal.
+fn on_terminal(command: &mut Command, arguments: &[&str]) -> String {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut child = command.args(arguments).env("TERM", "xterm").stdout(pty.slave).spawn().unwrap();
+    // The command holds the terminal's other end too: reading ends only once nobody does.
+    command.stdout(Stdio::null());
+    assert!(child.wait().unwrap().success());
+    let mut bytes = Vec::new();
+    // Linux reports the end of a terminal as EIO.
+    let _ = std::fs::File::from(pty.master).read_to_end(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_change_that_takes_its_time_is_waited_for() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let peer = Peer::with(move |_, mut stream| {
+        wait.recv().unwrap();
+        stream.write_all(&wire::encode(&done()).unwrap()).unwrap();
+        until_hangup(&stream);
+    });
+    let mut child = svctl(peer.directory.path()).args(["start", "a"]).spawn().unwrap();
+    assert!(child.try_wait().unwrap().is_none());
+    release.send(()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,53 @@
+//! The man pages and completions in `docs/` are those the program writes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
+
+use std::path::{Path, PathBuf};
+
+use clap_complete::Shell;
+use pulp_init::cli::docs::{completions, man_pages};
+
+const CURE: &str = "run `make docs`";
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+#[test]
+fn man_pages_are_current() {
+    let pages = man_pages().unwrap();
+    for (name, text) in &pages {
+        let path = docs("man").join(name);
+        assert!(
+            std::fs::read(&path).ok().as_ref() == Some(text),
+            "{} is out of date: {CURE}",
+            path.display()
+        );
+    }
+    let files = std::fs::read_dir(docs("man")).unwrap().count();
+    assert_eq!(files, pages.len(), "docs/man holds something else as well");
+}
+
+#[test]
+fn completions_are_current() {
+    for (shell, name) in [(Shell::Bash, "svctl.bash"), (Shell::Zsh, "svctl.zsh"), (Shell::Fish, "svctl.fish")]
+    {
+        let path = docs("completions").join(name);
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == completions(shell), "{} is out of date: {CURE}", path.display());
+    }
+}
+
+#[test]
+fn completions_ask_for_the_names_of_services() {
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        assert!(completions(shell).contains("svctl names"), "{shell}");
+    }
+}
+
+#[test]
+fn completions_offer_nothing_that_is_hidden() {
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+        assert!(!completions(shell).contains("Write the man pages"), "{shell}");
+        assert!(!completions(shell).contains("subcmd__man"), "{shell}");
+    }
+}

@@ -1,0 +1,33 @@
+//! Runs the fuzz targets on the inputs kept in `fuzz/corpus`: what was found once stays found.
+
+use std::path::Path;
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let files: Vec<_> = std::fs::read_dir(&directory).unwrap().flatten().collect();
+    assert!(!files.is_empty(), "no inputs in {}", directory.display());
+    for file in files {
+        println!("{}", file.path().display());
+        run(&std::fs::read(file.path()).unwrap());
+    }
+}
+
+#[test]
+fn service_files_of_the_corpus_are_plans_or_problems() {
+    replay("plan", pulp_init::fuzz::plan);
+}
+
+#[test]
+fn messages_of_the_corpus_are_read_as_they_are_written() {
+    replay("control", pulp_init::fuzz::control);
+}
+
+#[test]
+fn notifications_of_the_corpus_have_a_harmless_status() {
+    replay("notify", pulp_init::fuzz::notify);
+}
+
+#[test]
+fn output_of_the_corpus_comes_out_whole_however_it_is_cut() {
+    replay("lines", pulp_init::fuzz::lines);
+}

@@ -1,0 +1,71 @@
+//! The test's own line to `init`'s control socket, beside `svctl`.
+
+use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use pulp_init::control::wire::{self, Event, Request, Response};
+use pulp_init::core::status::Phase;
+
+use super::PATIENCE;
+
+/// Sends a request and returns the connection to read answers from; `None` if nobody listens (yet).
+pub(super) fn ask(socket: &Path, request: &Request) -> Option<BufReader<UnixStream>> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&wire::encode(request).unwrap()).ok()?;
+    Some(BufReader::new(stream))
+}
+
+/// Every answer up to the end of the connection.
+pub(super) fn answers(socket: &Path, request: &Request) -> Option<Vec<Response>> {
+    let mut stream = ask(socket, request)?;
+    let mut all = Vec::new();
+    while let Ok(Some(response)) = wire::read(&mut stream) {
+        all.push(response);
+    }
+    (!all.is_empty()).then_some(all)
+}
+
+/// Every change of a service's state since this was made.
+pub struct Events(pub(super) BufReader<UnixStream>);
+
+impl Events {
+    /// The next one; `None` once `init` is gone.
+    pub fn next(&mut self) -> Option<Event> {
+        loop {
+            match wire::read(&mut self.0) {
+                Ok(Some(Response::Event(event))) => return Some(event),
+                Ok(Some(other)) => panic!("not an event: {other:?}"),
+                Ok(None) => return None,
+                Err(error) => panic!("no event: {error}"),
+            }
+        }
+    }
+
+    /// The next one of this service.
+    pub fn of(&mut self, service: &str) -> Event {
+        loop {
+            let event = self.next().unwrap_or_else(|| panic!("init is gone, and {service} did nothing more"));
+            if event.service == service {
+                return event;
+            }
+        }
+    }
+
+    /// Waits until this service reaches this state.
+    pub fn reach(&mut self, service: &str, phase: Phase) -> Event {
+        loop {
+            let event = self.of(service);
+            if event.to == phase {
+                return event;
+            }
+        }
+    }
+
+    /// This service's next states must be these.
+    pub fn pass(&mut self, service: &str, phases: &[Phase]) {
+        let seen: Vec<Phase> = phases.iter().map(|_| self.of(service).to).collect();
+        assert_eq!(seen, phases, "states of {service}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Reading services directories, and `init check`.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use pulp_init::cli::check::{CONFIG, OK, Options, run};
+use pulp_init::plan::Environment;
+use pulp_init::plan::load::{Directory, load};
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn messages(directories: &[Directory]) -> Vec<String> {
+    match load(directories, &Environment::new()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn later_directory_replaces_files_and_drop_ins_of_all_are_laid_over() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "one/web.toml", "exec = ['old']\nnice = 1");
+    write(root.path(), "one/web.d/20-nice.toml", "nice = 3\numask = '077'");
+    write(root.path(), "two/web.toml", "exec = ['new']");
+    write(root.path(), "two/web.d/10-nice.toml", "nice = 4");
+    write(root.path(), "one/.hidden.toml", "rubbish");
+    write(root.path(), "one/README", "rubbish");
+    let directories = [root.path().join("one"), root.path().join("two")].map(Directory::named);
+    let plan = load(&directories, &Environment::new()).unwrap();
+    let [web] = plan.services.as_slice() else { panic!("{plan:?}") };
+    assert_eq!((&*web.exec[0], web.process.nice, web.process.umask), ("new", Some(4), Some(0o77)));
+}
+
+#[test]
+fn named_directory_must_exist_and_the_default_need_not() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("none");
+    let said = messages(&[Directory::named(&path)]);
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("cannot read the directory"), "{said:?}");
+    assert!(messages(&[Directory { path, optional: true }]).is_empty());
+}
+
+#[test]
+fn what_is_no_regular_file_is_a_problem_and_not_opened() {
+    let root = tempfile::tempdir().unwrap();
+    let fifo = root.path().join("pipe.toml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::create_dir(root.path().join("directory.toml")).unwrap();
+    symlink("nowhere", root.path().join("link.toml")).unwrap();
+    let said = messages(&[Directory::named(root.path())]);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].ends_with("directory.toml: cannot read this: it is no regular file"), "{said:?}");
+    assert!(said[1].contains("link.toml: cannot read the file: No such file"), "{said:?}");
+    assert!(said[2].ends_with("pipe.toml: cannot read this: it is no regular file"), "{said:?}");
+}
+
+#[test]
+fn config_map_of_symlinks_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "..2026/web.toml", "exec = ['x']");
+    symlink("..2026", root.path().join("..data")).unwrap();
+    symlink("..data/web.toml", root.path().join("web.toml")).unwrap();
+    assert_eq!(load(&[Directory::named(root.path())], &Environment::new()).unwrap().services.len(), 1);
+}
+
+/// A root file system with a user and a program, and services in `services.d`.
+fn image(service: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "etc/passwd", "www:x:33:33::/:/bin/false\n");
+    write(root.path(), "etc/group", "www:x:33:\n");
+    write(root.path(), "usr/bin/tool", "");
+    write(root.path(), "usr/bin/data", "");
+    fs::set_permissions(root.path().join("usr/bin/tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(root.path().join("usr/bin/data"), fs::Permissions::from_mode(0o644)).unwrap();
+    write(root.path(), "services.d/web.toml", service);
+    root
+}
+
+fn check(service: &str, json: bool) -> (u8, String, String) {
+    let root = image(service);
+    let options = Options {
+        directories: vec![Directory::named(root.path().join("services.d"))],
+        json,
+        environment: Environment::new(),
+        root: root.path().to_owned(),
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = run(&options, &mut out, &mut err);
+    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&*root.path().to_string_lossy(), "");
+    (code, text(out), text(err))
+}
+
+#[test]
+fn right_directory_is_summed_up_in_a_line() {
+    let (code, out, err) = check("exec = ['tool']\nuser = 'www'\ngroup = 33", false);
+    assert_eq!((code, err.as_str()), (OK, ""));
+    assert_eq!(out, "1 service (1 longrun and 0 oneshots), 0 bundles: no problems\n");
+}
+
+#[test]
+fn unknown_users_and_programs_are_warnings_with_a_place() {
+    let (code, out, err) = check("exec = ['/usr/bin/data']\nuser = 'wwww'\ngroups = ['www', 'ssl']", false);
+    assert_eq!(code, OK);
+    let expected = "\
+/services.d/web.toml:1:8: warning: cannot run `/usr/bin/data` here: it is not executable
+/services.d/web.toml:2:8: warning: user `wwww` is not in /etc/passwd here
+/services.d/web.toml:3:18: warning: group `ssl` is not in /etc/group here
+";
+    assert_eq!(err, expected);
+    assert_eq!(out, "1 service (1 longrun and 0 oneshots), 0 bundles: 3 warnings\n");
+    let (_, _, err) = check("exec = ['nothing']\nenv = { set = { PATH = '/usr/bin:/bin' } }", false);
+    assert_eq!(err, "/services.d/web.toml:1:8: warning: cannot find `nothing` here in PATH=/usr/bin:/bin\n");
+}
+
+#[test]
+fn wrong_directory_exits_with_ex_config() {
+    let (code, out, err) = check("exec = 'tool'", false);
+    assert_eq!((code, out.as_str()), (CONFIG, ""));
+    assert!(err.starts_with("/services.d/web.toml:1:8: exec: must be a list"), "{err}");
+    assert!(err.ends_with("\n1 problem\n"), "{err}");
+    let (code, out, err) = check("exec = 'tool'", true);
+    assert_eq!((code, err.as_str()), (CONFIG, ""));
+    assert!(out.starts_with(
+        r#"{"ok":false,"services":0,"bundles":0,"problems":[{"file":"/services.d/web.toml","line":1"#
+    ));
+}
