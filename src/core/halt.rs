@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Action, Role};
 use super::planted::Bug;
-use super::state::{Cause, Child, Goal, State};
+use super::state::{Cause, Child, Goal, State, Unit};
 use super::status::Stage;
 use super::supervisor::Supervisor;
 use super::time::Time;
@@ -25,6 +25,8 @@ pub(super) struct Halting {
     code: i32,
     /// The exit was ordered.
     over: bool,
+    /// All services before this one are down, and stay so.
+    up_from: usize,
     /// For each service the length of the longest chain of services that stop after it.
     tiers: Vec<u32>,
 }
@@ -124,6 +126,7 @@ impl Supervisor {
             end_at: self.now.plus(all),
             code,
             over: false,
+            up_from: 0,
             tiers: tiers(&self.plan),
         });
         self.stage = Stage::Stopping;
@@ -187,11 +190,11 @@ impl Supervisor {
     }
 
     pub(super) fn finish_halt(&mut self) {
-        let Some(halting) = &self.halting else { return };
-        let down = || self.units.iter().all(|unit| unit.state == State::Down);
-        let end = self.now >= halting.end_at || down();
         let Some(halting) = &mut self.halting else { return };
-        if end {
+        let up = |unit: &Unit| unit.state != State::Down;
+        let next = self.units.iter().skip(halting.up_from).position(up);
+        halting.up_from = next.map_or(self.units.len(), |steps| halting.up_from + steps);
+        if next.is_none() || self.now >= halting.end_at {
             let code = halting.code;
             halting.over = true;
             if self.planted(Bug::HaltsTwice) {

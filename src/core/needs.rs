@@ -31,7 +31,9 @@ impl Supervisor {
     }
 
     fn advance_waiting(&mut self, id: Id) {
-        match self.needs(id) {
+        let (needs, at) = self.search_needs(id, self.unit(id).blocked_at);
+        self.unit_mut(id).blocked_at = at;
+        match needs {
             Needs::Met => {
                 self.unit_mut(id).said = None;
                 self.unit_mut(id).reason = None;
@@ -45,19 +47,28 @@ impl Supervisor {
 
     /// What a service that wants to start still waits for.
     pub(super) fn needs(&self, id: Id) -> Needs {
+        self.search_needs(id, 0).0
+    }
+
+    /// The first thing it waits for from place `from` on, all the way round, and where that was. Losses need no
+    /// search: whoever is lost is told so at once ([`super::loss`]).
+    fn search_needs(&self, id: Id, from: usize) -> (Needs, usize) {
         let service = self.service(id);
-        let mut blocked = None;
-        for &on in &service.requires {
-            match self.needs_hard(on) {
-                Needs::Lost(lost) => return Needs::Lost(lost),
-                Needs::Blocked(on) => blocked = blocked.or(Some(on)),
-                Needs::Met => {}
+        let count = service.dependencies().count();
+        let hard = service.requires.len();
+        let from = from.min(count);
+        let all = || service.dependencies().enumerate();
+        for (at, on) in all().skip(from).chain(all().take(from)) {
+            let needs = if at < hard { self.needs_hard(on) } else { self.needs_soft(on) };
+            if needs != Needs::Met {
+                return (needs, at);
             }
         }
-        let soft = service.wants.iter().chain(&service.after).copied();
-        blocked
-            .or_else(|| soft.into_iter().find(|&on| !self.has_settled(on)))
-            .map_or(Needs::Met, Needs::Blocked)
+        (Needs::Met, 0)
+    }
+
+    fn needs_soft(&self, on: Id) -> Needs {
+        if self.has_settled(on) { Needs::Met } else { Needs::Blocked(on) }
     }
 
     pub(super) fn needs_hard(&self, on: Id) -> Needs {
@@ -185,11 +196,18 @@ impl Supervisor {
     }
 
     /// Whether something that depends on it has still to come down before it.
-    pub(super) fn is_needed(&self, id: Id) -> bool {
+    pub(super) fn is_needed(&mut self, id: Id) -> bool {
         if self.planted(Bug::StopsTooEarly) {
             return false;
         }
-        self.above(id).iter().any(|&(dependent, _)| self.must_come_down(dependent))
+        let above = self.above(id);
+        let from = self.unit(id).needed_at.min(above.len());
+        let (before, after) = above.split_at(from);
+        let mut round = after.iter().chain(before);
+        let found = round.position(|&(dependent, _)| self.must_come_down(dependent));
+        let at = found.map_or(0, |steps| (from + steps) % above.len());
+        self.unit_mut(id).needed_at = at;
+        found.is_some()
     }
 
     fn must_come_down(&self, id: Id) -> bool {

@@ -100,6 +100,11 @@ impl Supervisor {
         for &id in &news.other_kind {
             self.is_of_another_kind(id);
         }
+        for &(id, on, required) in &news.needs {
+            if self.unit(id).goal != Goal::Down && self.lacks(on, required) {
+                self.start(on);
+            }
+        }
         // In the order of ids: what others require has found its own place before them.
         for id in self.ids() {
             let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
@@ -110,11 +115,6 @@ impl Supervisor {
                 self.stop(id);
             } else if news.fresh.contains(&id.index()) && self.service(id).autostart {
                 self.start(id);
-            }
-        }
-        for &(id, on, required) in &news.needs {
-            if self.unit(id).goal != Goal::Down && self.lacks(on, required) {
-                self.start(on);
             }
         }
         for &id in &news.speak_otherwise {

@@ -1,3 +1,5 @@
+//! Health checks and the watchdog.
+
 use super::*;
 
 fn watched() -> Def {

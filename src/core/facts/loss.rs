@@ -1,3 +1,5 @@
+//! What a failure takes with it, and what a recovery gives back.
+
 use super::*;
 
 fn fails(name: &'static str) -> Def {

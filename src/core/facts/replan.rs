@@ -1,3 +1,5 @@
+//! New plans for a running supervisor.
+
 use super::*;
 
 #[test]
@@ -116,10 +118,20 @@ fn running_oneshot_that_becomes_a_longrun_is_up() {
 fn ended_longrun_that_becomes_a_oneshot_is_lost_with_what_it_requires() {
     let never = |name| longrun(name).restart(|restart| restart.policy = crate::plan::Policy::Never);
     let mut script = Script::running(vec![never("a"), never("b").requires(&["a"])]);
-    script.run("b");
     script.end("b", code(0));
     script.end("a", code(1));
-    replan(&mut script, vec![never("a"), oneshot("b").requires(&["a"]), longrun("c").requires(&["b"])]);
-    assert_eq!(script.phase("b"), Phase::Done);
-    assert_eq!((script.phase("a"), script.phase("c")), (Phase::Starting, Phase::Waiting));
+    replan(&mut script, vec![never("a"), oneshot("b").requires(&["a"])]);
+    assert_eq!((script.phase("a"), script.phase("b")), (Phase::Failed, Phase::Done));
+    assert_eq!(script.core.unit(Id(1)).goal, crate::core::state::Goal::Lost(Id(0)));
+}
+
+#[test]
+fn complete_oneshot_that_newly_requires_a_failed_service_is_not_undone_while_that_is_tried_again() {
+    let never = longrun("a").restart(|restart| restart.policy = crate::plan::Policy::Never);
+    let undone = oneshot("b").with(|service| service.down = Some(hook(None)));
+    let mut script = Script::running(vec![never.clone(), undone.clone()]);
+    script.end("a", code(1));
+    script.end("b", code(0));
+    replan(&mut script, vec![never, undone.requires(&["a"])]);
+    assert_eq!((script.phase("a"), script.phase("b")), (Phase::Starting, Phase::Done));
 }

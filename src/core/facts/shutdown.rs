@@ -1,3 +1,5 @@
+//! Stopping everything.
+
 use super::*;
 
 #[test]
@@ -81,4 +83,87 @@ fn process_that_appears_after_everything_was_killed_is_killed_too() {
     script.take();
     script.run("a");
     assert_eq!(script.deeds(), ["KILL a Finish(Code(0))"]);
+}
+
+#[test]
+fn shutdown_while_services_start_wait_and_back_off_is_prompt() {
+    let checked = longrun("d").with(|s| s.conditions = vec![crate::plan::Condition::Exec(hook(None))]);
+    let defs = vec![longrun("a").notifies(), longrun("b").requires(&["a"]), longrun("c"), checked];
+    let mut script = Script::running(defs);
+    script.end("c", code(1));
+    script.run("c");
+    script.end("c", code(1));
+    assert_eq!((script.phase("c"), script.phase("d")), (Phase::Backoff, Phase::Checking));
+    script.take();
+    script.event(Event::Shutdown(None));
+    assert_eq!(script.deeds(), ["TERM a", "KILL d Condition(0)"]);
+    script.end("a", Exit::Signal(15));
+    assert_eq!(script.take().last().unwrap(), "halt 0");
+}
+
+#[test]
+fn shutdown_stops_in_reverse_order() {
+    let mut script = Script::running(chain(3));
+    script.event(Event::Shutdown(None));
+    for name in ["c", "b", "a"] {
+        assert_eq!(script.deeds(), [format!("TERM {name}")]);
+        script.end(name, code(0));
+    }
+    assert_eq!(script.deeds(), ["halt 0"]);
+}
+
+#[test]
+fn shutdown_ends_in_time_though_a_process_does_not_even_die() {
+    let mut script = Script::running(chain(3));
+    script.event(Event::Shutdown(None));
+    script.pass(8999);
+    assert!(!script.take().iter().any(|what| what.starts_with("halt")));
+    assert_eq!(script.core.blockers().next().unwrap().0, Id(0));
+    script.pass(1);
+    assert_eq!(script.take(), ["halt 0"]);
+}
+
+#[test]
+fn slow_service_of_the_first_tier_leaves_the_next_its_time() {
+    let mut script = Script::running(chain(2));
+    script.event(Event::Shutdown(None));
+    script.pass(7290);
+    script.end("b", Exit::Signal(9));
+    assert_eq!(script.deeds(), ["TERM b", "KILL b", "TERM a"]);
+    script.pass(800);
+    script.end("a", code(0));
+    assert_eq!(script.deeds(), ["halt 0"]);
+}
+
+#[test]
+fn service_that_was_stopping_already_keeps_to_the_time_of_the_shutdown() {
+    let mut script = Script::running(chain(1));
+    script.stop("a");
+    script.pass(1000);
+    script.event(Event::Shutdown(None));
+    script.pass(8099);
+    assert_eq!(script.deeds(), ["TERM a"]);
+    script.pass(1);
+    assert_eq!(script.deeds().first().unwrap(), "KILL a");
+}
+
+#[test]
+fn first_reason_to_shut_down_decides_the_code() {
+    let essential = longrun("a").with(|service| service.essential = true);
+    let mut script = Script::running(vec![essential.restart(|r| r.policy = crate::plan::Policy::Never)]);
+    script.event(Event::Shutdown(Some(0)));
+    script.event(Event::Shutdown(Some(9)));
+    script.end("a", code(5));
+    assert_eq!(script.take().last().unwrap(), "halt 0");
+}
+
+#[test]
+fn crash_during_a_shutdown_restarts_nothing() {
+    let mut script = Script::running(chain(2));
+    script.event(Event::Shutdown(None));
+    script.end("a", Exit::Signal(11));
+    script.start("a");
+    script.restart("a");
+    script.end("b", code(0));
+    assert_eq!(script.deeds(), ["TERM b", "halt 0"]);
 }

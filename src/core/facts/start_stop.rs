@@ -1,3 +1,5 @@
+//! What people ask for.
+
 use super::*;
 
 #[test]
@@ -71,4 +73,149 @@ fn oneshot_that_completes_during_a_stop_is_undone_only_after_its_dependents_stop
     assert_eq!((script.phase("a"), script.phase("b")), (Phase::Done, Phase::Stopping));
     script.end("b", code(0));
     assert_eq!(script.phase("a"), Phase::Undoing);
+}
+
+#[test]
+fn stop_stops_dependents_first() {
+    let mut script =
+        Script::running(vec![longrun("a"), longrun("b").requires(&["a"]), longrun("c").after(&["a"])]);
+    script.run_all();
+    script.take();
+    script.stop("a");
+    assert_eq!(script.deeds(), ["TERM b"], "c only comes after a");
+    assert!(script.note("a").starts_with("stops after b"));
+    script.end("b", code(0));
+    assert_eq!(script.deeds(), ["TERM a"]);
+    script.end("a", code(0));
+    assert_eq!(script.phase("c"), Phase::Up);
+}
+
+#[test]
+fn stop_of_a_service_that_was_never_started_disturbs_nobody() {
+    let idle = longrun("a").with(|service| service.autostart = false);
+    let mut script = Script::running(vec![idle, longrun("b")]);
+    script.stop("a");
+    assert!(script.take().is_empty());
+}
+
+#[test]
+fn stop_of_a_service_in_backoff_keeps_it_down() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.end("a", code(1));
+    script.run("a");
+    script.end("a", code(1));
+    script.stop("a");
+    script.pass(60_000);
+    assert_eq!((script.phase("a"), script.core.deadline()), (Phase::Down, None));
+}
+
+#[test]
+fn stop_during_a_restart_wins() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.restart("a");
+    script.stop("a");
+    script.end("a", code(0));
+    assert_eq!(script.phase("a"), Phase::Down);
+    assert_eq!(script.deeds(), ["TERM a"]);
+}
+
+#[test]
+fn restart_of_a_service_that_waits_for_a_dependency_starts_it_once() {
+    let mut script = Script::running(vec![longrun("a").notifies(), longrun("b").requires(&["a"])]);
+    script.restart("b");
+    assert_eq!(script.phase("b"), Phase::Waiting);
+    script.ready("a");
+    assert_eq!(script.deeds(), ["spawn b"]);
+}
+
+#[test]
+fn stop_of_a_service_that_waits_for_a_dependency_does_not_wedge_it() {
+    let mut script = Script::running(vec![longrun("a").notifies(), longrun("b").requires(&["a"])]);
+    script.stop("b");
+    script.ready("a");
+    assert_eq!((script.phase("b"), script.deeds().len()), (Phase::Down, 0));
+    script.start("b");
+    assert_eq!(script.deeds(), ["spawn b"]);
+}
+
+#[test]
+fn process_that_appears_after_its_service_was_stopped_is_told_to_stop() {
+    let mut script = Script::new(vec![longrun("a")]);
+    script.stop("a");
+    assert_eq!(script.phase("a"), Phase::Stopping);
+    script.run("a");
+    assert_eq!(script.deeds(), ["spawn a", "TERM a"]);
+    script.end("a", code(0));
+    assert_eq!(script.phase("a"), Phase::Down);
+}
+
+#[test]
+fn service_that_ignores_term_is_killed_after_its_stop_timeout_and_woken_if_it_was_stopped() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.stop("a");
+    assert_eq!(script.take(), ["a: stopping", "TERM a", "CONT a"], "at once");
+    script.pass(4999);
+    assert!(script.take().is_empty());
+    script.pass(1);
+    assert_eq!(script.take(), ["KILL a", "CONT a"]);
+}
+
+#[test]
+fn service_counts_as_down_only_when_its_group_is_gone() {
+    let mut script = Script::running(vec![longrun("a"), longrun("b").requires(&["a"])]);
+    script.run_all();
+    script.stop("a");
+    let run = script.exit("b", code(0));
+    assert_eq!((script.phase("a"), script.phase("b")), (Phase::Up, Phase::Ending));
+    script.event(Event::Gone { run });
+    assert_eq!((script.phase("a"), script.phase("b")), (Phase::Stopping, Phase::Down));
+}
+
+#[test]
+fn stop_command_runs_instead_of_the_signal_and_the_signal_follows_if_it_fails() {
+    let mut script = Script::running(vec![longrun("a").stop(|stop| stop.exec = Some(vec!["quit".into()]))]);
+    script.stop("a");
+    assert_eq!(script.deeds(), ["spawn a Stop"]);
+    script.run("a");
+    script.end_helper("a", code(1));
+    assert_eq!(script.deeds(), ["TERM a"]);
+    script.pass(5000);
+    assert_eq!(script.deeds(), ["KILL a"]);
+}
+
+#[test]
+fn stopped_oneshot_is_undone_and_runs_again_at_the_next_start() {
+    let undone = oneshot("a").with(|service| service.down = Some(hook(None)));
+    let mut script = Script::running(vec![undone]);
+    script.end("a", code(0));
+    script.stop("a");
+    assert_eq!(script.deeds(), ["spawn a Down"]);
+    script.run("a");
+    script.start("a");
+    script.end_helper("a", code(0));
+    assert_eq!(script.deeds(), ["spawn a"]);
+}
+
+#[test]
+fn reload_sends_the_signal_or_runs_the_command_and_only_the_newest_counts() {
+    use crate::plan::{Reload, Signal};
+    let by = |reload| longrun("a").with(|service| service.reload = Some(reload));
+    let mut script = Script::running(vec![by(Reload::Signal(Signal::HUP))]);
+    script.event(Event::Reload(Id(0)));
+    assert_eq!(script.deeds(), ["HUP a"]);
+    let mut script = Script::running(vec![by(Reload::Exec(hook(Some(1))))]);
+    script.event(Event::Reload(Id(0)));
+    script.run("a");
+    script.event(Event::Reload(Id(0)));
+    assert_eq!(script.deeds(), ["spawn a Reload", "spawn a Reload", "KILL a Reload"]);
+}
+
+#[test]
+fn forwarded_signal_goes_to_who_asked_for_it() {
+    use crate::plan::Signal;
+    let asks = longrun("a").with(|service| service.forward = vec![Signal::USR1]);
+    let mut script = Script::running(vec![asks, longrun("b")]);
+    script.event(Event::Forward(Signal::USR1));
+    script.event(Event::Forward(Signal::USR2));
+    assert_eq!(script.deeds(), ["USR1 a"]);
 }

@@ -147,8 +147,8 @@ fn tiers(count: usize) -> Plan {
 
 #[test]
 fn work_grows_with_the_number_of_services_not_with_its_square() {
-    let shapes: [(&str, fn(usize) -> Plan); 4] =
-        [("flat", flat), ("star", star), ("chain", chain), ("tiers", tiers)];
+    type Shape = fn(usize) -> Plan;
+    let shapes: [(&str, Shape); 4] = [("flat", flat), ("star", star), ("chain", chain), ("tiers", tiers)];
     let mut wrong = Vec::new();
     for (name, shape) in shapes {
         for order in [Order::Forward, Order::Backward, Order::Mixed] {

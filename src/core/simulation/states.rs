@@ -1,1 +1,67 @@
+//! The state diagram of the documentation, made of what the simulation sees.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::case;
+use super::history::{Manner, run};
+use crate::core::status::Phase;
+
+/// So many cases show every transition there is, with every reason for it.
+const CASES: u64 = 30_000;
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture-states.md");
+
+type Transitions = BTreeMap<(Phase, Phase), BTreeSet<&'static str>>;
+
+fn seen() -> Transitions {
+    let manner = Manner { keep_transitions: true, ..Manner::default() };
+    let mut all = Transitions::new();
+    for seed in 0..CASES {
+        for (transition, reasons) in run(&case(seed), manner).0.rules.transitions.unwrap_or_default() {
+            all.entry(transition).or_default().extend(reasons);
+        }
+    }
+    all
+}
+
+fn render(transitions: &Transitions) -> String {
+    let mut text = String::from(HEAD);
+    for (from, to) in transitions.keys() {
+        let _ = writeln!(text, "    {} --> {}", from.as_str(), to.as_str());
+    }
+    text.push_str(TABLE);
+    for ((from, to), reasons) in transitions {
+        let reasons: Vec<&str> = reasons.iter().copied().collect();
+        let _ = writeln!(text, "| {} | {} | {} |", from.as_str(), to.as_str(), reasons.join(", "));
+    }
+    text
+}
+
+const HEAD: &str = "# The states of a service
+
+Made from what the simulation of the core sees: each arrow is a change of state that happened in it. A test compares
+this file with the code; `PULP_INIT_WRITE=1 cargo test states` writes it anew.
+
+```mermaid
+stateDiagram-v2
+    [*] --> down
+";
+
+const TABLE: &str = "```
+
+What led to each change: an event that concerns the service itself, or (*others*) one that concerns another.
+
+| from | to | after |
+|---|---|---|
+";
+
+#[test]
+fn states_shown_in_the_documentation_are_those_of_the_code() {
+    let text = render(&seen());
+    if std::env::var_os("PULP_INIT_WRITE").is_some() {
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
+        std::fs::write(FILE, &text).unwrap();
+    }
+    let shown = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(shown == text, "{FILE} is not current: PULP_INIT_WRITE=1 cargo test states writes it\n{text}");
+}
