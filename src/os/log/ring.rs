@@ -161,14 +161,21 @@ impl Ring {
     /// Drops whole lines from the front, of `excess` bytes or (marks go with them) a little less or more.
     fn drop_oldest(&mut self, excess: usize) {
         let len = self.end_of_line(excess.min(self.bytes.len()).saturating_sub(1));
+        self.first += self.lines_within(len);
+        self.bytes.drain(..len);
+        self.start += len as u64;
+        self.drop_marks();
+    }
+
+    /// How many lines the first `len` bytes are.
+    fn lines_within(&self, len: usize) -> u64 {
+        if len == self.bytes.len() {
+            return self.next - self.first;
+        }
         let (front, back) = self.bytes.as_slices();
         let in_front = front.get(..len).unwrap_or(front);
         let in_back = back.get(..len - in_front.len()).unwrap_or(back);
-        let lines = memchr_iter(b'\n', in_front).count() + memchr_iter(b'\n', in_back).count();
-        self.bytes.drain(..len);
-        self.start += len as u64;
-        self.first += lines as u64;
-        self.drop_marks();
+        (memchr_iter(b'\n', in_front).count() + memchr_iter(b'\n', in_back).count()) as u64
     }
 
     /// Drops the marks that have no line left; the first one left begins with the first line left.

@@ -72,11 +72,13 @@ impl Sink {
     }
 
     /// Bytes that wait.
+    #[inline]
     pub fn waiting(&self) -> usize {
         self.buffer.len() - self.written
     }
 
     /// No output of services is taken; stop reading their pipes.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.waiting() >= LIMIT
     }
@@ -93,6 +95,7 @@ impl Sink {
 
     /// Where output of services is appended, a piece at a time and while the sink is not full: it grows beyond
     /// [`LIMIT`] by no more than one piece.
+    #[inline]
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         self.own = 0;
         &mut self.buffer
