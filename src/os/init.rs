@@ -95,7 +95,7 @@ pub(super) struct OutputWatch {
 /// So long after the last output the buffers of logging are given back.
 pub(super) const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// How long a turn is put off in a flood …
-const NAP: Duration = Duration::from_micros(60);
+const NAP: Duration = Duration::from_micros(150);
 /// … which is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
 /// A turn that reads so many bytes of output is worth its while.
