@@ -31,7 +31,8 @@ const QUICK: &str = "[restart]\ndelay = \"1ms\"\nmax-delay = \"20ms\"\n";
 #[test]
 fn fork_that_fails_is_tried_again_and_the_reason_and_cure_are_said() {
     for (error, cure) in [("EAGAIN", "--pids-limit"), ("ENOMEM", "--memory")] {
-        let running = with(&format!("clone={error}x3")).longrun("web", "say hello sleep-forever", QUICK).start();
+        let running =
+            with(&format!("clone={error}x3")).longrun("web", "say hello sleep-forever", QUICK).start();
         let line = running.line(cure);
         assert!(line.contains("web") && line.contains("fork"), "{line}");
         running.line("hello");
@@ -125,7 +126,8 @@ fn down_command_that_cannot_be_forked_does_not_hold_up_the_end() {
 fn pipe_that_fails_is_tried_again_and_the_reason_and_cure_are_said() {
     for (script, ready) in [("", ""), ("ready-fd 3", "[ready]\nfd = 3")] {
         let rest = format!("{QUICK}{ready}");
-        let running = with("pipe=EMFILEx3").longrun("web", &format!("say hello {script} sleep-forever"), &rest).start();
+        let running =
+            with("pipe=EMFILEx3").longrun("web", &format!("say hello {script} sleep-forever"), &rest).start();
         let line = running.line("limit on open files");
         assert!(line.contains("web") && line.contains("nofile"), "{line}");
         running.line("hello");
@@ -193,7 +195,10 @@ fn output_that_fails_for_good_does_not_stop_anything() {
 /// A plan that uses everything there is.
 fn everything(faults: &str) -> Setup {
     let helper = words("exit 0");
-    let more = format!("finish = {helper}\nstop.exec = {}\nreload.exec = {helper}\nwatchdog = \"1h\"\n", words("exit 1"));
+    let more = format!(
+        "finish = {helper}\nstop.exec = {}\nreload.exec = {helper}\nwatchdog = \"1h\"\n",
+        words("exit 1")
+    );
     with(faults)
         .longrun("fd", "say hello ready-fd 3 sleep-forever", &format!("{more}{QUICK}[ready]\nfd = 3"))
         .longrun("notify", "notify READY=1 sleep-forever", &format!("requires = [\"fd\"]\n{QUICK}[ready]\nnotify = true"))
@@ -204,7 +209,14 @@ fn everything(faults: &str) -> Setup {
 
 #[test]
 fn whichever_call_fails_whenever_the_boot_completes_and_the_stop_is_clean() {
-    for (call, error) in [("clone", "EAGAIN"), ("pipe", "EMFILE"), ("bind", "ENOSPC"), ("epoll", "ENOSPC"), ("accept", "EMFILE"), ("write", "EIO")] {
+    for (call, error) in [
+        ("clone", "EAGAIN"),
+        ("pipe", "EMFILE"),
+        ("bind", "ENOSPC"),
+        ("epoll", "ENOSPC"),
+        ("accept", "EMFILE"),
+        ("write", "EIO"),
+    ] {
         // Of the first watches init cannot do without, it may only say that it cannot begin.
         let first = if call == "epoll" { 4 } else { 1 };
         for number in first..first + 12 {

@@ -108,7 +108,11 @@ fn dependency_may_restart_while_its_dependents_wait() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("db", &format!("fail-times {count} 3 1 ready-fd 3 sleep-forever"), "[restart]\ndelay = \"1ms\"\n[ready]\nfd = 3")
+        .longrun(
+            "db",
+            &format!("fail-times {count} 3 1 ready-fd 3 sleep-forever"),
+            "[restart]\ndelay = \"1ms\"\n[ready]\nfd = 3",
+        )
         .longrun("api", "sleep-forever", "requires = [\"db\"]")
         .start();
     running.booted();
@@ -119,7 +123,11 @@ fn dependency_may_restart_while_its_dependents_wait() {
 #[test]
 fn dependents_fail_when_the_restart_limit_is_reached() {
     let running = Setup::new()
-        .longrun("db", "exit 1", "[restart]\ndelay = \"1ms\"\nlimit = { count = 2, interval = \"60s\" }\n[ready]\nfd = 3")
+        .longrun(
+            "db",
+            "exit 1",
+            "[restart]\ndelay = \"1ms\"\nlimit = { count = 2, interval = \"60s\" }\n[ready]\nfd = 3",
+        )
         .longrun("api", "sleep-forever", "requires = [\"db\"]")
         .start();
     running.booted();
@@ -131,7 +139,8 @@ fn dependents_fail_when_the_restart_limit_is_reached() {
 fn running_dependents_come_down_when_what_they_require_is_given_up_and_come_back_with_it() {
     let setup = Setup::new();
     let broken = setup.work("broken");
-    let script = format!("if [ -e {} ]; then exit 7; fi; exec PUPPET ready-fd 3 sleep-forever", broken.display());
+    let script =
+        format!("if [ -e {} ]; then exit 7; fi; exec PUPPET ready-fd 3 sleep-forever", broken.display());
     let running = setup
         .shell("db", "longrun", &script, &format!("restart = \"never\"{READY}"))
         .longrun("api", "sleep-forever", "requires = [\"db\"]")
@@ -222,7 +231,11 @@ fn restart_and_stop_of_a_service_that_waits_for_another_leave_one_process_of_it(
     let (gate, runs) = (setup.path("gate"), setup.path("runs"));
     let running = setup
         .longrun("db", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
-        .longrun("api", &format!("append {runs} run ready-fd 3 sleep-forever"), &format!("requires = [\"db\"]{READY}"))
+        .longrun(
+            "api",
+            &format!("append {runs} run ready-fd 3 sleep-forever"),
+            &format!("requires = [\"db\"]{READY}"),
+        )
         .start();
     running.reach("db", Starting);
     assert_eq!(running.phase("api"), Waiting);
@@ -244,7 +257,11 @@ fn stop_during_a_restart_wins() {
     let setup = Setup::new();
     let (gate, runs) = (setup.path("gate"), setup.path("runs"));
     let running = setup
-        .longrun("web", &format!("append {runs} run ready-fd 3 sleep-forever"), &format!("stop.exec = {}{READY}", crate::harness::words(&format!("wait-file {gate} exit 1"))))
+        .longrun(
+            "web",
+            &format!("append {runs} run ready-fd 3 sleep-forever"),
+            &format!("stop.exec = {}{READY}", crate::harness::words(&format!("wait-file {gate} exit 1"))),
+        )
         .start();
     running.booted();
     let mut events = running.events();
@@ -259,9 +276,8 @@ fn stop_during_a_restart_wins() {
 
 #[test]
 fn stop_in_backoff_stays_down() {
-    let running = Setup::new()
-        .longrun("web", "exit 1", "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"")
-        .start();
+    let running =
+        Setup::new().longrun("web", "exit 1", "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"").start();
     running.reach("web", Backoff);
     running.ok(&["stop", "web"]);
     assert_eq!(running.phase("web"), Down);

@@ -88,7 +88,11 @@ fn command_begins_once_services_are_ready() {
 fn services_stop_in_reverse_order_after_the_command_ended() {
     let (code, text) = Setup::new()
         .longrun("db", "on TERM say db-stops on TERM exit 0 ready-fd 3 sleep-forever", "[ready]\nfd = 3")
-        .longrun("api", "on TERM say api-stops on TERM exit 0 ready-fd 3 sleep-forever", "requires = [\"db\"]\n[ready]\nfd = 3")
+        .longrun(
+            "api",
+            "on TERM say api-stops on TERM exit 0 ready-fd 3 sleep-forever",
+            "requires = [\"db\"]\n[ready]\nfd = 3",
+        )
         .command("say command-runs exit 3")
         .start()
         .exit();

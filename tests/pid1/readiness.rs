@@ -32,7 +32,8 @@ fn descriptor_of_any_number_reaches_the_service_and_nothing_else_does() {
     for number in numbers {
         assert_eq!(running.phase(&format!("fd{number}")), Up, "{number}");
         let name = format!("fd{number} ");
-        let line = running.lines("fds=", numbers.len()).into_iter().find(|line| line.contains(&name)).unwrap();
+        let line =
+            running.lines("fds=", numbers.len()).into_iter().find(|line| line.contains(&name)).unwrap();
         assert!(line.ends_with(&format!("fds=0,1,2,{number}")), "{line}");
     }
 }
@@ -49,9 +50,8 @@ fn ready_notification_is_readiness() {
 
 #[test]
 fn notification_of_a_child_that_is_dead_already_counts() {
-    let running = Setup::new()
-        .longrun("web", "notify-child READY=1 sleep-forever", "[ready]\nnotify = true")
-        .start();
+    let running =
+        Setup::new().longrun("web", "notify-child READY=1 sleep-forever", "[ready]\nnotify = true").start();
     running.booted();
     assert_eq!(running.phase("web"), Up);
 }
@@ -60,7 +60,8 @@ fn notification_of_a_child_that_is_dead_already_counts() {
 fn notification_of_another_service_is_ignored() {
     let setup = Setup::new();
     let address = setup.path("address");
-    let victim = format!("echo $NOTIFY_SOCKET > {address}.new; mv {address}.new {address}; exec PUPPET sleep-forever");
+    let victim =
+        format!("echo $NOTIFY_SOCKET > {address}.new; mv {address}.new {address}; exec PUPPET sleep-forever");
     let forger = format!(
         "PUPPET wait-file {address}; NOTIFY_SOCKET=$(cat {address}) PUPPET notify 'READY=1\\nMAINPID=1' sleep-forever"
     );
@@ -89,7 +90,11 @@ fn line_that_matches_is_readiness() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", &format!("say 'not listening' wait-file {gate} err 'web: listening on 80' sleep-forever"), "[ready]\nlog = '(?i)^web: Listening on \\d+$'")
+        .longrun(
+            "web",
+            &format!("say 'not listening' wait-file {gate} err 'web: listening on 80' sleep-forever"),
+            "[ready]\nlog = '(?i)^web: Listening on \\d+$'",
+        )
         .start();
     running.line("not listening");
     assert_eq!(running.phase("web"), Starting);
@@ -102,7 +107,8 @@ fn accepted_tcp_connection_is_readiness() {
     let setup = Setup::new();
     let (gate, port) = (setup.path("gate"), free_port());
     let ready = format!("[ready]\ntcp = \"127.0.0.1:{port}\"\ninterval = \"20ms\"");
-    let running = setup.longrun("web", &format!("wait-file {gate} listen-tcp {port} sleep-forever"), &ready).start();
+    let running =
+        setup.longrun("web", &format!("wait-file {gate} listen-tcp {port} sleep-forever"), &ready).start();
     running.reach("web", Starting);
     let mut events = running.events();
     std::fs::write(running.setup.work("gate"), "").unwrap();
@@ -115,7 +121,8 @@ fn accepted_unix_connection_is_readiness() {
     let setup = Setup::new();
     let (gate, socket) = (setup.path("gate"), setup.path("socket"));
     let ready = format!("[ready]\nunix = \"{socket}\"\ninterval = \"20ms\"");
-    let running = setup.longrun("web", &format!("wait-file {gate} listen-unix {socket} sleep-forever"), &ready).start();
+    let running =
+        setup.longrun("web", &format!("wait-file {gate} listen-unix {socket} sleep-forever"), &ready).start();
     running.reach("web", Starting);
     let mut events = running.events();
     std::fs::write(running.setup.work("gate"), "").unwrap();
@@ -126,10 +133,16 @@ fn accepted_unix_connection_is_readiness() {
 fn http_answer_as_expected_is_readiness_and_another_is_not() {
     let (good, bad, body) = (free_port(), free_port(), free_port());
     let ready = |port, more: &str| {
-        format!("start-timeout = \"1s\"\nrestart = \"never\"\n[ready]\nhttp = \"http://127.0.0.1:{port}/status\"\ninterval = \"20ms\"\n{more}")
+        format!(
+            "start-timeout = \"1s\"\nrestart = \"never\"\n[ready]\nhttp = \"http://127.0.0.1:{port}/status\"\ninterval = \"20ms\"\n{more}"
+        )
     };
     let running = Setup::new()
-        .longrun("good", &format!("http {good} 201 fine sleep-forever"), &ready(good, "status = \"200-299\"\nbody = \"^fi\""))
+        .longrun(
+            "good",
+            &format!("http {good} 201 fine sleep-forever"),
+            &ready(good, "status = \"200-299\"\nbody = \"^fi\""),
+        )
         .longrun("bad", &format!("http {bad} 503 fine sleep-forever"), &ready(bad, ""))
         .longrun("body", &format!("http {body} 200 fine sleep-forever"), &ready(body, "body = \"bad\""))
         .start();
@@ -141,7 +154,9 @@ fn http_answer_as_expected_is_readiness_and_another_is_not() {
 fn command_that_succeeds_is_readiness_and_its_last_line_is_the_reason_until_then() {
     let setup = Setup::new();
     let gate = setup.path("gate");
-    let check = format!("[ready]\ninterval = \"20ms\"\nexec = [\"sh\", \"-c\", \"test -e {gate} || {{ echo 'database is empty'; exit 1; }}\"]");
+    let check = format!(
+        "[ready]\ninterval = \"20ms\"\nexec = [\"sh\", \"-c\", \"test -e {gate} || {{ echo 'database is empty'; exit 1; }}\"]"
+    );
     let running = setup.longrun("web", "sleep-forever", &check).start();
     running.until("the reason is shown", || running.note("web").contains("database is empty"));
     assert_eq!(running.phase("web"), Starting);
@@ -154,7 +169,9 @@ fn command_that_succeeds_is_readiness_and_its_last_line_is_the_reason_until_then
 fn probe_that_hangs_is_killed_and_tried_again() {
     let setup = Setup::new();
     let count = setup.path("count");
-    let hang = format!("[ready]\ntimeout = \"100ms\"\ninterval = \"10ms\"\nexec = [\"sh\", \"-c\", \"echo x >> {count}; [ $$(wc -l < {count}) -ge 3 ] || sleep 60\"]");
+    let hang = format!(
+        "[ready]\ntimeout = \"100ms\"\ninterval = \"10ms\"\nexec = [\"sh\", \"-c\", \"echo x >> {count}; [ $$(wc -l < {count}) -ge 3 ] || sleep 60\"]"
+    );
     let running = setup.longrun("web", "sleep-forever", &hang).start();
     running.reach("web", Up);
     assert_eq!(running.read("count").len(), 3);
@@ -164,7 +181,11 @@ fn probe_that_hangs_is_killed_and_tried_again() {
 #[test]
 fn service_that_is_not_ready_in_time_is_stopped_and_tried_again() {
     let running = Setup::new()
-        .longrun("web", "sleep-forever", "start-timeout = \"100ms\"\n[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nfd = 3")
+        .longrun(
+            "web",
+            "sleep-forever",
+            "start-timeout = \"100ms\"\n[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"\n[ready]\nfd = 3",
+        )
         .start();
     let status = running.reach("web", Backoff);
     assert!(status.note.as_deref().unwrap_or_default().contains("not ready in time"), "{status:?}");
@@ -176,7 +197,9 @@ fn service_that_is_not_ready_in_time_is_stopped_and_tried_again() {
 fn restarted_service_is_ready_only_when_it_says_so_again() {
     let setup = Setup::new();
     let (first, gate) = (setup.path("first"), setup.path("gate"));
-    let script = format!("[ -e {first} ] && PUPPET wait-file {gate}; touch {first}; exec PUPPET ready-fd 3 sleep-forever");
+    let script = format!(
+        "[ -e {first} ] && PUPPET wait-file {gate}; touch {first}; exec PUPPET ready-fd 3 sleep-forever"
+    );
     let running = setup.shell("web", "longrun", &script, FD).start();
     running.booted();
     let mut events = running.events();
@@ -191,7 +214,11 @@ fn readiness_and_death_at_once_are_seen_in_that_order() {
     let setup = Setup::new();
     let count = setup.path("count");
     let running = setup
-        .longrun("web", &format!("ready-fd 3 fail-times {count} 1 5 sleep-forever"), &format!("autostart = false\n{FD}"))
+        .longrun(
+            "web",
+            &format!("ready-fd 3 fail-times {count} 1 5 sleep-forever"),
+            &format!("autostart = false\n{FD}"),
+        )
         .start();
     running.booted();
     let mut events = running.events();
@@ -240,7 +267,10 @@ fn stop_of_a_service_that_is_not_ready_yet_does_not_wait_for_its_readiness() {
 fn initial_delay_is_kept_before_the_first_probe() {
     let setup = Setup::new();
     let probed = setup.path("probed");
-    let ready = format!("start-timeout = \"200ms\"\nrestart = \"never\"\n[ready]\ninitial-delay = \"1h\"\nexec = {}", words(&format!("touch {probed}")));
+    let ready = format!(
+        "start-timeout = \"200ms\"\nrestart = \"never\"\n[ready]\ninitial-delay = \"1h\"\nexec = {}",
+        words(&format!("touch {probed}"))
+    );
     let running = setup.longrun("web", "sleep-forever", &ready).start();
     running.booted();
     assert_eq!(running.phase("web"), Failed);
@@ -251,7 +281,9 @@ fn initial_delay_is_kept_before_the_first_probe() {
 fn reload_that_a_service_announces_is_shown_until_it_is_over() {
     let setup = Setup::new();
     let (gate, gate2) = (setup.path("gate"), setup.path("gate2"));
-    let script = format!("notify READY=1 wait-file {gate} notify RELOADING=1 wait-file {gate2} notify READY=1 sleep-forever");
+    let script = format!(
+        "notify READY=1 wait-file {gate} notify RELOADING=1 wait-file {gate2} notify READY=1 sleep-forever"
+    );
     let running = setup.longrun("web", &script, "[ready]\nnotify = true").start();
     running.booted();
     std::fs::write(running.setup.work("gate"), "").unwrap();

@@ -73,9 +73,11 @@ fn no_signal_hits_a_process_that_got_the_number_of_an_earlier_one() {
     let setup = Setup::new();
     let hit = setup.path("hit");
     let bystander = format!("on TERM touch {hit} on CONT touch {hit} on HUP touch {hit} sleep-forever");
-    let mut setup = setup
-        .before("echo 340 > /proc/sys/kernel/pid_max")
-        .longrun("busy", "orphan 3 exit 1", "[restart]\ndelay = \"0s\"\nmax-delay = \"0s\"\nreset-after = \"0s\"");
+    let mut setup = setup.before("echo 340 > /proc/sys/kernel/pid_max").longrun(
+        "busy",
+        "orphan 3 exit 1",
+        "[restart]\ndelay = \"0s\"\nmax-delay = \"0s\"\nreset-after = \"0s\"",
+    );
     for number in 0..10 {
         setup = setup.longrun(&format!("by{number}"), &bystander, "autostart = false");
     }

@@ -112,18 +112,31 @@ fn logs_and_names_stay_right_when_services_are_renumbered() {
     let gate = setup.path("gate");
     let running = setup
         .longrun("m", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "")
-        .longrun("n", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "after = [\"m\"]")
+        .longrun(
+            "n",
+            &format!("say it-began wait-file {gate} say it-went-on sleep-forever"),
+            "after = [\"m\"]",
+        )
         .start();
     running.lines("it-began", 2);
     for name in ["a", "b", "c"] {
         rewrite(&running, name, "sleep-forever", "before = [\"m\"]");
     }
-    rewrite(&running, "n", &format!("say it-began wait-file {gate} say it-went-on sleep-forever"), "before = [\"a\"]");
+    rewrite(
+        &running,
+        "n",
+        &format!("say it-began wait-file {gate} say it-went-on sleep-forever"),
+        "before = [\"a\"]",
+    );
     running.ok(&["reload"]);
     std::fs::write(running.setup.work("gate"), "").unwrap();
     running.lines("it-went-on", 2);
     for name in ["m", "n"] {
-        assert_eq!(running.ok(&["logs", name]).lines().collect::<Vec<_>>(), ["it-began", "it-went-on"], "{name}");
+        assert_eq!(
+            running.ok(&["logs", name]).lines().collect::<Vec<_>>(),
+            ["it-began", "it-went-on"],
+            "{name}"
+        );
         running.ok(&["signal", "KILL", name]);
     }
     running.until("both were restarted", || {
@@ -158,8 +171,16 @@ fn waiting_clients_and_readiness_survive_a_reload() {
     let gate = setup.path("gate");
     let running = setup
         .longrun("fd", &format!("wait-file {gate} ready-fd 3 sleep-forever"), "[ready]\nfd = 3")
-        .longrun("notify", &format!("wait-file {gate} notify READY=1 sleep-forever"), "[ready]\nnotify = true")
-        .longrun("log", &format!("wait-file {gate} say listening sleep-forever"), "[ready]\nlog = 'listening'")
+        .longrun(
+            "notify",
+            &format!("wait-file {gate} notify READY=1 sleep-forever"),
+            "[ready]\nnotify = true",
+        )
+        .longrun(
+            "log",
+            &format!("wait-file {gate} say listening sleep-forever"),
+            "[ready]\nlog = 'listening'",
+        )
         .longrun("exec", "sleep-forever", &format!("[ready]\nexec = {}", words(&format!("wait-file {gate}"))))
         .start();
     running.reach("exec", Starting);
@@ -195,7 +216,11 @@ fn service_that_comes_back_while_its_former_self_stops_is_one_service() {
     let setup = Setup::new();
     let gate = setup.path("gate");
     let running = setup
-        .longrun("web", "say runs sleep-forever", &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))))
+        .longrun(
+            "web",
+            "say runs sleep-forever",
+            &format!("stop.exec = {}", words(&format!("wait-file {gate} exit 1"))),
+        )
         .start();
     running.line("runs");
     let text = std::fs::read(running.setup.services().join("web.toml")).unwrap();
