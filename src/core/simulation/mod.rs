@@ -2,7 +2,7 @@
 //!
 //! A case is a sequence of numbers ([`choices`]). They decide a plan ([`plans`]) and what happens to it
 //! ([`history`]) in a world of processes that obey, are slow, ignore signals or cannot even die ([`world`]).
-//! After every step the rules are checked ([`rules`]). A case that breaks one is cut down and told ([`shrink`]).
+//! After every step the rules are checked ([`rules`], [`steady`]). A case that breaks one is cut down and told ([`shrink`]).
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -18,6 +18,7 @@ mod rules;
 mod scale;
 mod shrink;
 mod states;
+mod steady;
 mod world;
 
 pub(super) use plans::plain;
