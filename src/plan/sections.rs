@@ -84,7 +84,11 @@ fn success_codes(item: &Item<'_>) -> Option<Vec<i32>> {
     let mut codes: Vec<i32> = item.one_or_list()?.iter().filter_map(|item| item.number(0..=255)).collect();
     codes.sort_unstable();
     codes.dedup();
-    Some(codes)
+    if codes.is_empty() {
+        item.wrong("needs at least one code, or nothing ever succeeds")
+    } else {
+        Some(codes)
+    }
 }
 
 fn delays(table: &mut Table<'_>, restart: &mut Restart) {

@@ -163,9 +163,21 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
         conditions: table.take("start-if").map(|item| sections::conditions(&item)).unwrap_or_default(),
         process: shared(&mut pool.processes, process),
     };
+    never_ready(table, &service);
     misplaced_keys(table);
     table.finish();
     Draft { service, links, tty_at: tty.map(|item| item.at()), stop_timeout_at }
+}
+
+/// A probe that begins when patience is over finds nobody.
+fn never_ready(table: &Table<'_>, service: &Service) {
+    if let (Ready::Probe(probe), Some(patience)) = (&service.ready, service.start_timeout)
+        && probe.initial_delay >= patience
+    {
+        table.missing(
+            "ready.initial-delay must be shorter than `start-timeout`, or the service is never ready",
+        );
+    }
 }
 
 /// Keys that are right in other files.
