@@ -50,6 +50,7 @@ mod environment;
 mod faults;
 mod harness;
 mod health;
+mod lasting;
 mod lifecycle;
 mod logs;
 mod readiness;

@@ -55,8 +55,7 @@ pub(super) fn container(setup: &Setup) -> Option<String> {
         && !setup.not_pid1
         && !setup.no_container
         && setup.output.is_none()
-        && (setup.own_services || !setup.podman.is_empty())
-        && setup.input != Input::Terminal;
+        && (setup.own_services || !setup.podman.is_empty());
     let name = setup.dir.path().file_name().unwrap().to_string_lossy();
     (wanted && possible).then(|| format!("pulp-init-test-{name}"))
 }
@@ -140,8 +139,10 @@ pub(super) fn container_command(setup: &Setup, name: &str) -> Command {
         let program = program.display();
         command.args(["-v", &format!("{program}:{program}:ro")]);
     }
-    if setup.input == Input::Pipe {
-        command.arg("-i");
+    match setup.input {
+        Input::Null => {}
+        Input::Pipe => drop(command.arg("-i")),
+        Input::Terminal => drop(command.arg("-it")),
     }
     for (variable, value) in environment(setup) {
         command.args(["-e", &format!("{variable}={value}")]);

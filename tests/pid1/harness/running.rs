@@ -129,8 +129,12 @@ impl Running {
             let stream = std::os::unix::net::UnixStream::connect(self.socket()).unwrap();
             return getsockopt(&stream, PeerCredentials).unwrap().pid();
         }
-        let child = children(self.launcher).first().copied();
-        child.unwrap_or_else(|| panic!("init is gone; its output:\n{}", self.text()))
+        self.try_pid().unwrap_or_else(|| panic!("init is gone; its output:\n{}", self.text()))
+    }
+
+    /// The same while it may not have been started yet, or be gone.
+    pub fn try_pid(&self) -> Option<i32> {
+        children(self.launcher).first().copied()
     }
 
     /// Sends a signal to `init`.
