@@ -33,13 +33,11 @@ pub struct Events(pub(super) BufReader<UnixStream>);
 impl Events {
     /// The next one; `None` once `init` is gone.
     pub fn next(&mut self) -> Option<Event> {
-        loop {
-            match wire::read(&mut self.0) {
-                Ok(Some(Response::Event(event))) => return Some(event),
-                Ok(Some(other)) => panic!("not an event: {other:?}"),
-                Ok(None) => return None,
-                Err(error) => panic!("no event: {error}"),
-            }
+        match wire::read(&mut self.0) {
+            Ok(Some(Response::Event(event))) => Some(event),
+            Ok(Some(other)) => panic!("not an event: {other:?}"),
+            Ok(None) => None,
+            Err(error) => panic!("no event: {error}"),
         }
     }
 

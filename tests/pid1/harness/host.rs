@@ -30,7 +30,7 @@ pub fn needs_kernel(major: u32, minor: u32) -> bool {
 /// Whether tests run in containers.
 pub fn needs_podman() -> bool {
     let wanted =
-        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
+        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && !value.is_empty());
     if !wanted {
         eprintln!("SKIPPED: needs PULP_INIT_TEST_CONTAINER=1 and podman");
     }
@@ -49,7 +49,7 @@ pub fn podman() -> Command {
 /// The name of the container it is to run in; `None`: in a namespace.
 pub(super) fn container(setup: &Setup) -> Option<String> {
     let wanted =
-        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && value != "");
+        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && !value.is_empty());
     let possible = setup.before.is_empty()
         && setup.uid.is_none()
         && !setup.not_pid1
