@@ -117,7 +117,7 @@ impl Init {
         let wish = if verb == Verb::Stop { Wish::Down } else { Wish::Ready { asked: true } };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
         if wait {
-            self.set_mode(token, Mode::Waiting { wish, ids: ids.clone(), deadline });
+            self.set_mode(token, Mode::Waiting { wish, ids: ids.clone(), deadline, gone: false });
         }
         for id in ids {
             self.feed(match verb {
@@ -182,7 +182,7 @@ impl Init {
         };
         let ids = if names.is_empty() { self.all_ids() } else { ids };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
-        self.set_mode(token, Mode::Waiting { wish, ids, deadline });
+        self.set_mode(token, Mode::Waiting { wish, ids, deadline, gone: false });
         self.look_at_waiting();
     }
 

@@ -51,8 +51,8 @@ pub(super) struct Client {
 pub(super) enum Mode {
     /// Its request.
     Asking,
-    /// A state of these services.
-    Waiting { wish: Wish, ids: Vec<Id>, deadline: Option<Time> },
+    /// A state of these services. `gone`: the plan has lost one of them.
+    Waiting { wish: Wish, ids: Vec<Id>, deadline: Option<Time>, gone: bool },
     /// Events.
     Watching,
     /// Lines of these services from these places on.
@@ -93,6 +93,17 @@ impl Server {
         waits.chain(self.resting_until).min()
     }
 
+    /// Who has to go for one more: whoever has not asked for anything yet, the oldest first; and for one that may act,
+    /// anybody who may only look, so that watching can keep nobody from acting.
+    fn victim(&self, for_one_that_may_act: bool) -> Option<Token> {
+        let oldest =
+            |of: &dyn Fn(&Client) -> bool| self.clients.iter().find(|(_, c)| of(c)).map(|(&token, _)| token);
+        let idle = |client: &Client| matches!(client.mode, Mode::Asking);
+        oldest(&|client| idle(client) && !client.may_act)
+            .or_else(|| oldest(&|client| for_one_that_may_act && !client.may_act))
+            .or_else(|| oldest(&|client| for_one_that_may_act && idle(client)))
+    }
+
     /// Whether anybody wants to be told of changes.
     pub fn has_watchers(&self) -> bool {
         self.clients.values().any(|c| matches!(c.mode, Mode::Watching | Mode::Waiting { .. }))
@@ -108,7 +119,10 @@ impl Server {
         let map = |id: &Id| new.get(id.index()).copied().flatten();
         for client in self.clients.values_mut() {
             match &mut client.mode {
-                Mode::Waiting { ids, .. } => *ids = ids.iter().filter_map(map).collect(),
+                Mode::Waiting { ids, gone, .. } => {
+                    *gone |= ids.iter().any(|id| map(id).is_none());
+                    *ids = ids.iter().filter_map(map).collect();
+                }
                 Mode::Following(cursors) => {
                     *cursors = cursors.iter().filter_map(|(id, at)| Some((map(id)?, *at))).collect();
                 }
@@ -250,18 +264,16 @@ impl Init {
                     return self.say(&format!("cannot accept a control connection: {error}; trying again"));
                 }
             };
+            let may_act = may_act(&stream);
             if server.clients.len() >= MAX_CLIENTS {
-                let idle =
-                    server.clients.iter().find(|(_, c)| matches!(c.mode, Mode::Asking)).map(|(&t, _)| t);
-                // Everybody is being served: the newcomer has to come again.
-                let Some(idle) = idle else { continue };
-                server.clients.remove(&idle);
+                // Nobody to make room: the newcomer has to come again.
+                let Some(victim) = server.victim(may_act) else { continue };
+                server.clients.remove(&victim);
             }
             let token = self.poll.token();
             let ready =
                 stream.set_nonblocking(true).is_ok() && self.poll.add(&stream, token, Interest::Read).is_ok();
             if ready {
-                let may_act = may_act(&stream);
                 let client = Client {
                     stream,
                     may_act,

@@ -330,6 +330,12 @@ fn unblock_signals() {
     };
 }
 
+/// Whether a file is there: not so in a directory that may not be searched.
+fn is_there(path: *const libc::c_char) -> bool {
+    // SAFETY: reads a string that outlives this.
+    unsafe { libc::syscall(libc::SYS_faccessat, libc::AT_FDCWD, path, libc::F_OK) == 0 }
+}
+
 /// Executes the first program that can be, as execvp(3) does; returns only if none could.
 fn run(plan: &Plan<'_>) -> (&'static str, i32) {
     let mut result = libc::ENOENT;
@@ -339,7 +345,8 @@ fn run(plan: &Plan<'_>) -> (&'static str, i32) {
         match errno() {
             // Not in this directory of PATH. One that may not be executed is worth telling, unless another may.
             libc::ENOENT | libc::ENOTDIR => {}
-            libc::EACCES => result = libc::EACCES,
+            libc::EACCES if is_there(program) => result = libc::EACCES,
+            libc::EACCES => {}
             other => return ("execute", other),
         }
     }

@@ -36,6 +36,8 @@ pub fn run(options: Options) -> ExitCode {
 
 fn start(options: Options) -> Result<i32, (String, i32)> {
     let system = |what: &'static str| move |error: std::io::Error| (format!("{what}: {error}"), EX_OSERR);
+    // First of all: a signal to stop that comes while the plan is read must not be lost.
+    sys::block_signals().map_err(system("sigprocmask"))?;
     sys::close_on_exec_from(3);
     ensure_stdio();
     let container = Container::snapshot();

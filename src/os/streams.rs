@@ -38,7 +38,11 @@ impl Init {
             .clients
             .iter()
             .filter_map(|(&token, client)| match &client.mode {
-                Mode::Waiting { wish, ids, deadline } => {
+                Mode::Waiting { wish: Wish::Ready { .. }, gone: true, .. } => {
+                    let why = "the plan that was read meanwhile has it no more";
+                    Some((token, failure(FailureKind::Failed, why)))
+                }
+                Mode::Waiting { wish, ids, deadline, .. } => {
                     Some((token, self.verdict(*wish, ids, *deadline, now)?))
                 }
                 Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
@@ -89,6 +93,9 @@ impl Init {
     /// Whether waiting for its readiness is in vain: it failed for good, or ended well though it was to stay. Who
     /// asked for its start also wants to hear of the first failure, though it will be tried again.
     fn is_lost(&self, id: Id, asked: bool) -> bool {
+        if self.supervisor.is_retired(id) {
+            return true;
+        }
         let kind = self.supervisor.plan().services.get(id.index()).map(|service| service.kind);
         match self.supervisor.phase(id) {
             Phase::Failed => true,

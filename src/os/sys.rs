@@ -105,16 +105,27 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Blocks every signal for this thread and returns a descriptor from which `handled` ones can be read.
+/// Blocks every signal for this thread: the kernel keeps them from now on, and drops none.
+///
+/// # Errors
+/// What sigprocmask(2) says.
+pub fn block_signals() -> io::Result<()> {
+    // SAFETY: the set is initialised by sigfillset before use.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())).map(drop)
+    }
+}
+
+/// A descriptor from which these signals can be read, which must be blocked.
 ///
 /// # Errors
 /// What signalfd(2) says.
 pub fn signal_fd(handled: &[i32]) -> io::Result<OwnedFd> {
-    // SAFETY: the sets are initialised by sigfillset and sigemptyset before use.
+    // SAFETY: the set is initialised by sigemptyset before use.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut set);
-        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()))?;
         libc::sigemptyset(&raw mut set);
         for &signal in handled {
             libc::sigaddset(&raw mut set, signal);
