@@ -5,6 +5,7 @@
 //! shows all output. Only what the kernel tells nobody of, such as the end of a process that is not ours, is asked for
 //! again and again ([`Running::until`]).
 
+mod asking;
 mod client;
 mod host;
 mod processes;
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub use asking::Said;
 pub use host::{as_user, needs_kernel, needs_podman, needs_root, podman};
-pub use running::{Running, Said};
+pub use running::Running;
 pub use setup::{Input, Setup, exec, words};
 
 /// No test waits longer than this for anything.
