@@ -112,10 +112,11 @@ impl Running {
         let mut stream = None;
         self.until("a connection", || {
             stream = client::ask(&self.socket(), &Request::Events);
-            stream.is_some()
+            // Requests are read in the order of their connections: once this is answered, the other was heard, or
+            // its connection dropped for want of something.
+            self.ask(&Request::Health);
+            stream.as_ref().is_some_and(client::is_open)
         });
-        // Requests are read in the order of their connections: once this is answered, the other was heard.
-        self.ask(&Request::Health);
         Events(stream.unwrap())
     }
 

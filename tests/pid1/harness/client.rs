@@ -17,6 +17,17 @@ pub(super) fn ask(socket: &Path, request: &Request) -> Option<BufReader<UnixStre
     Some(BufReader::new(stream))
 }
 
+/// Whether the other side still holds it.
+pub(super) fn is_open(stream: &BufReader<UnixStream>) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    let fd = std::os::fd::AsRawFd::as_raw_fd(stream.get_ref());
+    match recv(fd, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Ok(0) => false,
+        Ok(_) | Err(nix::errno::Errno::EAGAIN) => true,
+        Err(_) => false,
+    }
+}
+
 /// Every answer up to the end of the connection.
 pub(super) fn answers(socket: &Path, request: &Request) -> Option<Vec<Response>> {
     let mut stream = ask(socket, request)?;
