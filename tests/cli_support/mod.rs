@@ -80,11 +80,11 @@ impl Outcome {
     pub fn of(command: &mut Command) -> Outcome {
         // Another test that forked while this program was being copied holds it open for writing until it executes its
         // own: ETXTBSY then passes.
-        let finished = std::iter::repeat_with(|| command.output()).take(1000);
+        let mut finished = std::iter::repeat_with(|| command.output()).take(1000);
         let busy = |result: &std::io::Result<Output>| {
             result.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy)
         };
-        let output = finished.skip_while(busy).next();
+        let output = finished.find(|result| !busy(result));
         let Output { status, stdout, stderr } = output.unwrap().unwrap();
         Outcome {
             code: status.code().unwrap_or(-1),
