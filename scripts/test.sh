@@ -10,8 +10,7 @@ step "lint"
 scripts/lint.sh "$binary"
 step "unit tests and tests with real processes"
 export PULP_INIT_BINARY=$PWD/$binary
-cargo test --quiet --locked --all-targets --all-features
-cargo test --quiet --locked --doc
+cargo test --quiet --locked --all-features
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
 step "tests in containers"
