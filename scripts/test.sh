@@ -10,6 +10,8 @@ step "lint"
 scripts/lint.sh "$binary"
 step "unit tests and tests with real processes"
 export PULP_INIT_BINARY=$PWD/$binary
+# The service that tests supervise is an example; `cargo test --test NAME` alone would not build it.
+cargo build --quiet --locked --all-features --examples
 cargo test --quiet --locked --all-features
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
