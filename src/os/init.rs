@@ -96,6 +96,8 @@ pub(super) struct OutputWatch {
 pub(super) const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// How long a turn is put off in a flood …
 const NAP: Duration = Duration::from_micros(150);
+/// … or, where no log line came, only orphans: no one reads those, and a zombie is cheap to keep …
+const ORPHANS_NAP: Duration = Duration::from_micros(600);
 /// … which is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
 /// A turn that reads so many bytes of output is worth its while.
@@ -204,11 +206,12 @@ impl Init {
     /// that did nothing else and came at once, each is put off a little, so that it finds more to do. The first line
     /// of a burst is never held back, nor is anything that concerns a service's state.
     fn moderate(&mut self, waited: Duration) {
-        let little = self.logs.take_count() < MUCH;
+        let read = self.logs.take_count();
+        let little = read < MUCH;
         let bulk = waited < NAP && little && !std::mem::take(&mut self.stepped);
         self.bulk_turns = if bulk { self.bulk_turns.saturating_add(1) } else { 0 };
         if self.bulk_turns > BULK_TURNS {
-            sys::nap(NAP);
+            sys::nap(if read == 0 { ORPHANS_NAP } else { NAP });
         }
     }
 
