@@ -9,6 +9,7 @@
 //! | [`control`] | what `svctl` and `init` say to each other |
 //! | [`os`] | everything that touches the kernel: the event loop, processes, signals, logs |
 //! | [`cli`] | what a person types and sees |
+//! | [`setup`] | the init steps of the Pulp images; uses none of the above, and is used by none |
 
 pub mod cli;
 pub mod control;
@@ -17,3 +18,4 @@ pub mod core;
 pub mod fuzz;
 pub mod os;
 pub mod plan;
+pub mod setup;

@@ -23,6 +23,7 @@ struct Applet(&'static str, Main, &'static str);
 const APPLETS: &[Applet] = &[
     Applet("init", init, "start and supervise the services of a container"),
     Applet("svctl", pulp_init::cli::svctl::main, "see and control them"),
+    Applet("pulp-setup", pulp_init::setup::main, "the init steps of the Pulp images"),
     Applet("probe", probe, ""),
 ];
 

@@ -1,0 +1,64 @@
+//! The init steps of the Pulp images, run by `init` as oneshots: `pulp-setup STEP`.
+//!
+//! Each step is a plain function over a [`Context`]: a root directory and an environment. It does what is missing and
+//! nothing else, so it may be killed at any moment and run again; what it writes to a volume is whole or not there
+//! (see [`files`]). A step that cannot do its work returns a [`Problem`]: what is wrong, and what would cure it.
+//!
+//! Nothing here knows the supervisor, and the supervisor knows nothing of this.
+
+pub mod command;
+pub mod context;
+pub mod facts;
+pub mod files;
+pub mod problem;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+pub use context::Context;
+pub use problem::Problem;
+
+/// A step: its name, what it does, and the code.
+struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
+
+/// Every step, in the order in which a boot needs them.
+const STEPS: &[Step] = &[];
+
+/// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
+const USAGE: u8 = 64;
+
+/// `pulp-setup STEP [ARGUMENT]…`
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some((name, rest)) = words.split_first() else {
+        return refuse("which step?");
+    };
+    if name == "--help" || name == "-h" {
+        let _ = write!(std::io::stdout(), "{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(Step(_, _, run)) = STEPS.iter().find(|Step(step, ..)| step == name) else {
+        return refuse(&format!("there is no step `{name}`"));
+    };
+    let outcome = Context::of_this_container().and_then(|context| run(&context, rest));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            let _ = writeln!(std::io::stderr(), "{name}: {problem}");
+            ExitCode::from(problem.code())
+        }
+    }
+}
+
+fn usage() -> String {
+    let steps: String = STEPS.iter().map(|Step(name, about, _)| format!("  {name:<12} {about}\n")).collect();
+    format!(
+        "Usage: pulp-setup STEP\n\nThe steps of a boot, each of which does only what is missing:\n{steps}"
+    )
+}
+
+fn refuse(why: &str) -> ExitCode {
+    let _ = write!(std::io::stderr(), "pulp-setup: {why}\n{}", usage());
+    ExitCode::from(USAGE)
+}

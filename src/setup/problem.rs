@@ -1,0 +1,69 @@
+//! What a step reports when it cannot do its work.
+
+use std::fmt;
+use std::path::Path;
+
+/// Exit code of a step that the configuration keeps from working (EX_CONFIG, sysexits.h).
+pub const EX_CONFIG: u8 = 78;
+/// Exit code of a step that failed for another reason: a later try may succeed.
+pub const FAILED: u8 = 1;
+
+/// What is wrong, and what would cure it; shown as two lines. Neither may hold a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    what: String,
+    cure: String,
+    code: u8,
+}
+
+impl Problem {
+    /// Something failed that the same configuration may survive next time: no space, no connection.
+    pub fn new(what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { what: what.into(), cure: cure.into(), code: FAILED }
+    }
+
+    /// The user has to change something before it can work.
+    pub fn config(what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { what: what.into(), cure: cure.into(), code: EX_CONFIG }
+    }
+
+    /// A file operation failed. The cure follows from the kind of error.
+    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Problem {
+        use std::io::ErrorKind as Kind;
+        let cure = match error.kind() {
+            Kind::StorageFull | Kind::QuotaExceeded => {
+                "free some space on that volume and start the container again"
+            }
+            Kind::ReadOnlyFilesystem => "mount that volume without `:ro`",
+            Kind::PermissionDenied => {
+                "let the container's root write there: check the volume's owner and mode, and on SELinux mount it with `:Z`"
+            }
+            Kind::NotFound => "check that the volume is mounted and that nothing was deleted from it",
+            _ => "check the volume and the kernel's log (`dmesg`), then start the container again",
+        };
+        Problem::new(format!("cannot {doing} {}: {error}", path.display()), cure)
+    }
+
+    /// What is wrong.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What would cure it.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+
+    /// The exit code it ends the step with.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  to fix it: {}", self.what, self.cure)
+    }
+}
+
+impl std::error::Error for Problem {}
