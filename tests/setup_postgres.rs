@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
+use pulp_init::setup::command::Tool;
 use pulp_init::setup::context::{Accounts, Owner};
 use pulp_init::setup::facts::{Database, Facts};
 use pulp_init::setup::postgres::release::Release;
@@ -187,54 +188,50 @@ impl Image {
         let text = fs::read_to_string(&conf).unwrap()
             + "\nmax_connections = 77\nvacuum_cleanup_index_scale_factor = 0.5\n";
         fs::write(&conf, text).unwrap();
-        let sql = "create role pulp login;\n\ncreate database pulp owner pulp;\n\n";
-        old.tool(&self.context, "postgres")
-            .arg("--single")
-            .args(["-D"])
-            .arg(self.data())
-            .args(["-j", "postgres"])
-            .input(sql)
-            .run("role", "")
-            .unwrap();
-        let sql = "create extension hstore;\n\ncreate table t (word text primary key);\n\ninsert into t select 'word ' || n from generate_series(1, 1000) n;\n\nalter table t owner to pulp;\n\n";
-        old.tool(&self.context, "postgres")
-            .arg("--single")
-            .args(["-D"])
-            .arg(self.data())
-            .args(["-j", "pulp"])
-            .input(sql)
-            .run("table", "")
-            .unwrap();
+        // By a server: tables that are made without one lack the type of their rows, which no upgrade survives.
+        let server = self.serve_old(old);
+        self.old_sql(old, "postgres", "create role pulp login; create database pulp owner pulp");
+        self.old_sql(
+            old,
+            "pulp",
+            "create extension hstore; create table t (word text primary key);
+             insert into t select 'word ' || n from generate_series(1, 1000) n; alter table t owner to pulp",
+        );
+        server.stop();
+    }
+
+    fn serve_old(&self, old: &Release) -> Server {
+        let sockets = self.context.path("/run/old");
+        fs::create_dir_all(&sockets).unwrap();
+        fs::set_permissions(&sockets, fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new(old.bin.join("postgres"));
+        command.arg("-D").arg(self.data()).arg("-k").arg(&sockets).args(["-h", ""]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        self.as_postgres(&mut command);
+        let server = Server(command.spawn().unwrap());
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.old_psql(old, "postgres", "select 1").output().unwrap().status.success() {
+            assert!(Instant::now() < end);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    fn old_psql(&self, old: &Release, database: &str, sql: &str) -> Tool {
+        let psql = old.tool(&self.context, "psql").env("PGHOST", self.context.path("/run/old"));
+        psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", database]).input(sql)
+    }
+
+    fn old_sql(&self, old: &Release, database: &str, sql: &str) {
+        for statement in sql.split(';') {
+            self.old_psql(old, database, &format!("{statement};")).run("test", "").unwrap();
+        }
     }
 
     /// As a SIGKILL of the container does: the server of the old release is killed while it runs.
     fn kill_while_it_runs(&self, old: &Release) {
-        let sockets = self.context.path("/run/killed");
-        fs::create_dir_all(&sockets).unwrap();
-        fs::set_permissions(&sockets, fs::Permissions::from_mode(0o777)).unwrap();
-        let mut command = Command::new(old.bin.join("postgres"));
-        command
-            .arg("-D")
-            .arg(self.data())
-            .arg("-k")
-            .arg(&sockets)
-            .args(["-h", ""])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        self.as_postgres(&mut command);
-        let mut server = Server(command.spawn().unwrap());
-        let end = Instant::now() + Duration::from_secs(30);
-        while !sockets.join(".s.PGSQL.5432").exists() {
-            assert!(Instant::now() < end);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let psql = old.tool(&self.context, "psql").env("PGHOST", &sockets).args(["-U", "postgres", "pulp"]);
-        let mut sql = psql.input("insert into t values ('written before the kill');").output().unwrap();
-        while !sql.status.success() && Instant::now() < end {
-            let psql =
-                old.tool(&self.context, "psql").env("PGHOST", &sockets).args(["-U", "postgres", "pulp"]);
-            sql = psql.input("insert into t values ('written before the kill');").output().unwrap();
-        }
+        let mut server = self.serve_old(old);
+        self.old_sql(old, "pulp", "insert into t values ('written before the kill')");
         server.0.kill().unwrap();
         server.0.wait().unwrap();
     }

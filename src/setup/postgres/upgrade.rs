@@ -65,7 +65,10 @@ fn room(place: &Place, cloning: bool) -> Result<(), Problem> {
     let free = statvfs(&place.shelf)
         .map(|is| is.blocks_available().saturating_mul(is.fragment_size()))
         .map_err(|error| Problem::io("look at", &place.shelf, &error.into()))?;
-    enough(&place.shelf, if cloning { 0 } else { size_of(&place.data) } + EMPTY, free)
+    // Without older clusters that may be kept in the same directory.
+    let size = || Ok(place.own_entries()?.iter().map(|name| size_of(&place.data.join(name))).sum::<u64>());
+    let copy = if cloning { 0 } else { size()? };
+    enough(&place.shelf, copy + EMPTY, free)
 }
 
 fn enough(shelf: &Path, needed: u64, free: u64) -> Result<(), Problem> {
@@ -143,22 +146,25 @@ fn word(path: &str) -> String {
     path.replace('\\', "\\\\").replace(' ', "\\ ")
 }
 
-/// What `pg_upgrade` said last, and the end of the files that it points to: they go with the unfinished cluster.
+/// What `pg_upgrade` said last, and the errors in the files that it points to: they go with the unfinished cluster.
 fn told(output: &Output) -> String {
     let text = format!("{}\n{}", output.out, output.err);
-    let mut told: Vec<String> = last(&text, 6);
-    let paths = text.split([' ', '"', '\n']).filter(|word| word.starts_with('/'));
-    let logs = paths.filter(|path| path.ends_with(".log") || path.ends_with(".txt"));
-    for log in logs {
-        told.extend(last(&fs::read_to_string(log).unwrap_or_default(), 5));
-    }
-    told.dedup();
-    told.join("; ")
+    let empty = |line: &&str| line.contains("ailure") || line.starts_with("Consult");
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !empty(line)).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(4)).map(|&line| line.to_owned());
+    let files = text.split([' ', '"', '\n']).filter(|word| word.starts_with('/'));
+    let logs = files.filter(|file| file.ends_with(".log") || file.ends_with(".txt"));
+    let errors = logs.flat_map(|log| errors(&fs::read_to_string(log).unwrap_or_default()));
+    last.chain(errors).collect::<Vec<_>>().join("; ")
 }
 
-fn last(text: &str, count: usize) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.iter().skip(lines.len().saturating_sub(count)).map(|&line| line.to_owned()).collect()
+/// The lines of a log that say what went wrong, or its first ones: a list of what is in the way.
+fn errors(log: &str) -> Vec<String> {
+    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let bad = |line: &&str| ["error:", "ERROR:", "FATAL:"].iter().any(|word| line.contains(word));
+    let found: Vec<String> = lines().filter(bad).take(3).map(str::to_owned).collect();
+    if found.is_empty() { lines().take(3).map(str::to_owned).collect() } else { found }
 }
 
 /// The directory of the upgrade's sockets. Not on the volume: a socket's path has at most 107 bytes, and some volumes
