@@ -8,9 +8,12 @@
 
 pub mod command;
 pub mod context;
+pub mod daemons;
 pub mod facts;
 pub mod files;
 pub mod problem;
+pub mod ready;
+pub mod settings;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,7 +26,11 @@ pub use problem::Problem;
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
 
 /// Every step, in the order in which a boot needs them.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    Step("settings", "reads the user's settings, adds what is missing", settings::run),
+    Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
+    Step("ready", "whether api, content or nginx answers", ready::run),
+];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
@@ -45,7 +52,9 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            let _ = writeln!(std::io::stderr(), "{name}: {problem}");
+            if !problem.is_quiet() {
+                let _ = writeln!(std::io::stderr(), "{name}: {problem}");
+            }
             ExitCode::from(problem.code())
         }
     }
