@@ -11,6 +11,7 @@ pub mod context;
 pub mod facts;
 pub mod files;
 pub mod problem;
+pub mod volumes;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,7 +24,8 @@ pub use problem::Problem;
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
 
 /// Every step, in the order in which a boot needs them.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] =
+    &[Step("volumes", "make the directories of the services and give them to their users", volumes::run)];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
