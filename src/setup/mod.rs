@@ -10,6 +10,7 @@ pub mod command;
 pub mod context;
 pub mod facts;
 pub mod files;
+pub mod keys;
 pub mod problem;
 pub mod volumes;
 

@@ -209,7 +209,7 @@ fn settings_can_be_read(context: &Context) -> Result<(), Problem> {
 
 /// Whether a user may read (`-r`) or write (`-w`) something: asked of the kernel as that user, which knows of access
 /// lists and file systems what modes do not show.
-fn may(context: &Context, user: Owner, what: &str, path: &Path) -> Result<bool, Problem> {
+pub(super) fn may(context: &Context, user: Owner, what: &str, path: &Path) -> Result<bool, Problem> {
     Ok(Tool::new(context, "test").arg(what).arg(path).user(context, user).output()?.status.success())
 }
 
