@@ -11,9 +11,11 @@ pub mod context;
 pub mod daemons;
 pub mod facts;
 pub mod files;
+pub mod keys;
 pub mod problem;
 pub mod ready;
 pub mod settings;
+pub mod volumes;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,6 +33,8 @@ const STEPS: &[Step] = &[
     Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
     Step("ready", "whether api, content or nginx answers", ready::run),
 ];
+const STEPS: &[Step] =
+    &[Step("volumes", "make the directories of the services and give them to their users", volumes::run)];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
