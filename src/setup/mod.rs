@@ -8,9 +8,13 @@
 
 pub mod command;
 pub mod context;
+pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod problem;
+pub mod python;
+pub mod routes;
+pub mod variables;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,7 +27,11 @@ pub use problem::Problem;
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
 
 /// Every step, in the order in which a boot needs them.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    Step("variables", "check the container's variables", variables::run),
+    Step("exec", "become Pulp's api, content or worker", exec::run),
+    Step("route_paths", "print the URL paths of the plugins", routes::run),
+];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
