@@ -9,6 +9,7 @@
 pub mod command;
 pub mod context;
 pub mod daemons;
+pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod keys;
@@ -16,6 +17,9 @@ pub mod problem;
 pub mod ready;
 pub mod settings;
 pub mod volumes;
+pub mod python;
+pub mod routes;
+pub mod variables;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -35,6 +39,10 @@ const STEPS: &[Step] = &[
 ];
 const STEPS: &[Step] =
     &[Step("volumes", "make the directories of the services and give them to their users", volumes::run)];
+    Step("variables", "check the container's variables", variables::run),
+    Step("exec", "become Pulp's api, content or worker", exec::run),
+    Step("route_paths", "print the URL paths of the plugins", routes::run),
+];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
