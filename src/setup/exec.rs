@@ -1,4 +1,4 @@
-//! `pulp-setup exec api|content|worker [ARGUMENT]…`: becomes one of Pulp's own processes.
+//! `pulp-setup exec api|content|worker|postgresql|redis [ARGUMENT]…`: becomes one of the services' processes.
 //!
 //! What upstream's scripts of these names did: turn the container's variables into options. The API and the content
 //! app listen on the loopback device alone, where nginx finds them and nobody else does.
@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::facts::Facts;
 use super::variables::{Processes, Variables};
-use super::{Context, Problem, python};
+use super::{Context, Problem, daemons, python};
 
 /// Where the API listens unless `PULP_API_BIND` says otherwise.
 pub const API_BIND: &str = "127.0.0.1:24817";
@@ -37,7 +38,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let error = command.exec();
     Err(Problem::new(
         format!("cannot run `{program}`: {error}"),
-        "it belongs to pulpcore: build the image again, or install pulpcore there",
+        "it is missing in this image: build the image again, or install it there",
     ))
 }
 
@@ -45,6 +46,8 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
 fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Vec<String>, Problem> {
     let (what, extra) = args.split_first().ok_or_else(usage)?;
     let mut words = match what.as_str() {
+        "postgresql" => return daemons::postgresql(context, &Facts::load(context)?),
+        "redis" => return Ok(daemons::redis(&Facts::load(context)?)),
         "api" => {
             let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);
             let mut words = gunicorn("pulpcore-api", bind, variables, variables.api);

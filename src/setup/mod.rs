@@ -14,12 +14,12 @@ pub mod facts;
 pub mod files;
 pub mod keys;
 pub mod problem;
-pub mod ready;
-pub mod settings;
-pub mod volumes;
 pub mod python;
+pub mod ready;
 pub mod routes;
+pub mod settings;
 pub mod variables;
+pub mod volumes;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,11 +36,9 @@ const STEPS: &[Step] = &[
     Step("settings", "reads the user's settings, adds what is missing", settings::run),
     Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
     Step("ready", "whether api, content or nginx answers", ready::run),
-];
-const STEPS: &[Step] =
-    &[Step("volumes", "make the directories of the services and give them to their users", volumes::run)];
+    Step("volumes", "make the directories of the services and give them to their users", volumes::run),
     Step("variables", "check the container's variables", variables::run),
-    Step("exec", "become Pulp's api, content or worker", exec::run),
+    Step("exec", "become api, content, worker, postgresql or redis", exec::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
 ];
 
