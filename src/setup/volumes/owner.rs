@@ -174,7 +174,7 @@ mod tests {
         let given = |name: &&str| owner(top.join(name)) == (700, 700);
         assert_eq!(["a", "b", "c"].iter().filter(|name| given(name)).count(), 2);
         give_all(top, PULP, TOLD_EVERY, &mut |_| {}).unwrap();
-        assert!(["", "a", "b", "c"].iter().all(|name| given(name)));
+        assert!(["", "a", "b", "c"].iter().all(given));
     }
 
     #[test]
