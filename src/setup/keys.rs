@@ -12,6 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use ring::rand::{SecureRandom, SystemRandom};
 
+pub(super) use token::public_of;
+
 use super::context::{Owner, ROOT};
 use super::facts::Facts;
 use super::volumes::may;
@@ -126,7 +128,7 @@ fn secret_key(context: &Context) -> Result<(), Problem> {
 }
 
 /// Root's, for Pulp to read.
-fn for_pulp(context: &Context) -> Owner {
+pub(super) fn for_pulp(context: &Context) -> Owner {
     Owner { uid: ROOT.uid, gid: context.accounts.pulp.gid }
 }
 
@@ -147,7 +149,7 @@ pub(super) fn no_random() -> Problem {
 
 /// Gives a key its owner and mode if it is in our directory. Where the volume does not let us, as one that is mounted
 /// read-only, it is enough that Pulp can read it.
-fn look_after(context: &Context, path: &Path, owner: Owner, mode: u32) -> Result<(), Problem> {
+pub(super) fn look_after(context: &Context, path: &Path, owner: Owner, mode: u32) -> Result<(), Problem> {
     if !path.starts_with(context.path(OURS)) {
         return Ok(());
     }
@@ -174,7 +176,7 @@ fn pulp_reads(context: &Context, path: &Path) -> Result<(), Problem> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::process::Command;
@@ -186,7 +188,7 @@ mod tests {
     const STANDARD_KEY: &str = "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const URL_SAFE_KEY: &str = "-_8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-    pub(super) fn facts() -> Facts {
+    pub fn facts() -> Facts {
         Facts {
             api_root: "/pulp/".to_owned(),
             content_path_prefix: "/pulp/content/".to_owned(),
@@ -204,7 +206,7 @@ mod tests {
         }
     }
 
-    pub(super) fn container(facts: &Facts) -> (tempfile::TempDir, Context) {
+    pub fn container(facts: &Facts) -> (tempfile::TempDir, Context) {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         let context = Context::for_test(dir.path(), []);

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
+pub mod certs;
 pub mod command;
 pub mod context;
 pub mod daemons;
