@@ -39,6 +39,8 @@ const STEPS: &[Step] = &[
     Step("ready", "whether api, content or nginx answers", ready::run),
     Step("volumes", "make the directories of the services and give them to their users", volumes::run),
     Step("variables", "check the container's variables", variables::run),
+    Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
+    Step("certs", "make the web server's certificate where the user has none", certs::run),
     Step("exec", "become api, content, worker, postgresql or redis", exec::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
 ];
