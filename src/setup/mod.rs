@@ -11,9 +11,11 @@ pub mod context;
 pub mod exec;
 pub mod facts;
 pub mod files;
+pub mod nginx;
 pub mod problem;
 pub mod python;
 pub mod routes;
+pub mod template;
 pub mod variables;
 
 use std::ffi::OsString;
@@ -29,6 +31,7 @@ struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Pr
 /// Every step, in the order in which a boot needs them.
 const STEPS: &[Step] = &[
     Step("variables", "check the container's variables", variables::run),
+    Step("nginx", "configure nginx", nginx::run),
     Step("exec", "become Pulp's api, content or worker", exec::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
 ];
