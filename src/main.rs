@@ -24,6 +24,12 @@ const APPLETS: &[Applet] = &[
     Applet("svctl", pulp_init::cli::svctl::main, "see and control them"),
     Applet("pulp-setup", pulp_init::setup::main, "the init steps of the Pulp images"),
     Applet("probe", probe, ""),
+    Applet("s6-rc", pulp_init::cli::s6::rc, ""),
+    Applet("s6-svc", pulp_init::cli::s6::svc, ""),
+    Applet("s6-svstat", pulp_init::cli::s6::svstat, ""),
+    Applet("s6-setuidgid", pulp_init::cli::s6::setuidgid, ""),
+    Applet("s6-echo", pulp_init::cli::s6::echo, ""),
+    Applet("with-contenv", pulp_init::cli::s6::with_contenv, ""),
 ];
 
 /// The binary's own name.

@@ -14,11 +14,13 @@ pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod keys;
+pub mod nginx;
 pub mod problem;
 pub mod python;
 pub mod ready;
 pub mod routes;
 pub mod settings;
+pub mod template;
 pub mod variables;
 pub mod volumes;
 
@@ -42,6 +44,8 @@ const STEPS: &[Step] = &[
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
     Step("exec", "become api, content, worker, postgresql or redis", exec::run),
+    Step("nginx", "configure nginx", nginx::run),
+    Step("exec", "become Pulp's api, content or worker", exec::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
 ];
 
