@@ -45,7 +45,6 @@ const STEPS: &[Step] = &[
     Step("certs", "make the web server's certificate where the user has none", certs::run),
     Step("exec", "become api, content, worker, postgresql or redis", exec::run),
     Step("nginx", "configure nginx", nginx::run),
-    Step("exec", "become Pulp's api, content or worker", exec::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
 ];
 
