@@ -6,11 +6,16 @@
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
+pub mod admin;
 pub mod command;
 pub mod context;
+pub mod database;
 pub mod facts;
 pub mod files;
+pub mod migrations;
+pub mod postgres;
 pub mod problem;
+pub mod psql;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,7 +28,12 @@ pub use problem::Problem;
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
 
 /// Every step, in the order in which a boot needs them.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
+    Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
+    Step("migrations", "brings the database's schema up to date", migrations::run),
+    Step("admin", "sets the administrator's first password", admin::run),
+];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
