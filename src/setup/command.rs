@@ -1,8 +1,8 @@
 //! Other programs, run without a shell, as the right user, with a limit in time.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::Problem;
@@ -83,6 +83,12 @@ impl Tool {
         self
     }
 
+    /// Where it runs; `/` unless told.
+    pub fn directory(mut self, path: &std::path::Path) -> Tool {
+        self.command.current_dir(path);
+        self
+    }
+
     /// How long it may take; then it is killed.
     pub fn limit(mut self, limit: Duration) -> Tool {
         self.limit = limit;
@@ -90,7 +96,20 @@ impl Tool {
     }
 
     /// Runs it and returns what it said; only a start that fails, or the limit, is a problem.
-    pub fn output(mut self) -> Result<Output, Problem> {
+    pub fn output(self) -> Result<Output, Problem> {
+        self.read(read_all, read_all)
+    }
+
+    /// As [`Tool::output`], and hands on each line, of either kind, as soon as it is said.
+    pub fn stream(self, each: &(dyn Fn(&str) + Sync)) -> Result<Output, Problem> {
+        self.read(|pipe| read_lines(pipe, each), |pipe| read_lines(pipe, each))
+    }
+
+    fn read(
+        mut self,
+        read_out: impl FnOnce(Option<&mut ChildStdout>) -> String,
+        read_err: impl FnOnce(Option<&mut ChildStderr>) -> String + Send,
+    ) -> Result<Output, Problem> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = self.command.spawn().map_err(|error| self.cannot_start(&error))?;
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
@@ -99,8 +118,8 @@ impl Tool {
         // One thread a pipe: a program that says much on one while we wait at the other would hang.
         let (out, err) = std::thread::scope(|scope| {
             scope.spawn(move || stdin.map(|(mut pipe, input)| pipe.write_all(&input)));
-            let err = scope.spawn(move || read_all(stderr.as_mut()));
-            (read_all(stdout.as_mut()), err.join().unwrap_or_default())
+            let err = scope.spawn(move || read_err(stderr.as_mut()));
+            (read_out(stdout.as_mut()), err.join().unwrap_or_default())
         });
         let status = child.wait().map_err(|error| self.cannot_start(&error))?;
         if watchdog.fired() {
@@ -150,6 +169,21 @@ fn read_all(pipe: Option<&mut impl Read>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+fn read_lines(pipe: Option<&mut impl Read>, each: &(dyn Fn(&str) + Sync)) -> String {
+    let (mut all, mut line) = (String::new(), Vec::new());
+    let mut pipe = pipe.map(BufReader::new);
+    while let Some(reader) = pipe.as_mut() {
+        line.clear();
+        if !matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        each(text.trim_end());
+        all.push_str(&text);
+    }
+    all
+}
+
 /// Kills the child's process group when its time is up.
 struct Watchdog {
     done: std::sync::mpsc::Sender<()>,
@@ -188,6 +222,15 @@ mod tests {
     fn input_goes_in_and_output_comes_back() {
         let out = Tool::new(&context(), "cat").input("secret").run("cat", "").unwrap();
         assert_eq!(out, "secret");
+    }
+
+    #[test]
+    fn a_stream_hands_on_the_lines_of_both_kinds_and_keeps_them() {
+        let lines = std::sync::Mutex::new(Vec::new());
+        let tool = Tool::new(&context(), "sh").args(["-c", "echo one; sleep 0.1; printf two >&2"]);
+        let output = tool.stream(&|line| lines.lock().unwrap().push(line.to_owned())).unwrap();
+        assert_eq!(lines.into_inner().unwrap(), ["one", "two"]);
+        assert_eq!((output.out.as_str(), output.err.as_str()), ("one\n", "two"));
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub mod settings;
 pub mod template;
 pub mod variables;
 pub mod volumes;
+pub mod admin;
+pub mod command;
+pub mod context;
+pub mod database;
+pub mod facts;
+pub mod files;
+pub mod migrations;
+pub mod postgres;
+pub mod problem;
+pub mod psql;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -46,6 +56,10 @@ const STEPS: &[Step] = &[
     Step("exec", "become api, content, worker, postgresql or redis", exec::run),
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
+    Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
+    Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
+    Step("migrations", "brings the database's schema up to date", migrations::run),
+    Step("admin", "sets the administrator's first password", admin::run),
 ];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
