@@ -6,16 +6,21 @@
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
+pub mod admin;
 pub mod certs;
 pub mod command;
 pub mod context;
 pub mod daemons;
+pub mod database;
 pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod keys;
+pub mod migrations;
 pub mod nginx;
+pub mod postgres;
 pub mod problem;
+pub mod psql;
 pub mod python;
 pub mod ready;
 pub mod routes;
@@ -23,16 +28,6 @@ pub mod settings;
 pub mod template;
 pub mod variables;
 pub mod volumes;
-pub mod admin;
-pub mod command;
-pub mod context;
-pub mod database;
-pub mod facts;
-pub mod files;
-pub mod migrations;
-pub mod postgres;
-pub mod problem;
-pub mod psql;
 
 use std::ffi::OsString;
 use std::io::Write;
