@@ -19,7 +19,6 @@ use std::time::SystemTime;
 
 use ring::digest::{SHA256, digest};
 
-use super::context::ROOT;
 use super::facts::Facts;
 use super::keys::{for_pulp, look_after, public_of};
 use super::{Context, Problem, files};
@@ -60,7 +59,7 @@ fn ensure(context: &Context, hostname: &str, names: &Names, now: SystemTime) -> 
     }
     if found.will_do(names, now) {
         look_after(context, &context.path(KEY), for_pulp(context), 0o640)?;
-        return look_after(context, &context.path(CERTIFICATE), ROOT, 0o644);
+        return look_after(context, &context.path(CERTIFICATE), for_pulp(context), 0o644);
     }
     let new = pair::make(hostname, names, now)?;
     for (path, content, mode) in found.writes(&new) {
@@ -190,6 +189,7 @@ mod tests {
 
     use rcgen::KeyPair;
 
+    use super::super::context::ROOT;
     use super::super::keys::tests::{container, facts};
     use super::*;
 
