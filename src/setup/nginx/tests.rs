@@ -540,6 +540,8 @@ fn processes_that_outlive_their_master_are_in_its_group() {
     }
     // They would keep the port from the next nginx; the supervisor kills the group before that.
     let mut nginx = Running::start(image_with_applications());
+    // The port is open before there is a process to answer.
+    assert!(nginx.get("/").contains("api: "));
     kill(nginx.group(), Signal::SIGKILL).unwrap();
     nginx.master.wait().unwrap();
     assert!(nginx.get("/").contains("api: "), "a process goes on without its master");
