@@ -60,7 +60,7 @@ const LETTERS: &[(char, &[&str])] = &[
 /// `s6-rc`: services up and down.
 pub fn rc(arguments: &[OsString]) -> ExitCode {
     match parse_rc(&words(arguments)) {
-        Ok(Rc::List { up, names }) => list(up, &names),
+        Ok(Rc::List { up, names }) => list(arguments, up, &names),
         Ok(Rc::Svctl(words)) => hand_over("s6-rc", arguments, &words),
         Err(why) => refuse("s6-rc", &why, "s6-rc [-u | -d] [-a] list, s6-rc [-u | -d] change NAME..."),
     }
@@ -238,8 +238,8 @@ fn service(word: &str) -> String {
     format!("{base}{instance}")
 }
 
-fn list(up: bool, names: &[String]) -> ExitCode {
-    translation("s6-rc", &[OsString::from("list")], "svctl list");
+fn list(arguments: &[OsString], up: bool, names: &[String]) -> ExitCode {
+    translation("s6-rc", arguments, if up { "svctl list" } else { "svctl list --all" });
     match services(names) {
         Ok(found) => print(&listed(&found, up)),
         Err(why) => fail("s6-rc", &why, SYSTEM),
