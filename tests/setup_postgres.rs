@@ -1,5 +1,6 @@
 //! The steps `postgres`, `database`, `migrations` and `admin` with a real PostgreSQL: this host's newest, and where a
 //! test upgrades, an older one beside it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
