@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 # cost 220 KiB of private memory in every container. --target keeps these flags away from proc macros.
 static_flags := -C target-feature=+crt-static -C relocation-model=static
 
-.PHONY: help build image run stop test lint docs bench bench-quick fuzz install clean
+.PHONY: help build image run stop demo demo-stop test lint docs bench bench-quick fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -15,14 +15,21 @@ build:           ## the static release binary
 	@scripts/need-cargo.sh
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --bin pulp-init
 
-image: build     ## the demonstration image, localhost/pulp-init-demo
+image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
 
-run: image       ## starts the demonstration: nginx, redis and PostgreSQL under /init
+run: image       ## starts Pulp on http://localhost:8080 and waits until it is ready
 	@scripts/run.sh
 
-stop:            ## stops and removes the demonstration
+stop:            ## stops and removes it; its data stays
 	@scripts/stop.sh
+
+demo: build      ## the supervisor without Pulp: nginx, redis and PostgreSQL under /init
+	@scripts/demo-image.sh $(binary)
+	@scripts/demo-run.sh
+
+demo-stop:       ## stops and removes that
+	@scripts/demo-stop.sh
 
 test: build      ## everything: checks, unit tests, real processes, containers
 	@scripts/test.sh $(binary)

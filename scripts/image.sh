@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# image.sh BINARY: builds localhost/pulp-init-demo around it.
+# image.sh BINARY [TARGET...]: builds localhost/pulp (and localhost/pulp-minimal, localhost/pulp-web) around it.
+# Versions are build args: PULP_BUILD_ARGS="--build-arg PULPCORE_VERSION===3.123.1" make image
 . "$(dirname "$0")/host.sh"
-binary=$1 image=localhost/pulp-init-demo
+binary=$1
+shift
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(pulp)
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it
 
@@ -9,16 +13,31 @@ QUIET=1 host_podman # base.sh has said it
 mkdir -p "$cache/bin"
 cmp -s "$binary" "$cache/bin/pulp-init" || cp "$binary" "$cache/bin/pulp-init"
 
-# shellcheck disable=SC2016
-codename=$(podman run --rm --network=none localhost/pulp-init-base sh -c '. /etc/os-release; echo "$VERSION_CODENAME"')
-mapfile -t mounts < <(host_build_mounts "$codename")
-say "building $image (the first time takes a minute or two; the log is .cache/image.log)"
-# --format docker: OCI's own format has no HEALTHCHECK.
-podman build --quiet --format docker --tag $image \
-    --build-context "bin=$cache/bin" "${mounts[@]}" \
-    --build-arg "BASE=localhost/pulp-init-base" \
-    --build-arg "VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
-    --build-arg "REVISION=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
-    --file images/demo/Containerfile images/demo >"$cache/image.log" 2>&1 \
-    || { tail -n 20 "$cache/image.log" >&2; die "cannot build $image: see .cache/image.log"; }
-say "built $image, $(podman image inspect -f '{{.Size}}' $image | awk '{ printf "%.0f MB", $1 / 1e6 }')"
+mapfile -t mounts < <(host_build_mounts trixie)
+read -ra extra <<<"${PULP_BUILD_ARGS:-}"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+for target in "${targets[@]}"; do
+    image=localhost/pulp
+    [ "$target" = pulp ] || image=localhost/pulp-$target
+    log=$cache/image-$target.log
+    say "building $image (the first time takes five minutes; the log is .cache/image-$target.log)"
+    # --format docker: OCI's own format has no HEALTHCHECK. --network host: a host's mirror may be on it alone.
+    podman build --format docker --layers --network host --target "$target" --tag "$image" \
+        --build-context "bin=$cache/bin" --build-context "repository=$PWD" "${mounts[@]}" \
+        --build-arg BASE=localhost/pulp-init-base \
+        --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
+        --build-arg "CREATED=$(git log -1 --format=%cI 2>/dev/null || date -u +%FT%TZ)" \
+        ${extra[@]+"${extra[@]}"} \
+        --file images/pulp/Containerfile images/pulp >"$log" 2>&1 &
+    build=$!
+    # A person sees which step it is at.
+    seen=''
+    while kill -0 $build 2>/dev/null; do
+        sleep 1
+        now=$(grep -o '^\[[0-9/]*\] STEP [0-9/]*: [A-Z]* [^ ]*' "$log" 2>/dev/null | tail -n 1) || true
+        [ "$now" = "$seen" ] || { [ ! -t 2 ] || printf '    %s\n' "$now" >&2; seen=$now; }
+    done
+    wait $build || { tail -n 20 "$log" >&2; die "cannot build $image: see .cache/image-$target.log"; }
+    say "built $image, $(podman image inspect -f '{{.Size}}' "$image" | awk '{ printf "%.0f MB", $1 / 1e6 }')"
+done

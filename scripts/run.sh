@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Starts the demonstration and waits until every service in it is ready. Does nothing that is already done.
+# Starts Pulp and waits until all of it is ready, showing what it waits for. Does nothing that is already done.
+# PORT=8080 is the port, PULP_HTTPS=true as for the image, PULP_DEFAULT_ADMIN_PASSWORD the administrator's password.
 . "$(dirname "$0")/host.sh"
-name=pulp-init-demo image=localhost/pulp-init-demo
+name=pulp image=localhost/pulp
 QUIET=1 host_podman
 
 state() { podman container inspect -f "$1" $name 2>/dev/null; }
@@ -12,6 +13,8 @@ free_port() {
     echo "$port"
 }
 
+inside=80 scheme=http
+[ "${PULP_HTTPS:-false}" != true ] || { inside=443 scheme=https; }
 log=''
 if [ "$(state '{{.State.Running}} {{.Image}}')" = "true $(podman image inspect -f '{{.Id}}' $image)" ]; then
     say "$name is already running"
@@ -19,8 +22,12 @@ else # stopped, or from an older image
     podman_calmly rm -f -t 10 $name >/dev/null || true
     port=$(free_port)
     say "starting $name on 127.0.0.1:$port"
-    podman_calmly run --detach --name $name --publish "127.0.0.1:$port:8080" \
-        --volume pulp-init-demo:/var/lib/postgresql $image >/dev/null \
+    fuse=()
+    [ ! -e /dev/fuse ] || fuse=(--device /dev/fuse)
+    podman_calmly run --detach --name $name --publish "127.0.0.1:$port:$inside" ${fuse[@]+"${fuse[@]}"} \
+        --env PULP_HTTPS="${PULP_HTTPS:-false}" --env PULP_PORT="$port" --env PULP_DEFAULT_ADMIN_PASSWORD \
+        --volume pulp-settings:/etc/pulp --volume pulp-storage:/var/lib/pulp \
+        --volume pulp-pgsql:/var/lib/pgsql --volume pulp-containers:/var/lib/containers $image >/dev/null \
         || die "cannot start $name: see the line above; \`make stop\` and \`make run\` begin anew"
     podman logs --follow $name 2>&1 & # its own boot log is the progress that is shown
     log=$!
@@ -29,7 +36,7 @@ fi
 ready=69 tries=0
 while [ $ready = 69 ] && [ $((tries += 1)) -le 50 ]; do # 69: the control socket is not there yet
     ready=0
-    podman exec $name svctl wait -t 90s >/dev/null 2>"$cache/wait.err" || ready=$?
+    podman exec $name svctl wait -t 300s >/dev/null 2>"$cache/wait.err" || ready=$?
 done
 if [ -n "$log" ]; then
     sleep 0.3 # podman's logs come a moment later
@@ -42,18 +49,17 @@ if [ $ready != 0 ]; then
     die "$name is not ready (svctl wait: exit $ready); its log: podman logs $name"
 fi
 
-port=$(podman port $name 8080/tcp | sed 's/.*://')
+port=$(podman port $name $inside/tcp | sed 's/.*://')
 in_use "$port" || die "$name is ready, but 127.0.0.1:$port does not answer: does this host let podman publish ports?"
 echo
 podman exec $name svctl list
 cat <<TEXT
 
-The demonstration answers on http://127.0.0.1:$port/
+Pulp answers on $scheme://localhost:$port/pulp/api/v3/status/
 
-Try:
-  podman exec -it $name svctl status postgres
-  podman exec -it $name svctl restart nginx
-  podman exec -it $name svctl logs -f
-  podman exec $name svctl health
+Next:
+  podman exec -it $name pulpcore-manager reset-admin-password
+  pip install pulp-cli && pulp config create --username admin --base-url $scheme://localhost:$port
+  podman exec $name svctl status pulp-api
   make stop
 TEXT

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use pulp_init::cli::exit::Code;
 use pulp_init::cli::init::{InitArgs, Mode, SERVICES_VARIABLE};
 use pulp_init::os::Options;
-use pulp_init::plan::load::Directory;
 
 /// What runs under a name; it is given the arguments after that name.
 type Main = fn(&[OsString]) -> ExitCode;
@@ -25,6 +24,12 @@ const APPLETS: &[Applet] = &[
     Applet("svctl", pulp_init::cli::svctl::main, "see and control them"),
     Applet("pulp-setup", pulp_init::setup::main, "the init steps of the Pulp images"),
     Applet("probe", probe, ""),
+    Applet("s6-rc", pulp_init::cli::s6::rc, ""),
+    Applet("s6-svc", pulp_init::cli::s6::svc, ""),
+    Applet("s6-svstat", pulp_init::cli::s6::svstat, ""),
+    Applet("s6-setuidgid", pulp_init::cli::s6::setuidgid, ""),
+    Applet("s6-echo", pulp_init::cli::s6::echo, ""),
+    Applet("with-contenv", pulp_init::cli::s6::with_contenv, ""),
 ];
 
 /// The binary's own name.
@@ -103,10 +108,8 @@ fn init(arguments: &[OsString]) -> ExitCode {
 }
 
 fn run(args: &InitArgs) -> ExitCode {
-    let directories = args.directories(std::env::var_os(SERVICES_VARIABLE).as_deref());
-    let services = directories.paths.into_iter().map(|path| Directory { path, optional: !directories.named });
     pulp_init::os::run(Options {
-        services: services.collect(),
+        services: args.directories(std::env::var_os(SERVICES_VARIABLE).as_deref()),
         // `parse` has made sure that these are UTF-8.
         command: args.command.iter().map(|word| word.to_string_lossy().into()).collect(),
         log: args.log,

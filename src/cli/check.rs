@@ -113,7 +113,10 @@ fn variable(text: OsString) -> Result<(String, String), String> {
 /// Where services are if nobody says it on the command line.
 pub fn default_directories(environment: &Environment) -> Vec<Directory> {
     match environment.get("INIT_SERVICES").filter(|list| !list.is_empty()) {
-        Some(list) => list.split(':').filter(|path| !path.is_empty()).map(Directory::named).collect(),
+        Some(list) => {
+            let listed = list.split(':').filter(|path| !path.is_empty());
+            listed.map(|path| Directory::listed(Path::new(path))).collect()
+        }
         None => vec![Directory { path: "/etc/services.d".into(), optional: true }],
     }
 }

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::plan::Log;
+use crate::plan::load::Directory;
 
 /// Where service definitions are unless somebody says otherwise.
 pub const DEFAULT_SERVICES: &str = "/etc/services.d";
@@ -42,28 +43,22 @@ pub enum Mode {
     Version,
 }
 
-/// Where service definitions are to be read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Directories {
-    /// In order: a later one's files replace those of the same name in earlier ones.
-    pub paths: Vec<PathBuf>,
-    /// Somebody named them: it is an error if one of them does not exist.
-    pub named: bool,
-}
-
 impl InitArgs {
     /// The directories of the command line, else those of [`SERVICES_VARIABLE`] (whose value is `variable`), else
-    /// the default one.
-    pub fn directories(&self, variable: Option<&OsStr>) -> Directories {
-        if !self.services.is_empty() {
-            return Directories { paths: self.services.clone(), named: true };
-        }
+    /// the default one. In order: a later one's files replace those of the same name in earlier ones.
+    ///
+    /// One that somebody named has to exist, but for those written with a `-` before them.
+    pub fn directories(&self, variable: Option<&OsStr>) -> Vec<Directory> {
         let listed = variable.map(std::env::split_paths).into_iter().flatten();
-        let paths: Vec<PathBuf> = listed.filter(|path| !path.as_os_str().is_empty()).collect();
-        if paths.is_empty() {
-            return Directories { paths: vec![PathBuf::from(DEFAULT_SERVICES)], named: false };
+        let named: Vec<PathBuf> = if self.services.is_empty() {
+            listed.filter(|path| !path.as_os_str().is_empty()).collect()
+        } else {
+            self.services.clone()
+        };
+        if named.is_empty() {
+            return vec![Directory { path: PathBuf::from(DEFAULT_SERVICES), optional: true }];
         }
-        Directories { paths, named: true }
+        named.iter().map(|path| Directory::listed(path)).collect()
     }
 }
 

@@ -10,4 +10,5 @@ pub mod exit;
 pub mod init;
 pub mod output;
 pub mod render;
+pub mod s6;
 pub mod svctl;

@@ -23,6 +23,14 @@ impl Directory {
     pub fn named(path: impl Into<PathBuf>) -> Directory {
         Directory { path: path.into(), optional: false }
     }
+
+    /// As a person lists it: `PATH`, or `-PATH` for one that may be missing.
+    pub fn listed(path: &Path) -> Directory {
+        match path.to_str().and_then(|path| path.strip_prefix('-')) {
+            Some(path) => Directory { path: PathBuf::from(path), optional: true },
+            None => Directory::named(path),
+        }
+    }
 }
 
 /// This process's environment, without what is not UTF-8.

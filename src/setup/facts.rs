@@ -1,20 +1,24 @@
 //! What the steps need to know of Pulp's settings.
 //!
 //! The settings are Python: the user's `settings.py` and `PULP_…` variables, read by dynaconf. The step `settings`
-//! lets Python evaluate them once a boot, without Django, and keeps what the other steps need in a file only root can
-//! read (a database password is among it).
+//! lets Python evaluate them once a boot, without Django, and keeps what the other steps need: all of it in a file for
+//! root and Pulp, and what is no secret in one for everyone (PostgreSQL and redis run as users of their own).
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
+use super::context::{Owner, ROOT};
 use super::{Context, Problem, files};
 
 /// Where they are kept during a boot.
 pub const PATH: &str = "/run/pulp/settings.json";
+/// The same without the database's password and options.
+pub const PUBLIC_PATH: &str = "/run/pulp/settings-public.json";
 
 /// Settings of Pulp that matter to the steps, as they came out of the user's files, variables and the defaults.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Facts {
     /// `API_ROOT`, with a slash at both ends: `/pulp/`.
     pub api_root: String,
@@ -66,9 +70,10 @@ pub struct Database {
 }
 
 impl Facts {
-    /// Those that the step `settings` found.
+    /// Those that the step `settings` found; without the secret ones where we may not read them.
     pub fn load(context: &Context) -> Result<Facts, Problem> {
-        let path = context.path(PATH);
+        let (whole, public) = (context.path(PATH), context.path(PUBLIC_PATH));
+        let path = if File::open(&whole).is_ok() { whole } else { public };
         let text = files::read(&path)?.unwrap_or_default();
         serde_json::from_slice(&text).map_err(|error| {
             Problem::new(
@@ -80,8 +85,45 @@ impl Facts {
 
     /// Keeps them for the steps to come.
     pub fn save(&self, context: &Context) -> Result<(), Problem> {
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Problem::new(error.to_string(), "report this"))?;
-        files::write(context, &context.path(PATH), &text, super::context::ROOT, 0o600)
+        let mut public = self.clone();
+        public.database.password = String::new();
+        public.database.options.clear();
+        let readers = Owner { uid: ROOT.uid, gid: context.accounts.pulp.gid };
+        files::write(context, &context.path(PATH), &self.json()?, readers, 0o640)?;
+        files::write(context, &context.path(PUBLIC_PATH), &public.json()?, ROOT, 0o644)
+    }
+
+    fn json(&self) -> Result<Vec<u8>, Problem> {
+        serde_json::to_vec_pretty(self).map_err(|error| {
+            Problem::new(format!("cannot write settings down: {error}"), "report this as a bug")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_password_is_only_in_the_file_that_others_cannot_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), []);
+        std::fs::create_dir_all(context.path("/run/pulp")).unwrap();
+        let mut facts = Facts::default();
+        facts.database.password = "geheim".into();
+        facts.save(&context).unwrap();
+        assert_eq!(Facts::load(&context).unwrap(), facts);
+        assert!(!std::fs::read_to_string(context.path(PUBLIC_PATH)).unwrap().contains("geheim"));
+        let mode = std::fs::metadata(context.path(PATH)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn without_the_step_before_it_says_which_step_to_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let problem = Facts::load(&Context::for_test(dir.path(), [])).unwrap_err();
+        assert!(problem.cure().contains("settings"), "{problem}");
     }
 }

@@ -7,15 +7,27 @@
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
 pub mod admin;
+pub mod certs;
 pub mod command;
 pub mod context;
+pub mod daemons;
 pub mod database;
+pub mod exec;
 pub mod facts;
 pub mod files;
+pub mod keys;
 pub mod migrations;
+pub mod nginx;
 pub mod postgres;
 pub mod problem;
 pub mod psql;
+pub mod python;
+pub mod ready;
+pub mod routes;
+pub mod settings;
+pub mod template;
+pub mod variables;
+pub mod volumes;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,6 +41,16 @@ struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Pr
 
 /// Every step, in the order in which a boot needs them.
 const STEPS: &[Step] = &[
+    Step("settings", "reads the user's settings, adds what is missing", settings::run),
+    Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
+    Step("ready", "whether api, content or nginx answers", ready::run),
+    Step("volumes", "make the directories of the services and give them to their users", volumes::run),
+    Step("variables", "check the container's variables", variables::run),
+    Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
+    Step("certs", "make the web server's certificate where the user has none", certs::run),
+    Step("exec", "become api, content, worker, postgresql or redis", exec::run),
+    Step("nginx", "configure nginx", nginx::run),
+    Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
@@ -55,7 +77,9 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            let _ = writeln!(std::io::stderr(), "{name}: {problem}");
+            if !problem.is_quiet() {
+                let _ = writeln!(std::io::stderr(), "{name}: {problem}");
+            }
             ExitCode::from(problem.code())
         }
     }

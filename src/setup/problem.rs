@@ -27,6 +27,16 @@ impl Problem {
         Problem { what: what.into(), cure: cure.into(), code: EX_CONFIG }
     }
 
+    /// No problem at all, but a "no": everything was said already.
+    pub fn quiet() -> Problem {
+        Problem::new("", "")
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_quiet(&self) -> bool {
+        self.what.is_empty()
+    }
+
     /// A file operation failed. The cure follows from the kind of error.
     pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Problem {
         use std::io::ErrorKind as Kind;

@@ -84,13 +84,13 @@ fn words_that_are_not_utf_8_are_an_error_in_a_command_only() {
 #[test]
 fn directories_come_from_arguments_then_environment_then_the_default() {
     let plain = InitArgs::default();
-    let default = Directories { paths: vec![DEFAULT_SERVICES.into()], named: false };
+    let default = [Directory { path: DEFAULT_SERVICES.into(), optional: true }];
     assert_eq!(plain.directories(None), default);
     assert_eq!(plain.directories(Some(OsStr::new(""))), default);
-    let listed = plain.directories(Some(OsStr::new("/a::/b")));
-    assert_eq!(listed, Directories { paths: vec!["/a".into(), "/b".into()], named: true });
+    let listed = plain.directories(Some(OsStr::new("/a::-/b")));
+    assert_eq!(listed, [Directory::named("/a"), Directory { path: "/b".into(), optional: true }]);
     let given = parsed("--services /c").directories(Some(OsStr::new("/a")));
-    assert_eq!(given, Directories { paths: vec!["/c".into()], named: true });
+    assert_eq!(given, [Directory::named("/c")]);
 }
 
 #[test]

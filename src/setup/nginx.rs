@@ -1,0 +1,307 @@
+//! The configuration of nginx, from Pulp's settings and the container's variables.
+//!
+//! It is written to `/run/pulp/nginx.conf` and tried (`nginx -t`) before it replaces the one that is there. All that
+//! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit};
+
+use super::command::Tool;
+use super::context::ROOT;
+use super::facts::Facts;
+use super::template::Values;
+use super::variables::Variables;
+use super::{Context, Problem, exec, files};
+
+/// The configuration that nginx is started with.
+pub const PATH: &str = "/run/pulp/nginx.conf";
+
+/// What is tried before it becomes that. It stays if it is wrong, since nginx names lines of it.
+const CANDIDATE: &str = "/run/pulp/nginx.conf.new";
+
+/// What nginx writes, but for what may be big.
+const RUN: &str = "/run/pulp/nginx";
+
+/// Where nginx keeps uploads until they are whole: on the volume that Pulp moves them to anyway.
+const TEMPORARY: &str = "/var/lib/pulp/tmp/nginx";
+
+/// Pulp's own directory of that kind.
+const PULPS_TEMPORARY: &str = "/var/lib/pulp/tmp";
+
+/// What is below `.well-known` here is served as it is: on a volume, for ACME clients.
+const WELL_KNOWN: &str = "/var/lib/pulp/assets";
+
+/// nginx's own directory. Below it, `pulp/*.conf` are the plugins' snippets.
+const ETC: &str = "/etc/nginx";
+
+/// The user's locations.
+const OWN: &str = "/etc/pulp/nginx.d";
+
+/// The web server's key and certificate.
+const CERTS: &str = "/etc/pulp/certs";
+
+/// The web interface's description of Pulp, adapted.
+const UI_CONFIG: &str = "/run/pulp/nginx/pulp-ui-config.json";
+
+/// Debian's user for web servers.
+const USER: &str = "www-data";
+
+/// More files at once would be more than a container of this kind ever serves.
+const MOST_FILES: u64 = 8192;
+
+/// Where nginx listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    http: u16,
+    https: u16,
+}
+
+/// The step.
+pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
+    let (facts, variables) = (Facts::load(context)?, Variables::read(context)?);
+    configure(context, &facts, &variables, Ports { http: 80, https: 443 })
+}
+
+fn configure(context: &Context, facts: &Facts, variables: &Variables, ports: Ports) -> Result<(), Problem> {
+    files::directory(context, &context.path(RUN), ROOT, 0o755)?;
+    if variables.https {
+        has_certificate(context)?;
+    }
+    let found = Found {
+        ports,
+        temporary: temporary(context)?,
+        ui: if variables.ui { Ui::find(context, facts, variables)? } else { Ui::default() },
+        http2: if variables.https { Http2::of_this_nginx(context)? } else { Http2::Word },
+    };
+    replace(context, &text(context, facts, variables, &found)?)
+}
+
+/// What the configuration depends on beside settings and variables.
+struct Found {
+    ports: Ports,
+    temporary: PathBuf,
+    ui: Ui,
+    http2: Http2,
+}
+
+/// The configuration.
+fn text(context: &Context, facts: &Facts, variables: &Variables, found: &Found) -> Result<String, Problem> {
+    let values = values(context, facts, variables)?
+        .text("http_port", found.ports.http.to_string())
+        .text("https_port", found.ports.https.to_string())
+        .text("temporary", shown(&found.temporary)?)
+        .text("http2_word", if found.http2 == Http2::Word { " http2" } else { "" })
+        .truth("http2_on", found.http2 == Http2::Directive)
+        .text("ui", found.ui.directory.as_deref().map(shown).transpose()?.unwrap_or_default())
+        .truth("ui", found.ui.directory.is_some())
+        .text("ui_config", shown(&context.path(UI_CONFIG))?)
+        .truth("ui_config", found.ui.has_config);
+    Ok(values.fill(include_str!("nginx.conf")))
+}
+
+/// Tries the configuration, then puts it in place.
+fn replace(context: &Context, text: &str) -> Result<(), Problem> {
+    let (candidate, path) = (context.path(CANDIDATE), context.path(PATH));
+    files::write(context, &candidate, text.as_bytes(), ROOT, 0o644)?;
+    nginx(context).arg("-t").arg("-q").arg("-c").arg(&candidate).run(
+        "configure nginx",
+        "look at the file and line it names: a plugin's snippet in /etc/nginx/pulp, one of yours in /etc/pulp/nginx.d, \
+         or a setting such as API_ROOT or CONTENT_PATH_PREFIX that makes two locations the same",
+    )?;
+    fs::rename(&candidate, &path).map_err(|error| Problem::io("write", &path, &error))
+}
+
+/// nginx, which may not find the log file that Debian has built in: the image may be read-only.
+fn nginx(context: &Context) -> Tool {
+    Tool::new(context, "nginx").args(["-e", "stderr"])
+}
+
+/// How to ask for HTTP/2: since nginx 1.25.1 by a directive, before by a word of `listen`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Http2 {
+    Word,
+    Directive,
+}
+
+impl Http2 {
+    fn of_this_nginx(context: &Context) -> Result<Http2, Problem> {
+        let said = nginx(context).arg("-v").output()?.err;
+        Ok(Http2::of(&said))
+    }
+
+    /// From `nginx version: nginx/1.26.3 (…)`.
+    fn of(said: &str) -> Http2 {
+        let version = said.split_once("nginx/").map_or("", |(_, version)| version);
+        let numbers: Vec<u32> = version
+            .split(|c: char| !c.is_ascii_digit())
+            .map_while(|number| number.parse().ok())
+            .take(3)
+            .collect();
+        if numbers.as_slice() >= [1, 25, 1].as_slice() { Http2::Directive } else { Http2::Word }
+    }
+}
+
+/// All that follows from settings and variables alone.
+fn values(context: &Context, facts: &Facts, variables: &Variables) -> Result<Values, Problem> {
+    let path = |path: &str| shown(&context.path(path));
+    let api_root = url_path("API_ROOT", &facts.api_root)?;
+    let static_root = context.path(&facts.static_root);
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, most)| most.min(MOST_FILES));
+    Ok(Values::default()
+        .text("user", USER)
+        .text("run", path(RUN)?)
+        .text("etc", path(ETC)?)
+        .text("own", path(OWN)?)
+        .text("certs", path(CERTS)?)
+        .text("well_known", path(WELL_KNOWN)?)
+        .text("processes", processes().to_string())
+        .text("files", files.to_string())
+        .text("connections", (files / 2).to_string())
+        .text("api", address("PULP_API_BIND", context.var("PULP_API_BIND").unwrap_or(exec::API_BIND))?)
+        .text(
+            "content",
+            address("PULP_CONTENT_BIND", context.var("PULP_CONTENT_BIND").unwrap_or(exec::CONTENT_BIND))?,
+        )
+        .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &facts.content_path_prefix)?)
+        .text("api_root_pattern", regex::escape(&api_root))
+        .text("api_root", api_root)
+        .text("https_suffix", https_suffix(facts.content_origin.as_deref()))
+        .text("read_timeout", variables.timeout.saturating_add(10).to_string())
+        .text("static_root", with_slash(shown(&static_root)?))
+        .truth("static", readable_by_all(&static_root))
+        .truth("domains", facts.domain_enabled)
+        .truth("https", variables.https)
+        .truth("ipv6", context.path("/proc/net/if_inet6").exists()))
+}
+
+/// One is enough for most; TLS can use a second. More only take memory from Pulp.
+fn processes() -> usize {
+    std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(2))
+}
+
+/// A setting that is part of URLs, checked: it becomes part of nginx's language.
+fn url_path(setting: &str, value: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~+@:,=".contains(&byte);
+    if value.starts_with('/') && value.ends_with('/') && value.bytes().all(plain) {
+        return Ok(value.to_owned());
+    }
+    Err(Problem::config(
+        format!("{setting} is {value:?}, which nginx cannot serve"),
+        format!(
+            "in settings.py let {setting} begin and end with / and have only letters, digits and -._~+@:,= between"
+        ),
+    ))
+}
+
+/// Where gunicorn listens, as nginx says it: any address of ours is reached on loopback.
+fn address(variable: &str, bind: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._:[]".contains(&byte);
+    if bind.is_empty() || !bind.bytes().all(plain) {
+        return Err(Problem::config(
+            format!("{variable} is {bind:?}, which is no address"),
+            "give it as 127.0.0.1:PORT or unix:/PATH, or leave it out",
+        ));
+    }
+    let port = |any: &str| bind.strip_prefix(any).filter(|port| !port.is_empty());
+    Ok(port("0.0.0.0:").or_else(|| port("[::]:")).map_or(bind.to_owned(), |port| format!("127.0.0.1:{port}")))
+}
+
+/// What to add to a host's name to reach it by HTTPS: the port that CONTENT_ORIGIN names, if it is not 443.
+fn https_suffix(content_origin: Option<&str>) -> String {
+    let authority = content_origin.and_then(|origin| origin.strip_prefix("https://")).unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    port.filter(|&port| port != 443).map_or(String::new(), |port| format!(":{port}"))
+}
+
+/// A path as nginx reads it, also between quotes. Nothing in it may mean something to nginx.
+fn shown(path: &Path) -> Result<String, Problem> {
+    let text = path.to_str().filter(|text| !text.contains(['"', '\'', '$', '\\', ';', '{', '}', '\n', '\r']));
+    text.map(str::to_owned).ok_or_else(|| {
+        Problem::config(
+            format!("nginx cannot use the path {}", path.display()),
+            "give it a name without quotes, $, ;, \\ and braces",
+        )
+    })
+}
+
+fn with_slash(path: String) -> String {
+    if path.ends_with('/') { path } else { path + "/" }
+}
+
+/// Whether nginx's processes, who are nobody special, may list this directory and reach what is in it.
+fn readable_by_all(directory: &Path) -> bool {
+    let mode = |path: &Path| {
+        fs::metadata(path).map_or(0, |is| if is.is_dir() { is.permissions().mode() } else { 0 })
+    };
+    mode(directory) & 0o005 == 0o005 && directory.ancestors().skip(1).all(|above| mode(above) & 0o001 != 0)
+}
+
+/// Where uploads wait: on Pulp's volume if nginx's processes can reach it, or else in memory. nginx unlinks each file
+/// as soon as it is open, so nothing is left of one that is killed.
+fn temporary(context: &Context) -> Result<PathBuf, Problem> {
+    let (above, wanted, run) = (context.path(PULPS_TEMPORARY), context.path(TEMPORARY), context.path(RUN));
+    let made = files::directory(context, &above, context.accounts.pulp, 0o755)
+        .and_then(|()| files::directory(context, &wanted, ROOT, 0o755));
+    if made.is_ok() && readable_by_all(&wanted) {
+        return Ok(wanted);
+    }
+    let why = made.err().map_or("its user cannot reach it".to_owned(), |problem| problem.what().to_owned());
+    context.say(&format!("nginx keeps uploads in memory, not in {}: {why}", wanted.display()));
+    Ok(run)
+}
+
+fn has_certificate(context: &Context) -> Result<(), Problem> {
+    for name in ["pulp_webserver.crt", "pulp_webserver.key"] {
+        let path = context.path(CERTS).join(name);
+        if !path.is_file() {
+            return Err(Problem::config(
+                format!("PULP_HTTPS is true, but there is no {}", path.display()),
+                "put it there, or remove its other half too and let `svctl restart certs` make both",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The web interface, as far as it is in this image.
+#[derive(Debug, Default)]
+struct Ui {
+    directory: Option<PathBuf>,
+    has_config: bool,
+}
+
+impl Ui {
+    fn find(context: &Context, facts: &Facts, variables: &Variables) -> Result<Ui, Problem> {
+        let directory = context.path(&variables.static_root).join("pulp_ui");
+        if !directory.join("index.html").is_file() {
+            context.say(&format!("PULP_UI is on, but there is no web interface in {}", directory.display()));
+            return Ok(Ui::default());
+        }
+        let has_config = Ui::adapt(context, &directory.join("pulp-ui-config.json"), &facts.api_root)?;
+        // With its slash, since it takes the place of a path that has one.
+        Ok(Ui { directory: Some(directory.join("")), has_config })
+    }
+
+    /// Writes the interface's description of Pulp with the path that the API has here. The image's stays as it is.
+    fn adapt(context: &Context, path: &Path, api_root: &str) -> Result<bool, Problem> {
+        let Some(text) = files::read(path)? else { return Ok(false) };
+        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
+        let mut config = read.map_err(|error| {
+            Problem::config(
+                format!("{}: {error}", path.display()),
+                "put the file of the web interface's release there, or set PULP_UI=false",
+            )
+        })?;
+        config.insert("API_BASE_PATH".to_owned(), format!("{api_root}api/v3/").into());
+        let text = serde_json::Value::Object(config).to_string();
+        files::write(context, &context.path(UI_CONFIG), text.as_bytes(), ROOT, 0o644)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;
