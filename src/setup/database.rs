@@ -1,6 +1,7 @@
 //! Pulp's role and its database in the embedded PostgreSQL; an external one is waited for.
 
-use std::fs;
+pub mod prepared;
+
 use std::time::{Duration, Instant};
 
 use super::facts::{Database, Facts};
@@ -19,10 +20,6 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 const SAY_EVERY: Duration = Duration::from_secs(5);
 /// To rebuild every index of a large database.
 const REBUILD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// To restore the prepared database, which is small.
-const RESTORE_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// A migrated database without anything in it, as `pg_dump --format=custom` writes it, made with the image.
-const PREPARED: &str = "/usr/share/pulp/database.dump";
 
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
@@ -36,7 +33,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     rebuild_indexes(context, &psql)?;
     role_and_database(context, &psql, &facts.database)?;
     password(context, &psql, &facts.database)?;
-    prepared(context, &facts.database)
+    prepared::restore(context, &facts.database)
 }
 
 /// `host:port`, for people.
@@ -213,36 +210,6 @@ fn rebuild_indexes(context: &Context, psql: &Psql<'_>) -> Result<(), Problem> {
         inside.run(&format!("rebuild the indexes of {name}"), &sql)?;
     }
     if upgraded { place::remove(&marker) } else { Ok(()) }
-}
-
-/// Restores the prepared database into one that has nothing in it: 38 s of migrations less.
-fn prepared(context: &Context, database: &Database) -> Result<(), Problem> {
-    let dump = context.path(PREPARED);
-    if !dump.is_file() {
-        return Ok(());
-    }
-    let psql = Psql::superuser(context, &database.name)?.limit(RESTORE_LIMIT);
-    let tables = "select count(*) from pg_class join pg_namespace n on n.oid = relnamespace \
-                  where relkind in ('r', 'p') and nspname !~ '^pg_' and nspname <> 'information_schema'";
-    if psql.run("see whether Pulp's database is empty", tables)?.trim() != "0" {
-        return Ok(());
-    }
-    context.say("filling Pulp's database with the prepared one");
-    let input = fs::read(&dump).map_err(|error| Problem::io("read", &dump, &error))?;
-    // One transaction: killed here, the database is as empty as before.
-    let restore =
-        psql.client("pg_restore").args(["--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]);
-    let restore = restore.arg(format!("--role={}", database.user)).arg(format!("--dbname={}", database.name));
-    let output = restore.input(input).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    // It would only have saved time.
-    context.say(&format!(
-        "the prepared database could not be restored, migrations will be run: {}",
-        said(&output)
-    ));
-    Ok(())
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub struct Facts {
     pub media_root: String,
     /// `STATIC_ROOT`.
     pub static_root: String,
+    /// The settings that a migration copies into the database, as text: when they change, it has to run again.
+    pub migrated_settings: String,
 }
 
 /// A database as Django knows it.

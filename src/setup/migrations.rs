@@ -2,6 +2,11 @@
 //!
 //! Whether it is up to date is found out without Django, which takes seconds to start: the image has the list of its
 //! migrations, one a line, `app name`, in [`LIST`], and the database has a row for each that was applied.
+//!
+//! That is not all: after its migrations Django runs hooks, by which a plugin's new release updates its roles and access
+//! policies though it has no migration, and some settings are copied. So the database carries a stamp, too: a hash of
+//! the list, of the plugins' releases and of those settings, in the comment of Django's own table, where a dump and an
+//! upgrade keep it. Only where the stamp fits are migrations passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,11 +14,13 @@ use std::time::Duration;
 use super::command::Tool;
 use super::facts::Facts;
 use super::postgres::place;
-use super::psql::Psql;
+use super::psql::{Psql, literal};
 use super::{Context, Problem, files};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
+/// The releases of the image's plugins, written when it was built.
+const VERSIONS: &str = "/usr/share/pulp/versions";
 /// Goes on though the database is of a newer Pulp.
 const DOWNGRADE_VARIABLE: &str = "PULP_ALLOW_DOWNGRADE";
 /// A migration of a large repository's content takes its time.
@@ -25,22 +32,49 @@ type Migration = (String, String);
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
-    let applied = applied(&Psql::pulp(context, &facts.database)?)?;
-    match files::read(&context.path(LIST))? {
-        None => context.say(&format!("there is no {LIST} in this image: running the migrations")),
-        Some(list) => {
-            let known = parse(&String::from_utf8_lossy(&list));
-            refuse_newer(context, &known, &applied)?;
-            let missing = known.difference(&applied).count();
-            if missing == 0 {
-                context.say("the database is up to date");
-                return proven(context, &facts);
-            }
-            context.say(&format!("{missing} migrations of {} are to be run", known.len()));
+    let psql = Psql::pulp(context, &facts.database)?;
+    let Found { applied, stamp: found } = found(&psql)?;
+    let stamp = stamp(context, &facts.migrated_settings)?;
+    if let (Some(list), Some(stamp)) = (files::read(&context.path(LIST))?, &stamp) {
+        let known = parse(&String::from_utf8_lossy(&list));
+        refuse_newer(context, &known, &applied)?;
+        let missing = known.difference(&applied).count();
+        if missing == 0 && found == *stamp {
+            context.say("the database is up to date");
+            return proven(context, &facts);
         }
+        context.say(&match missing {
+            0 => "plugins or settings are others than last time: running Django's migrate for its hooks"
+                .to_owned(),
+            _ => format!("{missing} migrations of {} are to be run", known.len()),
+        });
+    } else {
+        context.say(&format!("there is no {LIST} in this image: running the migrations"));
     }
     migrate(context)?;
+    if let Some(stamp) = &stamp {
+        psql.run("note that the database is migrated", &stamping(stamp))?;
+    }
     proven(context, &facts)
+}
+
+/// What a database has that this image, with these settings, has migrated; nothing if the image does not say what it
+/// has.
+pub fn stamp(context: &Context, migrated_settings: &str) -> Result<Option<String>, Problem> {
+    let (list, versions) = (files::read(&context.path(LIST))?, files::read(&context.path(VERSIONS))?);
+    let (Some(list), Some(versions)) = (list, versions) else { return Ok(None) };
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [&list, &versions, migrated_settings.as_bytes()] {
+        hash.update(part);
+        hash.update(&[0]);
+    }
+    let hex: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(format!("pulp-init: migrated {hex}")))
+}
+
+/// SQL that puts a stamp on the database.
+pub fn stamping(stamp: &str) -> String {
+    format!("comment on table public.django_migrations is {};", literal(stamp))
 }
 
 fn proven(context: &Context, facts: &Facts) -> Result<(), Problem> {
@@ -55,12 +89,22 @@ fn parse(list: &str) -> BTreeSet<Migration> {
     list.lines().filter_map(words).collect()
 }
 
-fn applied(psql: &Psql<'_>) -> Result<BTreeSet<Migration>, Problem> {
+/// What a database has.
+#[derive(Debug, Default)]
+struct Found {
+    applied: BTreeSet<Migration>,
+    stamp: String,
+}
+
+fn found(psql: &Psql<'_>) -> Result<Found, Problem> {
     let sql = "select to_regclass('django_migrations') is not null as there \\gset\n\
                \\if :there\n\
+               select obj_description('django_migrations'::regclass, 'pg_class');\n\
                select app, name from django_migrations;\n\
                \\endif\n";
-    psql.run("read which migrations the database has", sql).map(|rows| parse(&rows))
+    let rows = psql.run("read which migrations the database has", sql)?;
+    let (stamp, rows) = rows.split_once('\n').unwrap_or_default();
+    Ok(Found { applied: parse(rows), stamp: stamp.to_owned() })
 }
 
 /// A migration of which the image knows nothing is natural: others have replaced it (squashed ones). Only a higher
@@ -124,6 +168,21 @@ mod tests {
     use std::path::Path;
 
     const IMAGE: &str = "core 0001_initial\ncore 0091_squashed_0090\nrpm 0001_initial\n\nrpm 0060_x\n";
+
+    #[test]
+    fn a_stamp_changes_with_the_list_the_releases_and_the_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), []);
+        assert_eq!(stamp(&context, "a").unwrap(), None);
+        std::fs::create_dir_all(context.path("/usr/share/pulp")).unwrap();
+        std::fs::write(context.path(LIST), "core 0001").unwrap();
+        std::fs::write(context.path(VERSIONS), "pulpcore==1").unwrap();
+        let first = stamp(&context, "a").unwrap().unwrap();
+        assert_eq!(stamp(&context, "a").unwrap().unwrap(), first);
+        assert_ne!(stamp(&context, "b").unwrap().unwrap(), first);
+        std::fs::write(context.path(VERSIONS), "pulpcore==2").unwrap();
+        assert_ne!(stamp(&context, "a").unwrap().unwrap(), first);
+    }
 
     #[test]
     fn a_row_that_a_squashed_migration_replaced_is_not_of_a_newer_pulp() {

@@ -93,9 +93,9 @@ impl<'a> Psql<'a> {
     }
 
     /// Runs statements; the first error ends them. Rows come back a line each, columns separated by a tab.
-    pub fn output(&self, sql: &str) -> Result<Output, Problem> {
+    pub fn output(&self, sql: impl AsRef<[u8]>) -> Result<Output, Problem> {
         let words = ["-X", "-q", "-A", "-t", "-w", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"];
-        self.client("psql").args(words).input(sql).output()
+        self.client("psql").args(words).input(sql.as_ref()).output()
     }
 
     /// As [`Psql::output`]; anything but success is a problem.

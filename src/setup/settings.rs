@@ -38,13 +38,17 @@ const WANTED: &[&str] = &[
     "DATABASES",
     "DB_ENCRYPTION_KEY",
     "DOMAIN_ENABLED",
+    "ENABLED_PLUGINS",
+    "HIDE_GUARDED_DISTRIBUTIONS",
     "MEDIA_ROOT",
     "PRIVATE_KEY_PATH",
     "PUBLIC_KEY_PATH",
+    "REDIRECT_TO_OBJECT_STORAGE",
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_URL",
     "STATIC_ROOT",
+    "STORAGES",
     "WORKER_TYPE",
 ];
 
@@ -160,11 +164,26 @@ fn facts(context: &Context, set: &Map<String, Value>) -> Result<Facts, Problem> 
         token_private_key: text("PRIVATE_KEY_PATH", "/etc/pulp/certs/token_private_key.pem"),
         token_public_key: text("PUBLIC_KEY_PATH", "/etc/pulp/certs/token_public_key.pem"),
         media_root: text("MEDIA_ROOT", "/var/lib/pulp/media"),
+        migrated_settings: migrated_settings(set),
         static_root: text(
             "STATIC_ROOT",
             context.var("PULP_STATIC_ROOT").unwrap_or("/var/lib/operator/static/"),
         ),
     })
+}
+
+/// What pulpcore's `post_migrate` hooks copy from the settings into the database, and which plugins' hooks run
+/// (pulpcore/app/apps.py); pulpcore's defaults where the user has none.
+pub fn migrated_settings(set: &Map<String, Value>) -> String {
+    let value = |name: &str, default: Value| set.get(name).cloned().unwrap_or(default);
+    let storage = set.get("STORAGES").and_then(|all| all.get("default")).and_then(|it| it.get("BACKEND"));
+    let storage = storage.and_then(Value::as_str).unwrap_or("pulpcore.app.models.storage.FileSystem");
+    format!(
+        "storage {storage}, redirect {}, hide guarded {}, plugins {}",
+        value("REDIRECT_TO_OBJECT_STORAGE", Value::Bool(true)),
+        value("HIDE_GUARDED_DISTRIBUTIONS", Value::Bool(false)),
+        value("ENABLED_PLUGINS", Value::Null),
+    )
 }
 
 fn truth(value: Option<&Value>) -> bool {
@@ -371,6 +390,16 @@ mod tests {
         );
         assert_eq!((facts.external_postgresql, facts.external_redis, facts.redis_port), (None, None, None));
         assert_eq!((facts.database.name.as_str(), facts.database.user.as_str()), ("pulp", "pulp"));
+    }
+
+    #[test]
+    fn settings_that_a_migration_copies_are_noticed_and_secrets_among_them_are_not_kept() {
+        let of = |set: Value| migrated_settings(&map(set));
+        let plain = of(json!({}));
+        assert_eq!(plain, of(json!({"REDIRECT_TO_OBJECT_STORAGE": true, "API_ROOT": "/x/"})));
+        assert_ne!(plain, of(json!({"REDIRECT_TO_OBJECT_STORAGE": false})));
+        let s3 = of(json!({"STORAGES": {"default": {"BACKEND": "s3", "OPTIONS": {"secret_key": "geheim"}}}}));
+        assert!(s3.contains("s3") && !s3.contains("geheim"));
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn facts() -> Facts {
         token_public_key: String::new(),
         media_root: "/var/lib/pulp/media".to_owned(),
         static_root: "/var/lib/operator/static/".to_owned(),
+        migrated_settings: String::new(),
     }
 }
 
