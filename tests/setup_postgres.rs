@@ -83,19 +83,8 @@ fn image(env: &[(&str, &str)]) -> Option<Image> {
 impl Image {
     fn facts(&self, change: impl FnOnce(&mut Facts)) {
         let mut facts = Facts {
-            api_root: "/pulp/".into(),
-            content_path_prefix: "/pulp/content/".into(),
-            domain_enabled: false,
-            content_origin: None,
             database: Database { name: "pulp".into(), user: "pulp".into(), ..Database::default() },
-            external_postgresql: None,
-            external_redis: None,
-            redis_port: None,
-            db_encryption_key: String::new(),
-            token_private_key: String::new(),
-            token_public_key: String::new(),
-            media_root: String::new(),
-            static_root: String::new(),
+            ..Facts::default()
         };
         change(&mut facts);
         facts.save(&self.context).unwrap();

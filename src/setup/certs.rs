@@ -49,15 +49,23 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
     let (hostname, addresses) = names::of_this_machine();
     let names = names::wanted(context, &facts, &hostname, &addresses)?;
-    ensure(context, &hostname, &names, SystemTime::now())
+    let required = names::lasting(&names, &hostname, &addresses);
+    ensure(context, &hostname, &names, &required, SystemTime::now())
 }
 
-fn ensure(context: &Context, hostname: &str, names: &Names, now: SystemTime) -> Result<(), Problem> {
+/// A certificate for these names; one that is there will do if it has those that are required.
+fn ensure(
+    context: &Context,
+    hostname: &str,
+    names: &Names,
+    required: &Names,
+    now: SystemTime,
+) -> Result<(), Problem> {
     let found = Found::look(context)?;
     if !found.all_ours() {
         return found.examine_the_users(context, now);
     }
-    if found.will_do(names, now) {
+    if found.will_do(required, now) {
         look_after(context, &context.path(KEY), for_pulp(context), 0o640)?;
         return look_after(context, &context.path(CERTIFICATE), for_pulp(context), 0o644);
     }
@@ -195,6 +203,10 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
+    fn make_sure(context: &Context, hostname: &str, names: &Names, now: SystemTime) -> Result<(), Problem> {
+        ensure(context, hostname, names, names, now)
+    }
+
     fn wanted(names: &[&str]) -> Names {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
@@ -204,7 +216,7 @@ mod tests {
     }
 
     fn boot(context: &Context, names: &[&str]) -> Result<(), Problem> {
-        ensure(context, "box", &wanted(names), SystemTime::now())
+        make_sure(context, "box", &wanted(names), SystemTime::now())
     }
 
     fn both(context: &Context) -> [Vec<u8>; 2] {
@@ -266,7 +278,7 @@ mod tests {
         assert_ne!(second, first);
         boot(&context, &["box"]).unwrap();
         assert_eq!(both(&context), second, "a name too many does no harm");
-        ensure(&context, "box", &wanted(&["box"]), SystemTime::now() + DAY * 340).unwrap();
+        make_sure(&context, "box", &wanted(&["box"]), SystemTime::now() + DAY * 340).unwrap();
         assert_ne!(both(&context), second);
     }
 

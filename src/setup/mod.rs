@@ -43,7 +43,8 @@ struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Pr
 const STEPS: &[Step] = &[
     Step("settings", "reads the user's settings, adds what is missing", settings::run),
     Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
-    Step("ready", "whether api, content or nginx answers", ready::run),
+    Step("ready", "wait until api, content or nginx answers", ready::run),
+    Step("alive", "whether api, content or nginx answers at all", ready::alive),
     Step("volumes", "make the directories of the services and give them to their users", volumes::run),
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),

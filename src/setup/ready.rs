@@ -1,28 +1,53 @@
 //! `pulp-setup ready api|content|nginx`: whether a service answers, as a readiness check of `init`.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::exec::{API_BIND, CONTENT_BIND};
 use super::facts::Facts;
 use super::{Context, Problem};
 
-/// Longer than Pulp takes to import itself: the first question waits in the listen queue until it is answered.
+/// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
 const PATIENCE: Duration = Duration::from_secs(55);
+/// How long one call waits for somebody to listen before it looks again. It is here, and not in the check's interval,
+/// that this is waited for: a look is one system call here, and two processes there.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long an answer of a service that is up may take.
+const ALIVE: Duration = Duration::from_secs(25);
 
-/// Asks once. Says what is wrong only if somebody looks: a service that is not ready yet is no problem.
+/// Waits until it answers as a service should.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
-    let facts = Facts::load(context)?;
+    let until = Instant::now() + PATIENCE;
     match args.first().map(String::as_str) {
         Some("api") => {
-            let path = format!("{}api/v3/status/", facts.api_root);
-            answers(bind(context, "PULP_API_BIND", "127.0.0.1:24817")?, &path)
+            let path = format!("{}api/v3/status/", Facts::load(context)?.api_root);
+            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).and_then(ok)
         }
         Some("content") => {
-            answers(bind(context, "PULP_CONTENT_BIND", "127.0.0.1:24816")?, &facts.content_path_prefix)
+            let path = Facts::load(context)?.content_path_prefix;
+            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).and_then(ok)
         }
-        Some("nginx") => connects(context),
+        Some("nginx") => connect(nginx(context), until).map(|_| ()),
         _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx")),
+    }
+}
+
+/// `pulp-setup alive api|content|nginx`: as a health check. Any answer will do: an error page is the database's trouble,
+/// and no reason to restart this service.
+pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
+    let until = Instant::now() + ALIVE;
+    match args.first().map(String::as_str) {
+        Some("api") => {
+            let path = format!("{}api/v3/livez/", Facts::load(context)?.api_root);
+            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).map(|_| ())
+        }
+        Some("content") => {
+            let path = Facts::load(context)?.content_path_prefix;
+            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).map(|_| ())
+        }
+        Some("nginx") => connect(nginx(context), until).map(|_| ()),
+        _ => Err(Problem::config("which service?", "pulp-setup alive api|content|nginx")),
     }
 }
 
@@ -38,42 +63,53 @@ fn bind(context: &Context, variable: &str, default: &str) -> Result<SocketAddr, 
     })
 }
 
-/// A GET of this path is answered with 200.
-fn answers(address: SocketAddr, path: &str) -> Result<(), Problem> {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = [0; 64];
-        let mut read = 0;
-        while read < 12 {
-            match stream.read(answer.get_mut(read..).unwrap_or_default())? {
-                0 => break,
-                count => read += count,
+/// Where nginx listens, for us.
+fn nginx(context: &Context) -> SocketAddr {
+    let https = context.var("PULP_HTTPS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 }))
+}
+
+/// A connection, as soon as somebody listens.
+fn connect(address: SocketAddr, until: Instant) -> Result<TcpStream, Problem> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match TcpStream::connect_timeout(&address, left.max(LOOK_EVERY)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && left > LOOK_EVERY => {
+                std::thread::sleep(LOOK_EVERY);
             }
-        }
-        Ok(String::from_utf8_lossy(answer.get(..read).unwrap_or_default()).into_owned())
-    };
-    match ask() {
-        Ok(answer) if answer.split(' ').nth(1) == Some("200") => Ok(()),
-        Ok(answer) => {
-            let first = answer.lines().next().unwrap_or_default().to_owned();
-            Err(Problem::new(format!("GET {path} of {address}: {first}"), "see its log: `svctl logs`"))
-        }
-        Err(error) => {
-            Err(Problem::new(format!("GET {path} of {address}: {error}"), "see its log: `svctl logs`"))
+            Err(error) => return Err(no_answer(address, &error)),
         }
     }
 }
 
-/// nginx accepts connections. It is not asked anything: what it would answer is its services' business.
-fn connects(context: &Context) -> Result<(), Problem> {
-    let https = context.var("PULP_HTTPS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let port = if https { 443 } else { 80 };
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    TcpStream::connect_timeout(&address, Duration::from_secs(5))
-        .map(|_| ())
-        .map_err(|error| Problem::new(format!("{address}: {error}"), "see its log: `svctl logs nginx`"))
+/// The first line of the answer to a GET. The question waits in the listen queue until the service has started.
+fn answer(address: SocketAddr, path: &str, until: Instant) -> Result<String, Problem> {
+    let mut stream = connect(address, until)?;
+    let mut ask = || -> std::io::Result<String> {
+        let left = until.saturating_duration_since(Instant::now());
+        stream.set_read_timeout(Some(left.max(LOOK_EVERY)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(&stream).take(1024).read_line(&mut line)?;
+        match line.trim_end() {
+            "" => Err(ErrorKind::UnexpectedEof.into()),
+            line => Ok(line.to_owned()),
+        }
+    };
+    ask().map_err(|error| no_answer(address, &error))
+}
+
+fn no_answer(address: SocketAddr, error: &std::io::Error) -> Problem {
+    Problem::new(format!("no answer at {address}: {error}"), "see its log: `svctl logs`")
+}
+
+/// Whether an answer's first line says 200.
+fn ok(line: String) -> Result<(), Problem> {
+    match line.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        _ => Err(Problem::new(format!("it answers `{line}`"), "see its log: `svctl logs`")),
+    }
 }
 
 #[cfg(test)]
@@ -93,11 +129,31 @@ mod tests {
         address
     }
 
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
     #[test]
-    fn a_200_is_ready_and_nothing_else_is() {
-        assert!(answers(server("HTTP/1.1 200 OK\r\n\r\n"), "/").is_ok());
-        assert!(answers(server("HTTP/1.1 500 Oops\r\n\r\n"), "/").is_err());
-        assert!(answers(server(""), "/").is_err());
+    fn a_200_is_ready_and_nothing_else_is_but_any_answer_is_alive() {
+        assert!(answer(server("HTTP/1.1 200 OK\r\n\r\n"), "/", soon()).and_then(ok).is_ok());
+        let error = answer(server("HTTP/1.1 500 Oops\r\n\r\n"), "/", soon()).unwrap();
+        assert!(ok(error).unwrap_err().what().contains("500 Oops"));
+        assert!(answer(server(""), "/", soon()).is_err());
+    }
+
+    #[test]
+    fn it_waits_for_somebody_to_listen() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let asked = std::thread::spawn(move || connect(address, soon()).map(|_| ()));
+        let listener = TcpListener::bind(address).unwrap();
+        listener.accept().unwrap();
+        asked.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn it_does_not_wait_for_ever() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(connect(address, Instant::now()).is_err());
     }
 
     #[test]

@@ -35,6 +35,19 @@ pub fn wanted(
     Ok(names)
 }
 
+/// Those of them that outlive this container: without addresses, and without a host name that is only the container's
+/// id. A container that is made anew has others of both, and clients should not have to trust a new certificate then.
+pub fn lasting(names: &Names, hostname: &str, addresses: &[IpAddr]) -> Names {
+    let id = hostname.len() == 12 && hostname.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let passing = |name: &str| {
+        let address = name.parse::<IpAddr>().is_ok_and(|ip| addresses.contains(&ip) && !ip.is_loopback());
+        address
+            || id
+                && (name == hostname || name.strip_prefix(hostname).is_some_and(|rest| rest.starts_with('.')))
+    };
+    names.iter().filter(|name| !passing(name)).cloned().collect()
+}
+
 /// The host name and the addresses that the kernel knows of.
 pub fn of_this_machine() -> (String, Vec<IpAddr>) {
     let hostname =
@@ -159,5 +172,16 @@ mod tests {
             let problem = names(&[("PULP_HOSTNAME", wrong)], None, &[]).unwrap_err();
             assert!(problem.what().contains(wrong), "{problem}");
         }
+    }
+
+    #[test]
+    fn what_a_new_container_has_anew_is_not_required() {
+        let addresses: [IpAddr; 2] = ["10.88.0.7".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        let all =
+            ["0123456789ab", "0123456789ab.dns.podman", "10.88.0.7", "127.0.0.1", "localhost", "192.0.2.1"];
+        let all: Names = all.iter().map(|name| (*name).to_owned()).collect();
+        let left: Vec<String> = lasting(&all, "0123456789ab", &addresses).into_iter().collect();
+        assert_eq!(left, ["127.0.0.1", "192.0.2.1", "localhost"]);
+        assert!(lasting(&["box".to_owned()].into(), "box", &addresses).contains("box"));
     }
 }
