@@ -174,9 +174,10 @@ impl Supervisor {
         match phase {
             Phase::Down | Phase::Stopping | Phase::Ending | Phase::Undoing => {}
             Phase::Waiting | Phase::Backoff | Phase::Checking => self.rest(id),
+            Phase::Starting | Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed
+                if self.is_needed(id) => {}
             Phase::Skipped | Phase::Failed if self.unit(id).goal == Goal::Down => self.rest(id),
             Phase::Skipped | Phase::Failed => {}
-            Phase::Starting | Phase::Up | Phase::Done if self.is_needed(id) => {}
             Phase::Starting | Phase::Up => self.halt_main(id, Cause::Asked),
             Phase::Done if self.is_to_undo(id) => self.undo(id),
             Phase::Done if self.unit(id).goal == Goal::Down => self.rest(id),
@@ -215,9 +216,12 @@ impl Supervisor {
         unit.goal != Goal::Up
             && match unit.state.phase() {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
+                // A oneshot that is done stands for what it did until nothing needs that any more: so the database
+                // outlives whoever came after its migrations, though those ended long ago.
+                Phase::Done | Phase::Skipped | Phase::Failed if unit.goal == Goal::Down => true,
                 Phase::Done => self.is_to_undo(id),
-                Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
                 Phase::Skipped | Phase::Failed => false,
+                Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,
             }
     }
 }

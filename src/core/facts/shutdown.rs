@@ -113,6 +113,26 @@ fn shutdown_stops_in_reverse_order() {
 }
 
 #[test]
+fn shutdown_keeps_its_order_through_oneshots_that_are_done() {
+    let services = vec![
+        longrun("database"),
+        oneshot("migrations").requires(&["database"]),
+        oneshot("more").requires(&["migrations"]),
+        longrun("api").requires(&["more"]),
+    ];
+    let mut script = Script::running(services);
+    script.end("migrations", code(0));
+    script.run("more");
+    script.end("more", code(0));
+    script.run("api");
+    script.take();
+    script.event(Event::Shutdown(None));
+    assert_eq!(script.deeds(), ["TERM api"], "the database is still of use to it");
+    script.end("api", code(0));
+    assert_eq!(script.deeds(), ["TERM database"]);
+}
+
+#[test]
 fn shutdown_ends_in_time_though_a_process_does_not_even_die() {
     let mut script = Script::running(chain(3));
     script.event(Event::Shutdown(None));

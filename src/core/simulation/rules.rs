@@ -1,6 +1,6 @@
 //! What must hold after every step, by name. `docs/architecture.md` lists them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::steady::{
     backoff_within_bounds, books_are_right, losses_spread, nothing_is_left_undone, stop_has_an_end,
@@ -342,16 +342,28 @@ impl Rules {
         if !on_purpose || core.unit(id).goal == Goal::Up || at_once {
             return Ok(());
         }
-        for &(above, _) in core.above(id) {
-            let running = match self.seen[above.index()].phase {
+        // What stands between two services may have ended long ago: a oneshot that is done, one that was skipped.
+        let mut next: Vec<Id> = core.above(id).iter().map(|&(above, _)| above).collect();
+        let mut looked = BTreeSet::new();
+        while let Some(above) = next.pop() {
+            if core.unit(above).goal == Goal::Up || !looked.insert(above) {
+                continue;
+            }
+            let phase = self.seen[above.index()].phase;
+            let running = match phase {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
                 Phase::Done => core.service(above).down.is_some(),
                 _ => false,
             };
-            must(!running || core.unit(above).goal == Goal::Up, "dependents-first", || {
-                let phase = self.seen[above.index()].phase.as_str();
-                format!("{} stops, but {} is {phase}", core.service(id).name, core.service(above).name)
+            must(!running, "dependents-first", || {
+                let (below, above) = (&core.service(id).name, &core.service(above).name);
+                format!("{below} stops, but {above} is {}", phase.as_str())
             })?;
+            if matches!(phase, Phase::Done | Phase::Skipped | Phase::Failed)
+                && core.unit(above).goal == Goal::Down
+            {
+                next.extend(core.above(above).iter().map(|&(above, _)| above));
+            }
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
         (Goal::Up, Phase::Waiting) => !matches!(core.needs(id), Needs::Blocked(_)),
         (Goal::Up, _) => false,
         (_, Phase::Waiting | Phase::Backoff | Phase::Checking) => true,
-        (Goal::Down, Phase::Failed | Phase::Skipped) => true,
+        (Goal::Down, Phase::Failed | Phase::Skipped) => !is_needed(core, id),
         (_, Phase::Starting | Phase::Up) => !is_needed(core, id),
         (_, Phase::Done) if service.down.is_some() => !is_needed(core, id) && !core.is_forced(),
         (Goal::Down, Phase::Done) => !is_needed(core, id),
@@ -95,6 +95,7 @@ fn is_needed(core: &Supervisor, id: Id) -> bool {
         core.unit(above).goal != Goal::Up
             && match core.phase(above) {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
+                Phase::Done | Phase::Skipped | Phase::Failed if core.unit(above).goal == Goal::Down => true,
                 Phase::Done => core.service(above).down.is_some(),
                 _ => false,
             }
