@@ -249,3 +249,19 @@ fn unknown_requests_and_fields_are_errors() {
     }
     assert_eq!(decode::<Request>(b"{\"do\":\"list\"}").unwrap(), Request::List { names: Vec::new() });
 }
+
+#[test]
+fn thousand_first_starts_with_the_longest_names_fit_in_a_message() {
+    let name = "x".repeat(128);
+    let one = DebutStatus {
+        name: name.clone(),
+        state: Phase::Starting,
+        wanted_ms: u64::MAX,
+        started_ms: Some(u64::MAX),
+        settled_ms: Some(u64::MAX),
+        took_ms: Some(u64::MAX),
+        waited_for: Some(name),
+    };
+    let most = Response::Boot { services: vec![one; 1000], now_ms: u64::MAX, complete_ms: Some(u64::MAX) };
+    assert!(encode(&most).is_ok());
+}
