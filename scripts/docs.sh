@@ -8,10 +8,8 @@ mkdir -p docs/man docs/completions
 "$binary" svctl man docs/man
 while read -r shell file; do "$binary" svctl completions "$shell" >"docs/completions/$file"; done <<END
 bash svctl.bash
-zsh _svctl
+zsh svctl.zsh
 fish svctl.fish
-elvish svctl.elv
-powershell svctl.ps1
 END
 UPDATE=1 cargo test --quiet --locked --features docs --test plan_docs
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use cli_support::{Outcome, Peer, done, service, svctl, until_hangup};
 use pulp_init::control::wire::{self, Event, Failure, FailureKind, Request, Response, Until, Verb};
-use pulp_init::core::status::{Phase, ServiceStatus, Stage, Wellness};
+use pulp_init::core::status::{DebutStatus, Phase, ServiceStatus, Stage, Wellness};
 use pulp_init::plan::Signal;
 
 fn three() -> Vec<ServiceStatus> {
@@ -395,4 +395,68 @@ fn a_change_that_takes_its_time_is_waited_for() {
     assert!(child.try_wait().unwrap().is_none());
     release.send(()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+fn debut(name: &str, started_ms: u64, took_ms: u64, waited_for: Option<&str>) -> DebutStatus {
+    DebutStatus {
+        name: name.to_owned(),
+        state: Phase::Up,
+        wanted_ms: 0,
+        started_ms: Some(started_ms),
+        settled_ms: Some(started_ms + took_ms),
+        took_ms: Some(took_ms),
+        waited_for: waited_for.map(str::to_owned),
+    }
+}
+
+/// In two parts, as a plan comes that is too big for one message.
+fn booted(request: &Request) -> Vec<Response> {
+    let part = |services| Response::Boot { services, now_ms: 9000, complete_ms: Some(1200) };
+    match request {
+        Request::Boot => {
+            let (db, api) = (debut("db", 0, 200, None), debut("api", 200, 1000, Some("db")));
+            vec![part(vec![db]), part(vec![api]), done()]
+        }
+        _ => listing(request),
+    }
+}
+
+#[test]
+fn blame_shows_the_slowest_first_and_as_json_an_array_with_a_service_a_line() {
+    let peer = Peer::answering(booted);
+    assert_eq!(peer.svctl(&["blame"]).out, "   1s  api\n200ms  db\n");
+    assert_eq!(
+        peer.svctl(&["blame", "--json"]).out,
+        "[\n\
+         {\"name\":\"api\",\"state\":\"up\",\"wanted-ms\":0,\"started-ms\":200,\"settled-ms\":1200,\"took-ms\":1000,\"waited-for\":\"db\"},\n\
+         {\"name\":\"db\",\"state\":\"up\",\"wanted-ms\":0,\"started-ms\":0,\"settled-ms\":200,\"took-ms\":200}\n\
+         ]\n"
+    );
+}
+
+#[test]
+fn critical_chain_shows_what_the_boot_or_a_service_waited_for() {
+    let peer = Peer::answering(booted);
+    let whole = peer.svctl(&["critical-chain"]).out;
+    assert!(whole.starts_with("The boot was complete after 1.2s.\n"), "{whole}");
+    assert!(whole.ends_with("\n\napi @200ms +1s\n└─db @0ms +200ms\n"), "{whole}");
+    assert!(peer.svctl(&["critical-chain", "db"]).out.ends_with("\n\ndb @0ms +200ms\n"));
+    let outcome = peer.svctl(&["critical-chain", "debug"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (1, "svctl: debug has not been started yet\n"));
+    let outcome = failing(FailureKind::UnknownName).svctl(&["critical-chain", "x"]);
+    assert_eq!(outcome.code, 4);
+}
+
+#[test]
+fn critical_chain_of_a_boot_that_goes_on_is_1_with_the_cure() {
+    let during = Response::Boot { services: Vec::new(), now_ms: 10, complete_ms: None };
+    let outcome = Peer::answering(move |_| vec![during.clone(), done()]).svctl(&["critical-chain"]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (1, ""));
+    assert!(outcome.err.contains("svctl wait"), "{}", outcome.err);
+}
+
+#[test]
+fn plot_is_an_svg_document() {
+    let outcome = Peer::answering(booted).svctl(&["plot"]);
+    assert!(outcome.out.starts_with("<svg xmlns=") && outcome.out.ends_with("</svg>\n"), "{}", outcome.out);
 }

@@ -45,6 +45,15 @@ fn completions_ask_for_the_names_of_services() {
 }
 
 #[test]
+fn bash_completes_names_wherever_they_may_stand() {
+    let text = completions(Shell::Bash);
+    for subcommand in ["status", "wait", "critical__subcmd__chain"] {
+        let part = text.split_once(&format!(" svctl__subcmd__{subcommand})\n")).unwrap().1;
+        assert!(part.lines().next().unwrap().contains("svctl names"), "{subcommand}");
+    }
+}
+
+#[test]
 fn completions_offer_nothing_that_is_hidden() {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
         assert!(!completions(shell).contains("Write the man pages"), "{shell}");

@@ -16,8 +16,14 @@ _svctl() {
             ",$1")
                 cmd="svctl"
                 ;;
+            svctl,blame)
+                cmd="svctl__subcmd__blame"
+                ;;
             svctl,completions)
                 cmd="svctl__subcmd__completions"
+                ;;
+            svctl,critical-chain)
+                cmd="svctl__subcmd__critical__subcmd__chain"
                 ;;
             svctl,events)
                 cmd="svctl__subcmd__events"
@@ -36,6 +42,9 @@ _svctl() {
                 ;;
             svctl,ls)
                 cmd="svctl__subcmd__list"
+                ;;
+            svctl,plot)
+                cmd="svctl__subcmd__plot"
                 ;;
             svctl,reload)
                 cmd="svctl__subcmd__reload"
@@ -68,8 +77,22 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status start stop restart signal kill reload wait logs events health shutdown completions"
+            opts="-h -V --help --version list ls status start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__blame)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -83,6 +106,20 @@ _svctl() {
             ;;
         svctl__subcmd__completions)
             opts="-h --help bash elvish fish powershell zsh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__critical__subcmd__chain)
+            opts="-h --json --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -152,6 +189,20 @@ _svctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__plot)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -38,6 +38,9 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make servic
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "wait" -d 'Wait until services are ready or down'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "logs" -d 'Show the output of services'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "events" -d 'Show every change of a service\'s state from now on'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "blame" -d 'Show how long each service took to start at boot, the slowest first'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "critical-chain" -d 'Show which services the boot had to wait for, one after the other'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "plot" -d 'Draw the boot: an SVG picture of services over time'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "health" -d 'Say whether all is well: for HEALTHCHECK'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "shutdown" -d 'Shut the container down'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "completions" -d 'Print the completions for a shell'
@@ -75,11 +78,16 @@ complete -c svctl -n "__fish_svctl_using_subcommand logs" -l json -d 'One JSON o
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand events" -l json -d 'One JSON object a line'
 complete -c svctl -n "__fish_svctl_using_subcommand events" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand blame" -l json -d 'A JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand blame" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand critical-chain" -l json -d 'A JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand critical-chain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand plot" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s q -l quiet -d 'Only the exit code'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -l json -d 'A JSON object'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -l code -d 'The container\'s exit code' -r
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs ls kill" -f -a "(svctl names 2>/dev/null)"
+complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

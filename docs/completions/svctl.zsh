@@ -145,6 +145,27 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(blame)
+_arguments "${_arguments_options[@]}" : \
+'--json[A JSON array]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(critical-chain)
+_arguments "${_arguments_options[@]}" : \
+'--json[A JSON array]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Services and bundles; without any, the whole boot:_svctl_names' \
+&& ret=0
+;;
+(plot)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (health)
 _arguments "${_arguments_options[@]}" : \
 '-q[Only the exit code]' \
@@ -188,16 +209,29 @@ _svctl_commands() {
 'wait:Wait until services are ready or down' \
 'logs:Show the output of services' \
 'events:Show every change of a service'\''s state from now on' \
+'blame:Show how long each service took to start at boot, the slowest first' \
+'critical-chain:Show which services the boot had to wait for, one after the other' \
+'plot:Draw the boot\: an SVG picture of services over time' \
 'health:Say whether all is well\: for HEALTHCHECK' \
 'shutdown:Shut the container down' \
 'completions:Print the completions for a shell' \
     )
     _describe -t commands 'svctl commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__blame_commands] )) ||
+_svctl__subcmd__blame_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl blame commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__completions_commands] )) ||
 _svctl__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'svctl completions commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__critical-chain_commands] )) ||
+_svctl__subcmd__critical-chain_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl critical-chain commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__events_commands] )) ||
 _svctl__subcmd__events_commands() {
@@ -218,6 +252,11 @@ _svctl__subcmd__list_commands() {
 _svctl__subcmd__logs_commands() {
     local commands; commands=()
     _describe -t commands 'svctl logs commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__plot_commands] )) ||
+_svctl__subcmd__plot_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl plot commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__reload_commands] )) ||
 _svctl__subcmd__reload_commands() {

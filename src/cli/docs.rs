@@ -74,15 +74,16 @@ fn takes_names(command: &clap::Command) -> bool {
 
 /// The words that a subcommand offers stand between double quotes, where a command's output can stand too.
 fn bash(text: &str, named: &[String]) -> String {
-    let mut subcommand = "";
+    let mut subcommand = String::new();
     let mut lines = String::with_capacity(text.len() * 2);
     for line in text.lines() {
         if let Some(name) =
             line.trim().strip_prefix("svctl__subcmd__").and_then(|rest| rest.strip_suffix(')'))
         {
-            subcommand = name;
+            // That is how a hyphen is written there.
+            subcommand = name.replace("__subcmd__", "-");
         }
-        lines.push_str(&bash_line(line, subcommand, named));
+        lines.push_str(&bash_line(line, &subcommand, named));
         lines.push('\n');
     }
     lines

@@ -3,6 +3,7 @@
 //! `svctl` asks `init` over the control socket ([`crate::control`]) and shows the answer; rendering is pure
 //! functions over that answer, so that it is tested without a terminal. The command line of `init` itself is here too.
 
+pub mod boot;
 pub mod check;
 pub mod docs;
 pub mod duration;

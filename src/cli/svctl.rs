@@ -2,6 +2,7 @@
 
 pub mod args;
 mod ask;
+mod boot;
 mod change;
 mod show;
 mod watch;
@@ -87,6 +88,9 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Shutdown(options) => change::shutdown(&init, &options, out),
         Command::Logs(options) => watch::logs(&init, &options, out),
         Command::Events(options) => watch::events(&init, &options, out),
+        Command::Blame(options) => boot::blame(&init, &options, out),
+        Command::CriticalChain(options) => boot::critical_chain(&init, &options, out),
+        Command::Plot => boot::plot(&init, out),
         Command::Names => show::names(&init, out),
         Command::Completions(options) => out.write(&docs::completions(options.shell)),
         #[cfg(feature = "docs")]

@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::status::{Exit, Phase, ServiceStatus, Stage};
+use crate::core::status::{DebutStatus, Exit, Phase, ServiceStatus, Stage};
 use crate::plan::Signal;
 
 /// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
@@ -75,6 +75,8 @@ pub enum Request {
     Events,
     /// Whether all is well: one [`Response::Health`].
     Health,
+    /// How services came up the first time: [`Response::Boot`]s.
+    Boot,
     /// Shut the container down.
     Shutdown {
         /// The exit code of `init`.
@@ -140,6 +142,16 @@ pub enum Response {
         stage: Stage,
         /// What is wrong: `NAME: why`.
         problems: Vec<String>,
+    },
+    /// How services came up the first time, in the order in which they start; more than fit in several of these.
+    Boot {
+        /// One for each that was ever wanted.
+        services: Vec<DebutStatus>,
+        /// Milliseconds from the beginning of `init` until now.
+        now_ms: u64,
+        /// The same until the boot was complete, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        complete_ms: Option<u64>,
     },
     /// The request was carried out.
     Done {

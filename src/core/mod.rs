@@ -24,6 +24,7 @@
 //! * a shutdown ends within its time, whatever the processes do;
 //! * the same events give the same actions.
 
+pub mod debut;
 mod ending;
 pub mod event;
 mod halt;

@@ -40,7 +40,7 @@ impl Supervisor {
                 self.begin(id, 0);
             }
             Needs::Blocked(_) if self.planted(Bug::StartsTooEarly) => self.begin(id, 0),
-            Needs::Blocked(_) => {}
+            Needs::Blocked(on) => self.unit_mut(id).note_wait(on),
             Needs::Lost(on) => self.lose(id, on),
         }
     }

@@ -89,6 +89,9 @@ impl Supervisor {
                 // One that is no more is found out about presently.
                 unit.goal = Goal::Lost(new(on).unwrap_or(id));
             }
+            if let Some(debut) = &mut unit.debut {
+                debut.waited_for = debut.waited_for.and_then(new);
+            }
         }
     }
 

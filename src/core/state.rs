@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::debut::Debut;
 use super::event::{Pid, Run};
 use super::status::{Exit, Phase, Wellness};
 use super::time::Time;
@@ -268,6 +269,8 @@ pub struct Unit {
     pub blocked_at: usize,
     /// The same for the dependents that it has to wait for before it stops.
     pub needed_at: usize,
+    /// How it came up the first time; `None`: nobody has wanted it yet.
+    pub debut: Option<Debut>,
 }
 
 impl Unit {
@@ -292,6 +295,7 @@ impl Unit {
             retired: false,
             blocked_at: 0,
             needed_at: 0,
+            debut: None,
         }
     }
 }

@@ -150,6 +150,30 @@ pub struct ServiceStatus {
     pub after: Vec<String>,
 }
 
+/// How a service came up the first time, as shown. Times are milliseconds since `init` began.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DebutStatus {
+    /// Its name.
+    pub name: String,
+    /// What came of it: up, done, skipped, failed, or down if it was called off. Until then, the state it is in.
+    pub state: Phase,
+    /// Since when it was wanted.
+    pub wanted_ms: u64,
+    /// When it no longer had to wait for another, and started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
+    /// When that came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_ms: Option<u64>,
+    /// How long it took from its start until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// What it waited for last: its start followed on that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_for: Option<String>,
+}
+
 /// How far the boot is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -31,6 +31,8 @@ pub struct Supervisor {
     /// Services of the boot that have not settled yet.
     pub(super) booting: BTreeSet<Id>,
     pub(super) stage: Stage,
+    /// When the boot was complete.
+    pub(super) booted_at: Option<Time>,
     pub(super) halting: Option<Halting>,
     pub(super) now: Time,
     random: u64,
@@ -66,6 +68,7 @@ impl Supervisor {
             timed,
             booting: BTreeSet::new(),
             stage: Stage::Booting,
+            booted_at: None,
             halting: None,
             now: Time::default(),
             random: seed,
@@ -161,6 +164,7 @@ impl Supervisor {
         let early = self.planted(Bug::BootsEarly) && self.booting.len() < self.units.len();
         if self.stage == Stage::Booting && (self.booting.is_empty() || early) {
             self.stage = Stage::Running;
+            self.booted_at = Some(self.now);
             self.act(Action::Booted);
         }
     }
@@ -395,6 +399,7 @@ impl Supervisor {
         let (phases, pid) = ((from.phase(), kept.phase()), kept.main().and_then(|main| main.pid));
         if phases.0 != phases.1 {
             unit.since = self.now;
+            unit.note_debut(phases.1, self.now);
         }
         for pid in dropped {
             self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });

@@ -160,6 +160,6 @@ fn stopping(unit: &Unit, kill_at: Option<Time>, cause: &Cause, now: Time) -> Str
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,9 +7,12 @@ use super::poll::Token;
 use super::serve::{Mode, Wish, done, failure, text};
 use super::sys;
 use crate::control::wire::{FailureKind, Request, Response, Until, Verb};
-use crate::core::Event;
 use crate::core::status::{Phase, Stage};
+use crate::core::{Event, Time};
 use crate::plan::Id;
+
+/// So many first starts fit in a message, however long the names are.
+const DEBUTS: usize = 1000;
 
 impl Init {
     /// Carries out a request, or starts to.
@@ -39,6 +42,7 @@ impl Init {
             Request::Logs { names, lines, follow } => self.answer_logs(token, &names, lines, follow),
             Request::Events => self.set_mode(token, Mode::Watching),
             Request::Health => self.answer_health(token),
+            Request::Boot => self.answer_boot(token),
             Request::Shutdown { code } => {
                 self.feed(Event::Shutdown(code));
                 self.reply(token, &done("shutting down"));
@@ -194,6 +198,25 @@ impl Init {
             client.send(&Response::Health { healthy, stage, problems });
             client.answer(&done(""));
         }
+    }
+
+    fn answer_boot(&mut self, token: Token) {
+        let origin = self.booted_at;
+        let millis = |time: Time| u64::try_from(time.since(origin).as_millis()).unwrap_or(u64::MAX);
+        let now_ms = millis(sys::now());
+        let complete_ms = self.supervisor.booted_at().map(millis);
+        let debuts = self.all_ids().into_iter().filter_map(|id| self.supervisor.debut(id, origin));
+        let mut debuts: Vec<_> = debuts.collect();
+        let Some(client) = self.client(token) else { return };
+        loop {
+            let rest = debuts.split_off(debuts.len().min(DEBUTS));
+            client.push(&Response::Boot { services: debuts, now_ms, complete_ms });
+            debuts = rest;
+            if debuts.is_empty() {
+                break;
+            }
+        }
+        client.answer(&done(""));
     }
 
     fn answer_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {

@@ -285,7 +285,8 @@ impl Init {
 
     fn booted(&mut self) {
         self.remind_at = None;
-        let line = voice::of_boot(&self.supervisor, sys::now().since(self.booted_at));
+        let complete = self.supervisor.booted_at().unwrap_or_else(sys::now);
+        let line = voice::of_boot(&self.supervisor, complete.since(self.booted_at));
         self.say(&line);
         if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
             self.say(&error);

@@ -6,6 +6,9 @@ use crate::core::status::Phase;
 use crate::core::{Change, Supervisor, Time};
 use crate::plan::Kind;
 
+/// From here on a start is worth a word.
+const SLOW: Duration = Duration::from_millis(100);
+
 /// The line for a change of state, if it is worth one.
 pub fn of_change(change: &Change, supervisor: &Supervisor, now: Time) -> Option<String> {
     let service = supervisor.plan().services.get(change.id.index())?;
@@ -50,13 +53,30 @@ pub fn of_boot(supervisor: &Supervisor, took: Duration) -> String {
         shown.iter().filter_map(|phase| Some(format!("{} {}", counts.get(phase)?, phase.as_str()))).collect();
     let counts = if counts.is_empty() { "nothing to run".to_owned() } else { counts.join(", ") };
     if failed.is_empty() {
-        format!("ready in {}: {counts}", short(took))
+        format!("ready in {}: {counts}{}", short(took), slowest(supervisor))
     } else {
         format!(
             "booted in {}, but not all is well: {counts} ({}); see `svctl status NAME`",
             short(took),
             failed.join(", ")
         )
+    }
+}
+
+/// What the boot took its time over: the slowest service, and the next one if it was half as slow. Nothing, if none of
+/// them was slow.
+fn slowest(supervisor: &Supervisor) -> String {
+    let services = supervisor.plan().services.iter().zip((0..).map(crate::plan::Id));
+    let mut steps: Vec<(Duration, &str)> =
+        services.filter_map(|(service, id)| Some((supervisor.first_start(id)?, &*service.name))).collect();
+    steps.sort_by_key(|&(took, _)| std::cmp::Reverse(took));
+    match steps.as_slice() {
+        [(first, name), rest @ ..] if *first >= SLOW => {
+            let next = rest.first().filter(|(took, _)| *took >= *first / 2);
+            let next = next.map(|(took, name)| format!(", {name} {}", short(*took))).unwrap_or_default();
+            format!(" ({name} took {}{next})", short(*first))
+        }
+        _ => String::new(),
     }
 }
 

@@ -42,6 +42,7 @@
 
 mod anywhere;
 mod attributes;
+mod boot;
 mod container;
 mod definitions;
 mod dependencies;

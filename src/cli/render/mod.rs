@@ -1,8 +1,10 @@
 //! What `init` says, as text for people: pure functions from values to strings.
 
+pub mod boot;
 pub mod details;
 pub mod note;
 pub mod paint;
+pub mod plot;
 pub mod stream;
 pub mod table;
 

@@ -1,6 +1,7 @@
 //! Services to render in tests.
 
-use crate::core::status::{Exit, Phase, ServiceStatus, Wellness};
+use crate::cli::boot::Boot;
+use crate::core::status::{DebutStatus, Exit, Phase, ServiceStatus, Wellness};
 use crate::plan::Kind;
 
 /// A longrun in this state, with nothing special about it.
@@ -60,4 +61,35 @@ pub fn several() -> Vec<ServiceStatus> {
         service("debug", Phase::Down),
         ServiceStatus { last_exit: Some(Exit::Code(0)), ..service("stopped", Phase::Down) },
     ]
+}
+
+/// A first start with these times.
+pub fn debut(
+    name: &str,
+    state: Phase,
+    wanted_ms: u64,
+    started_ms: Option<u64>,
+    settled_ms: Option<u64>,
+    waited_for: Option<&str>,
+) -> DebutStatus {
+    let took_ms = started_ms.zip(settled_ms).map(|(from, to)| to - from);
+    let waited_for = waited_for.map(str::to_owned);
+    DebutStatus { name: name.to_owned(), state, wanted_ms, started_ms, settled_ms, took_ms, waited_for }
+}
+
+/// A boot with something of everything.
+pub fn boot() -> Boot {
+    let services = vec![
+        debut("certs", Phase::Done, 0, Some(0), Some(110), None),
+        debut("redis", Phase::Up, 0, Some(0), Some(45), None),
+        debut("tls", Phase::Skipped, 0, Some(0), Some(2), None),
+        debut("postgresql", Phase::Up, 0, Some(110), Some(1020), Some("certs")),
+        debut("migrations", Phase::Done, 0, Some(1020), Some(1340), Some("postgresql")),
+        debut("api", Phase::Up, 0, Some(1340), Some(3440), Some("migrations")),
+        debut("batch", Phase::Failed, 0, Some(1340), Some(1740), Some("migrations")),
+        debut("report", Phase::Failed, 0, None, Some(1740), Some("batch")),
+        debut("nginx", Phase::Up, 0, Some(3440), Some(3560), Some("api")),
+        debut("late", Phase::Up, 60_000, Some(60_000), Some(60_700), None),
+    ];
+    Boot { services, now_ms: 184_000, complete_ms: Some(3560) }
 }

@@ -1,7 +1,10 @@
+use super::boot::{blame, chain};
 use super::details::details;
-use super::samples::{service, several};
+use super::plot::plot;
+use super::samples::{boot, debut, service, several};
 use super::stream::{LogStyle, event_line, log_line};
 use super::table::{is_of_interest, table};
+use crate::cli::boot::Boot;
 use crate::cli::output::Screen;
 use crate::control::wire::Event;
 use crate::core::status::{Exit, Phase, ServiceStatus};
@@ -62,6 +65,8 @@ fn the_guide_shows_what_is_shown() {
     let interesting: Vec<&ServiceStatus> = all.iter().filter(|service| is_of_interest(service)).collect();
     assert!(guide.contains(&table(&interesting, PIPE)));
     assert!(guide.contains(&status_of("nginx", &["GET / 200".into()], PIPE)));
+    assert!(guide.contains(&blame(&boot(), PIPE)));
+    assert!(guide.contains(&chain(&boot(), &boot().critical_chain(), true, PIPE)));
 }
 
 #[test]
@@ -141,4 +146,136 @@ fn plain(text: &str) -> String {
         rest = after.split_once('m').unwrap().1;
     }
     plain + rest
+}
+
+#[test]
+fn blame_is_plain_in_a_pipe_and_only_coloured_on_a_terminal() {
+    golden("blame.txt", &blame(&boot(), PIPE));
+    assert_eq!(plain(&blame(&boot(), TERMINAL)), blame(&boot(), PIPE));
+    assert_eq!(blame(&Boot::default(), PIPE), "");
+}
+
+fn chain_of(boot: &Boot, name: &str, screen: Screen) -> String {
+    chain(boot, &boot.chain_of(&[name.to_owned()]), false, screen)
+}
+
+#[test]
+fn chain_of_the_boot_says_when_each_link_started_and_how_long_it_took() {
+    golden("chain.txt", &chain(&boot(), &boot().critical_chain(), true, PIPE));
+    let coloured = chain(&boot(), &boot().critical_chain(), true, TERMINAL);
+    assert_eq!(plain(&coloured), chain(&boot(), &boot().critical_chain(), true, PIPE));
+}
+
+#[test]
+fn chain_of_a_service_says_what_came_of_it() {
+    let mut boot = boot();
+    boot.services.push(debut("new", Phase::Starting, 183_000, Some(183_500), None, Some("redis")));
+    boot.services.push(debut("more", Phase::Waiting, 183_000, None, None, Some("new")));
+    for (name, first, links) in [
+        (
+            "report",
+            "report: failed after 1.74s.",
+            "report (failed, never started)\n└─batch @1.34s +400ms (failed)\n  └─",
+        ),
+        ("tls", "tls: skipped after 2ms.", "tls @0ms +2ms (skipped)\n"),
+        ("late", "late: up after 1m 00s.", "late @1m 00s +700ms\n"),
+        ("new", "new: starting since 3m 03s.", "new @3m 03s +500ms (starting)\n└─redis @0ms +45ms\n"),
+        ("more", "more: waiting since 3m 03s.", "more (waiting)\n└─new "),
+    ] {
+        let text = chain_of(&boot, name, PIPE);
+        assert_eq!(text.lines().next(), Some(first));
+        assert!(text.split_once("\n\n").unwrap().1.starts_with(links), "{text}");
+    }
+}
+
+#[test]
+fn chain_of_an_empty_boot_is_a_sentence() {
+    let none = Boot { complete_ms: Some(0), ..Boot::default() };
+    let text = chain(&none, &none.critical_chain(), true, PIPE);
+    assert_eq!(text, "The boot was complete after 0ms.\nNothing had to be waited for.\n");
+}
+
+#[test]
+fn long_chain_does_not_move_out_of_sight() {
+    let names: Vec<String> = (0..1000).map(|n| format!("s{n}")).collect();
+    let before = |n: usize| n.checked_sub(1).map(|n| names[n].as_str());
+    let services =
+        (0..1000).map(|n| debut(&names[n], Phase::Done, 0, Some(n as u64), Some(n as u64 + 1), before(n)));
+    let boot = Boot { services: services.collect(), now_ms: 2000, complete_ms: Some(1000) };
+    let text = chain(&boot, &boot.critical_chain(), true, PIPE);
+    assert_eq!(text.lines().count(), 3 + 1000);
+    assert!(text.lines().all(|line| line.chars().count() < 100));
+    well_formed(&plot(&boot));
+}
+
+// ---- the picture ----
+
+#[test]
+fn picture_of_a_boot_is_as_a_person_found_it_good() {
+    let svg = plot(&boot());
+    golden("boot.svg", &svg);
+    well_formed(&svg);
+}
+
+#[test]
+fn picture_shows_every_service_of_the_boot_with_its_time() {
+    let svg = plot(&boot());
+    for service in boot().services {
+        assert_eq!(svg.contains(&format!(">{}</text>", service.name)), service.name != "late");
+    }
+    for wanted in
+        [">2.1s<", ">400ms, failed<", ">failed, never started<", ">2ms, skipped<", ">complete 3.56s<"]
+    {
+        assert!(svg.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn odd_names_leave_the_picture_an_xml_document() {
+    let odd = ["a.b-c_d@1", "<&>\"'", "]]>", "\x1b[2J\0\u{ffff}", &"long".repeat(32), "ä名前"];
+    let services = odd.iter().map(|name| debut(name, Phase::Up, 0, Some(1), Some(2), Some("<&>\"'")));
+    let svg = plot(&Boot { services: services.collect(), now_ms: 3, complete_ms: Some(2) });
+    well_formed(&svg);
+    assert!(svg.contains("&lt;&amp;&gt;\"'") && !svg.contains('\x1b') && !svg.contains('\0'));
+}
+
+#[test]
+fn picture_is_whole_without_services_during_the_boot_and_with_times_beyond_reason() {
+    let max = u64::MAX;
+    let during = Boot { complete_ms: None, now_ms: 2000, ..boot() };
+    let mad = vec![
+        debut("a", Phase::Up, 0, Some(0), Some(max), None),
+        debut("b", Phase::Starting, max, None, None, Some("a")),
+    ];
+    for boot in [
+        Boot::default(),
+        Boot { complete_ms: Some(0), ..Boot::default() },
+        during,
+        Boot { services: mad.clone(), now_ms: max, complete_ms: None },
+        Boot { services: mad, now_ms: 0, complete_ms: Some(max) },
+    ] {
+        let svg = plot(&boot);
+        well_formed(&svg);
+        assert!(!svg.contains("NaN") && !svg.contains("inf") && !svg.contains("=\"-"), "{svg}");
+    }
+}
+
+/// Every element that is opened is closed, in order, and nothing stands in text or attributes that XML forbids.
+fn well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some((text, tail)) = rest.split_once('<') {
+        let entities = ["amp;", "lt;", "gt;"];
+        assert!(text.split('&').skip(1).all(|after| entities.iter().any(|e| after.starts_with(e))), "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n') && !text.contains("]]>"), "{text:?}");
+        let (tag, tail) = tail.split_once('>').unwrap();
+        assert!(!tag.contains('<') && tag.matches('"').count() % 2 == 0, "{tag}");
+        match (tag.strip_prefix('/'), tag.ends_with('/')) {
+            (Some(name), _) => assert_eq!(open.pop(), Some(name)),
+            (None, true) => {}
+            (None, false) => open.push(tag.split(' ').next().unwrap()),
+        }
+        rest = tail;
+    }
+    assert!(open.is_empty() && rest == "\n", "{open:?} {rest:?}");
 }

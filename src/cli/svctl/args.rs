@@ -67,6 +67,19 @@ pub enum Command {
     Logs(Logs),
     /// Show every change of a service's state from now on
     Events(Events),
+    /// Show how long each service took to start at boot, the slowest first
+    ///
+    /// From when nothing it waits for was left until it was ready (longrun) or complete (oneshot), restarts on the
+    /// way included.
+    Blame(Blame),
+    /// Show which services the boot had to wait for, one after the other
+    ///
+    /// The service that was ready last, below it the one that it had waited for last, and so on. After @ stands when
+    /// it could start, counted from the beginning of init, after + how long it took from there. With names: the same
+    /// for the last of these services.
+    CriticalChain(CriticalChain),
+    /// Draw the boot: an SVG picture of services over time
+    Plot,
     /// Say whether all is well: for HEALTHCHECK
     ///
     /// Exits with 0 if the boot is complete, init is not shutting down and every service that is wanted is well; in
@@ -192,6 +205,25 @@ pub struct Events {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `svctl blame`.
+#[derive(Args, Debug)]
+pub struct Blame {
+    /// A JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `svctl critical-chain`.
+#[derive(Args, Debug)]
+pub struct CriticalChain {
+    /// A JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Services and bundles; without any, the whole boot
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
 }
 
 /// Options of `svctl health`.

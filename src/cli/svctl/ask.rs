@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::boot::Boot;
 use crate::cli::exit::{Code, Trouble};
 use crate::cli::output::Out;
 use crate::control::client::{Answers, Client};
@@ -52,6 +53,22 @@ impl Init {
         }
         Ok((found, how_far))
     }
+
+    /// How services came up the first time.
+    pub fn boot(&self) -> Result<Boot, Trouble> {
+        let mut boot = Boot::default();
+        for answer in self.ask(&Request::Boot, AT_ONCE)? {
+            match received(answer)? {
+                Response::Boot { services, now_ms, complete_ms } => {
+                    boot.services.extend(services);
+                    boot.now_ms = now_ms;
+                    boot.complete_ms = complete_ms;
+                }
+                other => finished(other)?,
+            }
+        }
+        Ok(boot)
+    }
 }
 
 /// How long to bear silence while `init` waits at most this long.
@@ -74,7 +91,8 @@ pub fn finished(response: Response) -> Result<(), Trouble> {
         | Response::Event(_)
         | Response::Log { .. }
         | Response::Dropped { .. }
-        | Response::Health { .. } => Ok(()),
+        | Response::Health { .. }
+        | Response::Boot { .. } => Ok(()),
     }
 }
 
@@ -93,4 +111,10 @@ pub fn finished_aloud(response: Response, out: &mut Out) -> Result<(), Trouble> 
 pub fn json<T: serde::Serialize>(value: &T) -> Result<String, Trouble> {
     serde_json::to_string(value)
         .map_err(|error| Trouble::said(Code::Failed, format!("cannot write JSON: {error}")))
+}
+
+/// An array with an element a line, so that line tools can read it too.
+pub fn json_array<T: serde::Serialize>(values: &[&T]) -> Result<String, Trouble> {
+    let elements = values.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+    Ok(if elements.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", elements.join(",\n")) })
 }

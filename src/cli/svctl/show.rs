@@ -1,7 +1,7 @@
 //! `list`, `status` and `health`: what is.
 
 use super::args::{Health, List, Status};
-use super::ask::{AT_ONCE, Init, finished, json, received};
+use super::ask::{AT_ONCE, Init, finished, json, json_array, received};
 use crate::cli::exit::{Code, Trouble};
 use crate::cli::output::{Out, Screen};
 use crate::cli::render::details::details;
@@ -45,12 +45,6 @@ fn footer(hidden: usize, stage: Stage, options: &List, screen: Screen) -> String
         Stage::Stopping => text.push_str("init is shutting down\n"),
     }
     text
-}
-
-/// An array with an element a line, so that line tools can read it too.
-fn json_array(services: &[&ServiceStatus]) -> Result<String, Trouble> {
-    let elements = services.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-    Ok(if elements.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", elements.join(",\n")) })
 }
 
 /// `svctl names`.

@@ -44,9 +44,11 @@ fn json_line(response: &Response) -> Result<Option<String>, Trouble> {
         Response::Log { .. } | Response::Event(_) | Response::Dropped { .. } => {
             Ok(Some(json(response)? + "\n"))
         }
-        Response::Services { .. } | Response::Health { .. } | Response::Done { .. } | Response::Error(_) => {
-            Ok(None)
-        }
+        Response::Services { .. }
+        | Response::Health { .. }
+        | Response::Boot { .. }
+        | Response::Done { .. }
+        | Response::Error(_) => Ok(None),
     }
 }
 

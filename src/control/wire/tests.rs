@@ -36,6 +36,7 @@ fn request() -> impl Strategy<Value = Request> {
         }),
         Just(Request::Events),
         Just(Request::Health),
+        Just(Request::Boot),
         any::<Option<i32>>().prop_map(|code| Request::Shutdown { code }),
     ]
 }
@@ -99,6 +100,14 @@ fn service() -> impl Strategy<Value = ServiceStatus> {
     )
 }
 
+fn debut() -> impl Strategy<Value = DebutStatus> {
+    let times = (any::<u64>(), any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<u64>>());
+    (name(), phase(), times, option::of(name())).prop_map(|(name, state, times, waited_for)| {
+        let (wanted_ms, started_ms, settled_ms, took_ms) = times;
+        DebutStatus { name, state, wanted_ms, started_ms, settled_ms, took_ms, waited_for }
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let about = (any::<Option<i32>>(), option::of(exit()), option::of(any::<String>()));
     (name(), any::<u64>(), phase(), phase(), about).prop_map(
@@ -142,6 +151,8 @@ fn response() -> impl Strategy<Value = Response> {
             stage,
             problems
         }),
+        (vec(debut(), 0..3), any::<u64>(), any::<Option<u64>>())
+            .prop_map(|(services, now_ms, complete_ms)| Response::Boot { services, now_ms, complete_ms }),
         any::<String>().prop_map(|message| Response::Done { message }),
         failure().prop_map(Response::Error),
     ]
@@ -237,4 +248,20 @@ fn unknown_requests_and_fields_are_errors() {
         assert!(decode::<Request>(line.as_bytes()).is_err(), "{line}");
     }
     assert_eq!(decode::<Request>(b"{\"do\":\"list\"}").unwrap(), Request::List { names: Vec::new() });
+}
+
+#[test]
+fn thousand_first_starts_with_the_longest_names_fit_in_a_message() {
+    let name = "x".repeat(128);
+    let one = DebutStatus {
+        name: name.clone(),
+        state: Phase::Starting,
+        wanted_ms: u64::MAX,
+        started_ms: Some(u64::MAX),
+        settled_ms: Some(u64::MAX),
+        took_ms: Some(u64::MAX),
+        waited_for: Some(name),
+    };
+    let most = Response::Boot { services: vec![one; 1000], now_ms: u64::MAX, complete_ms: Some(u64::MAX) };
+    assert!(encode(&most).is_ok());
 }

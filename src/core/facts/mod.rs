@@ -4,6 +4,7 @@
 //! `spawn a`, `TERM a`, `a: up`. Time stands still unless the script says otherwise.
 
 mod boot;
+mod debut;
 mod health;
 mod loss;
 mod ready;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::steady::{
-    backoff_within_bounds, books_are_right, losses_spread, nothing_is_left_undone, stop_has_an_end,
-    timers_are_right,
+    backoff_within_bounds, books_are_right, debut_is_in_order, losses_spread, nothing_is_left_undone,
+    stop_has_an_end, timers_are_right,
 };
 use super::world::{Temper, World};
 use crate::core::event::{Action, Change, Event, Pid, Role, Run};
@@ -443,6 +443,7 @@ impl Rules {
             losses_spread(core, id)?;
             nothing_is_left_undone(core, id)?;
             stop_has_an_end(core, id)?;
+            debut_is_in_order(core, id)?;
         }
         timers_are_right(core, before)?;
         books_are_right(world)

@@ -73,6 +73,29 @@ pub(super) fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
     }
 }
 
+/// What is told of a service's first start makes sense: in order, and whole once the service is ready.
+pub(super) fn debut_is_in_order(core: &Supervisor, id: Id) -> Verdict {
+    let unit = core.unit(id);
+    let name = || core.service(id).name.clone();
+    let Some(debut) = unit.debut else {
+        return must(unit.state == State::Down, "debut", || {
+            format!("{} was never wanted, but is not down", name())
+        });
+    };
+    let settled = debut.settled.map(|(at, _)| at);
+    let times: Vec<_> = [Some(debut.wanted), debut.started, settled].into_iter().flatten().collect();
+    must(times.is_sorted() && times.iter().all(|&at| at <= core.now), "debut", || {
+        format!("{}: {debut:?} is not in order", name())
+    })?;
+    must(
+        debut.settled.is_some() || !(unit.state.is_at_rest() || unit.state.phase() == Phase::Up),
+        "debut",
+        || format!("{} is {} and its first start is not over", name(), unit.state.phase().as_str()),
+    )?;
+    let known = debut.waited_for.is_none_or(|on| on.index() < core.units.len() && on != id);
+    must(known, "debut", || format!("{} waited for nobody that there is: {debut:?}", name()))
+}
+
 /// No rule of the core applies to a service that it has left alone.
 pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
     let (unit, service) = (core.unit(id), core.service(id));
