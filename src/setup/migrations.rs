@@ -15,12 +15,10 @@ use super::command::Tool;
 use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
-use super::{Context, Problem, files};
+use super::{Context, Problem, files, python};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
-/// The releases of the image's plugins, written when it was built.
-const VERSIONS: &str = "/usr/share/pulp/versions";
 /// Goes on though the database is of a newer Pulp.
 const DOWNGRADE_VARIABLE: &str = "PULP_ALLOW_DOWNGRADE";
 /// A migration of a large repository's content takes its time.
@@ -58,18 +56,34 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     proven(context, &facts)
 }
 
-/// What a database has that this image, with these settings, has migrated; nothing if the image does not say what it
-/// has.
+/// What a database has that this image, with these settings, has migrated; nothing if the image has no list.
 pub fn stamp(context: &Context, migrated_settings: &str) -> Result<Option<String>, Problem> {
-    let (list, versions) = (files::read(&context.path(LIST))?, files::read(&context.path(VERSIONS))?);
-    let (Some(list), Some(versions)) = (list, versions) else { return Ok(None) };
+    let list = files::read(&context.path(LIST))?;
+    Ok(list.map(|list| stamp_of(&list, &releases(context), migrated_settings)))
+}
+
+/// The same for what somebody else had.
+pub fn stamp_of(list: &[u8], releases: &str, migrated_settings: &str) -> String {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [&list, &versions, migrated_settings.as_bytes()] {
+    for part in [list, releases.trim().as_bytes(), migrated_settings.as_bytes()] {
         hash.update(part);
         hash.update(&[0]);
     }
     let hex: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some(format!("pulp-init: migrated {hex}")))
+    format!("pulp-init: migrated {hex}")
+}
+
+/// The releases of Pulp, its plugins and Django that are installed, a line each: `pulpcore-3.123.1.dist-info`. Read off
+/// the directories that pip makes, so that it is true also where somebody has installed a plugin on top of the image.
+fn releases(context: &Context) -> String {
+    let entries = python::directories(context).into_iter().filter_map(|path| std::fs::read_dir(path).ok());
+    let names = entries.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let ours = |name: &String| {
+        let lower = name.to_ascii_lowercase();
+        lower.ends_with(".dist-info") && ["pulp", "django-"].iter().any(|start| lower.starts_with(start))
+    };
+    let names: BTreeSet<String> = names.filter(ours).collect();
+    names.into_iter().collect::<Vec<_>>().join("\n")
 }
 
 /// SQL that puts a stamp on the database.
@@ -176,11 +190,14 @@ mod tests {
         assert_eq!(stamp(&context, "a").unwrap(), None);
         std::fs::create_dir_all(context.path("/usr/share/pulp")).unwrap();
         std::fs::write(context.path(LIST), "core 0001").unwrap();
-        std::fs::write(context.path(VERSIONS), "pulpcore==1").unwrap();
+        let packages = context.path("/usr/local/lib/python3.13/dist-packages");
+        std::fs::create_dir_all(packages.join("pulpcore-1.dist-info")).unwrap();
         let first = stamp(&context, "a").unwrap().unwrap();
+        std::fs::create_dir_all(packages.join("requests-2.dist-info")).unwrap();
         assert_eq!(stamp(&context, "a").unwrap().unwrap(), first);
+        assert_eq!(stamp_of(b"core 0001", "pulpcore-1.dist-info\n", "a"), first);
         assert_ne!(stamp(&context, "b").unwrap().unwrap(), first);
-        std::fs::write(context.path(VERSIONS), "pulpcore==2").unwrap();
+        std::fs::create_dir_all(packages.join("pulp_npm-1.dist-info")).unwrap();
         assert_ne!(stamp(&context, "a").unwrap().unwrap(), first);
     }
 

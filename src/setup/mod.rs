@@ -25,6 +25,7 @@ pub mod python;
 pub mod ready;
 pub mod routes;
 pub mod settings;
+pub mod signing;
 pub mod template;
 pub mod variables;
 pub mod volumes;
@@ -55,6 +56,7 @@ const STEPS: &[Step] = &[
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
+    Step("signing", "registers signing services", signing::run),
     Step("admin", "sets the administrator's first password", admin::run),
 ];
 

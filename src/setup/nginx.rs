@@ -260,7 +260,7 @@ fn has_certificate(context: &Context) -> Result<(), Problem> {
         if !path.is_file() {
             return Err(Problem::config(
                 format!("PULP_HTTPS is true, but there is no {}", path.display()),
-                "put it there, or remove its other half too and let `svctl restart certs` make both",
+                "put it there, or remove its other half too and let `pulp-setup certs` make both",
             ));
         }
     }

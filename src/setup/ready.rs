@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::exec::{API_BIND, CONTENT_BIND};
 use super::facts::Facts;
-use super::{Context, Problem};
+use super::{Context, Problem, variables};
 
 /// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
 const PATIENCE: Duration = Duration::from_secs(55);
@@ -51,57 +52,106 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
 }
 
-fn bind(context: &Context, variable: &str, default: &str) -> Result<SocketAddr, Problem> {
+/// Where a service listens.
+#[derive(Debug)]
+enum Place {
+    Tcp(SocketAddr),
+    Unix(String),
+}
+
+/// A connection to it.
+trait Stream: Read + Write {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+impl Stream for UnixStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+impl Place {
+    fn connect(&self, patience: Duration) -> std::io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Place::Tcp(address) => Box::new(TcpStream::connect_timeout(address, patience)?),
+            Place::Unix(path) => Box::new(UnixStream::connect(path)?),
+        })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Tcp(address) => write!(f, "{address}"),
+            Place::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// As gunicorn reads it: `ADDRESS:PORT` or `unix:PATH`.
+fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Problem> {
     let wanted = context.var(variable).unwrap_or(default);
+    if let Some(path) = wanted.strip_prefix("unix:") {
+        return Ok(Place::Unix(path.to_owned()));
+    }
     // Whoever listens on every address listens on this one.
     let wanted = wanted.replacen("0.0.0.0:", "127.0.0.1:", 1).replacen("[::]:", "[::1]:", 1);
-    wanted.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(|| {
+    wanted.to_socket_addrs().ok().and_then(|mut found| found.next()).map(Place::Tcp).ok_or_else(|| {
         Problem::config(
             format!("{variable} is \"{wanted}\""),
-            format!("let it be ADDRESS:PORT, such as {default}"),
+            format!("let it be ADDRESS:PORT, such as {default}, or unix:PATH"),
         )
     })
 }
 
 /// Where nginx listens, for us.
-fn nginx(context: &Context) -> SocketAddr {
-    let https = context.var("PULP_HTTPS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 }))
+fn nginx(context: &Context) -> Place {
+    let https = variables::https(context);
+    Place::Tcp(SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 })))
 }
 
 /// A connection, as soon as somebody listens.
-fn connect(address: SocketAddr, until: Instant) -> Result<TcpStream, Problem> {
+fn connect(place: Place, until: Instant) -> Result<(Box<dyn Stream>, Place), Problem> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match TcpStream::connect_timeout(&address, left.max(LOOK_EVERY)) {
-            Ok(stream) => return Ok(stream),
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused && left > LOOK_EVERY => {
+        match place.connect(left.max(LOOK_EVERY)) {
+            Ok(stream) => return Ok((stream, place)),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+                    && left > LOOK_EVERY =>
+            {
                 std::thread::sleep(LOOK_EVERY);
             }
-            Err(error) => return Err(no_answer(address, &error)),
+            Err(error) => return Err(no_answer(&place, &error)),
         }
     }
 }
 
 /// The first line of the answer to a GET. The question waits in the listen queue until the service has started.
-fn answer(address: SocketAddr, path: &str, until: Instant) -> Result<String, Problem> {
-    let mut stream = connect(address, until)?;
+fn answer(place: Place, path: &str, until: Instant) -> Result<String, Problem> {
+    let (mut stream, place) = connect(place, until)?;
     let mut ask = || -> std::io::Result<String> {
         let left = until.saturating_duration_since(Instant::now());
-        stream.set_read_timeout(Some(left.max(LOOK_EVERY)))?;
+        stream.wait_at_most(left.max(LOOK_EVERY))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut line = String::new();
-        BufReader::new(&stream).take(1024).read_line(&mut line)?;
+        BufReader::new(&mut stream).take(1024).read_line(&mut line)?;
         match line.trim_end() {
             "" => Err(ErrorKind::UnexpectedEof.into()),
             line => Ok(line.to_owned()),
         }
     };
-    ask().map_err(|error| no_answer(address, &error))
+    ask().map_err(|error| no_answer(&place, &error))
 }
 
-fn no_answer(address: SocketAddr, error: &std::io::Error) -> Problem {
-    Problem::new(format!("no answer at {address}: {error}"), "see its log: `svctl logs`")
+fn no_answer(place: &Place, error: &std::io::Error) -> Problem {
+    Problem::new(format!("no answer at {place}: {error}"), "see its log: `svctl logs`")
 }
 
 /// Whether an answer's first line says 200.
@@ -118,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    fn server(answer: &'static str) -> SocketAddr {
+    fn server(answer: &'static str) -> Place {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -126,7 +176,7 @@ mod tests {
             let _ = stream.read(&mut [0; 1024]);
             let _ = stream.write_all(answer.as_bytes());
         });
-        address
+        Place::Tcp(address)
     }
 
     fn soon() -> Instant {
@@ -144,7 +194,7 @@ mod tests {
     #[test]
     fn it_waits_for_somebody_to_listen() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let asked = std::thread::spawn(move || connect(address, soon()).map(|_| ()));
+        let asked = std::thread::spawn(move || connect(Place::Tcp(address), soon()).map(|_| ()));
         let listener = TcpListener::bind(address).unwrap();
         listener.accept().unwrap();
         asked.join().unwrap().unwrap();
@@ -153,12 +203,28 @@ mod tests {
     #[test]
     fn it_does_not_wait_for_ever() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(connect(address, Instant::now()).is_err());
+        assert!(connect(Place::Tcp(address), Instant::now()).is_err());
     }
 
     #[test]
     fn an_address_of_all_is_asked_at_the_loopback() {
         let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", "0.0.0.0:1")]);
         assert_eq!(bind(&context, "PULP_API_BIND", "x").unwrap().to_string(), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn a_socket_is_asked_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("api.sock").display().to_string();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        });
+        let value = format!("unix:{path}");
+        let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", value.as_str())]);
+        let place = bind(&context, "PULP_API_BIND", "x").unwrap();
+        assert!(answer(place, "/", soon()).and_then(ok).is_ok());
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::command::Tool;
 use super::context::ROOT;
 use super::facts::{Database, Facts};
-use super::{Context, Problem, files};
+use super::{Context, Problem, files, variables};
 
 /// Our defaults.
 pub const DEFAULTS: &str = "/run/pulp/settings.py";
@@ -288,7 +288,7 @@ fn origin(context: &Context, facts: &Facts) -> String {
     if let Some(origin) = &facts.content_origin {
         return origin.trim_end_matches('/').to_owned();
     }
-    let https = context.var("PULP_HTTPS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let https = variables::https(context);
     let scheme = if https { "https" } else { "http" };
     let named = context
         .var("PULP_HOSTNAME")

@@ -25,6 +25,8 @@ pub struct Variables {
     pub https: bool,
     /// `PULP_UI`: serve the web interface. The image build puts its address here, so anything but `false` means yes.
     pub ui: bool,
+    /// `PULP_DATABASE_TIMEOUT`: seconds to wait for a database that does not answer.
+    pub database_timeout: u32,
     /// `PULP_STATIC_ROOT`, with a slash at its end.
     pub static_root: String,
     /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
@@ -65,11 +67,18 @@ impl Variables {
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX, 90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
             ui: context.var("PULP_UI").is_some_and(|value| !value.trim().eq_ignore_ascii_case("false")),
+            database_timeout: reader.number("PULP_DATABASE_TIMEOUT", 1..=u32::MAX, 60),
             static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
             otel: reader.switch("PULP_OTEL_ENABLED"),
         };
         if reader.wrong.is_empty() { Ok(variables) } else { Err(reader.problem()) }
     }
+}
+
+/// Whether `PULP_HTTPS` asks for HTTPS; a wrong value does not, and is the step `variables`' to report.
+pub fn https(context: &Context) -> bool {
+    let mut reader = Reader { context, wrong: Vec::new() };
+    reader.switch("PULP_HTTPS").unwrap_or(false)
 }
 
 /// Reads variables and collects what is wrong with them.
@@ -155,6 +164,7 @@ mod tests {
             timeout: 90,
             https: false,
             ui: false,
+            database_timeout: 60,
             static_root: "/var/lib/operator/static/".to_owned(),
             otel: None,
         };
@@ -188,6 +198,7 @@ mod tests {
             timeout: 9,
             https: true,
             ui: true,
+            database_timeout: 60,
             static_root: "/srv/static/".to_owned(),
             otel: Some(true),
         };

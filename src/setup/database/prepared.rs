@@ -15,6 +15,9 @@ use crate::setup::{Context, Problem, files, migrations, settings};
 
 /// The prepared database, as `pg_dump` writes it: plain SQL.
 pub const PATH: &str = "/usr/share/pulp/database.sql";
+/// The migrations that it has, and the releases that migrated it.
+const LIST: &str = "/usr/share/pulp/database.migrations";
+const RELEASES: &str = "/usr/share/pulp/database.releases";
 /// It is small, but the machine may be slow.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// How long a UUID is as text.
@@ -35,8 +38,11 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
     let mut sql = b"begin;\n".to_vec();
     sql.extend_from_slice(&dump);
     sql.extend_from_slice(b"\ninsert into public.core_systemid (pulp_id) values (gen_random_uuid());\n");
-    // It was migrated with default settings.
-    if let Some(stamp) = migrations::stamp(context, &settings::migrated_settings(&Map::new()))? {
+    // It was migrated with default settings, and with what the image had then: somebody may have added a plugin.
+    let (list, releases) = (files::read(&context.path(LIST))?, files::read(&context.path(RELEASES))?);
+    if let (Some(list), Some(releases)) = (list, releases) {
+        let releases = String::from_utf8_lossy(&releases);
+        let stamp = migrations::stamp_of(&list, &releases, &settings::migrated_settings(&Map::new()));
         sql.extend_from_slice(migrations::stamping(&stamp).as_bytes());
     }
     sql.extend_from_slice(b"\ncommit;\n");
