@@ -11,9 +11,9 @@ static_flags := -C target-feature=+crt-static -C relocation-model=static
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-build:           ## the static release binary
+build:           ## the static release binaries
 	@scripts/need-cargo.sh
-	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --bin pulp-init
+	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --bins
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check-binary.sh BINARY: is it static, small enough, and able to run where there is nothing else?
+# check-binary.sh BINARY: is the supervisor static, small enough, and able to run where there is nothing else?
 . "$(dirname "$0")/common.sh"
 binary=$1 most=4000000
 need readelf=binutils

@@ -4,13 +4,7 @@
 cargo build --quiet --locked --features docs --bin pulp-init
 binary=target/debug/pulp-init
 mkdir -p docs/man docs/completions
-# One line for each thing that is generated.
 "$binary" svctl man docs/man
-while read -r shell file; do "$binary" svctl completions "$shell" >"docs/completions/$file"; done <<END
-bash svctl.bash
-zsh svctl.zsh
-fish svctl.fish
-END
 UPDATE=1 cargo test --quiet --locked --features docs --test plan_docs
 
 changed=$(git status --porcelain docs)

@@ -9,9 +9,11 @@ targets=("$@")
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it
 
-# The binary alone, so that the build sees nothing else of target/.
+# The binaries alone, so that the build sees nothing else of target/.
 mkdir -p "$cache/bin"
-cmp -s "$binary" "$cache/bin/pulp-init" || cp "$binary" "$cache/bin/pulp-init"
+for name in pulp-init pulp-setup; do
+    cmp -s "${binary%/*}/$name" "$cache/bin/$name" || cp "${binary%/*}/$name" "$cache/bin/$name"
+done
 
 mapfile -t mounts < <(host_build_mounts trixie)
 read -ra extra <<<"${PULP_BUILD_ARGS:-}"

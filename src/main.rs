@@ -22,7 +22,6 @@ struct Applet(&'static str, Main, &'static str);
 const APPLETS: &[Applet] = &[
     Applet("init", init, "start and supervise the services of a container"),
     Applet("svctl", pulp_init::cli::svctl::main, "see and control them"),
-    Applet("pulp-setup", pulp_init::setup::main, "the init steps of the Pulp images"),
     Applet("probe", probe, ""),
     Applet("s6-rc", pulp_init::cli::s6::rc, ""),
     Applet("s6-svc", pulp_init::cli::s6::svc, ""),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
-use pulp_init::cli::docs::{completions, man_pages};
+use pulp_init::cli::docs::{SHELLS, completions, man_pages};
 
 const CURE: &str = "run `make docs`";
 
@@ -29,8 +29,7 @@ fn man_pages_are_current() {
 
 #[test]
 fn completions_are_current() {
-    for (shell, name) in [(Shell::Bash, "svctl.bash"), (Shell::Zsh, "svctl.zsh"), (Shell::Fish, "svctl.fish")]
-    {
+    for (shell, name) in SHELLS {
         let path = docs("completions").join(name);
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(kept == completions(shell), "{} is out of date: {CURE}", path.display());
@@ -39,7 +38,7 @@ fn completions_are_current() {
 
 #[test]
 fn completions_ask_for_the_names_of_services() {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    for (shell, _) in SHELLS {
         assert!(completions(shell).contains("svctl names"), "{shell}");
     }
 }
@@ -55,7 +54,7 @@ fn bash_completes_names_wherever_they_may_stand() {
 
 #[test]
 fn completions_offer_nothing_that_is_hidden() {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+    for (shell, _) in SHELLS {
         assert!(!completions(shell).contains("Write the man pages"), "{shell}");
         assert!(!completions(shell).contains("subcmd__man"), "{shell}");
     }

@@ -88,6 +88,6 @@ complete -c svctl -n "__fish_svctl_using_subcommand health" -l json -d 'A JSON o
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -l code -d 'The container\'s exit code' -r
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'Print help'
-complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

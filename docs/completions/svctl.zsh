@@ -184,9 +184,11 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
-'-h[Print help]' \
-'--help[Print help]' \
-':shell -- Which shell:(bash elvish fish powershell zsh)' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':shell -- Which shell:((bash\:"bash"
+fish\:"fish"
+zsh\:"zsh"))' \
 && ret=0
 ;;
         esac

@@ -1,26 +1,25 @@
 //! What is generated from the command lines: man pages and shell completions.
 
-#[cfg(feature = "docs")]
 use std::io;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-#[cfg(feature = "docs")]
 use clap_mangen::Man;
 
-#[cfg(feature = "docs")]
 use super::init;
 use super::svctl::args::Svctl;
 
 /// What the man pages belong to.
-#[cfg(feature = "docs")]
 const MANUAL: &str = "pulp-init";
+
+/// The shells there are completions for, and the files they are in.
+pub const SHELLS: [(Shell, &str); 3] =
+    [(Shell::Bash, "svctl.bash"), (Shell::Fish, "svctl.fish"), (Shell::Zsh, "svctl.zsh")];
 
 /// Every man page: its file name and its text.
 ///
 /// # Errors
 /// If a page cannot be rendered.
-#[cfg(feature = "docs")]
 pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut svctl = Svctl::command().disable_help_subcommand(true);
     svctl.build();
@@ -31,7 +30,6 @@ pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-#[cfg(feature = "docs")]
 fn page(command: clap::Command, section: &str) -> io::Result<(String, Vec<u8>)> {
     let source = format!("{MANUAL} {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command).section(section).source(source).manual(MANUAL);

@@ -5,6 +5,7 @@
 
 pub mod boot;
 pub mod check;
+#[cfg(feature = "docs")]
 pub mod docs;
 pub mod duration;
 pub mod exit;

@@ -17,6 +17,7 @@ use clap::error::ErrorKind;
 use args::{Command, Svctl};
 use ask::Init;
 
+#[cfg(feature = "docs")]
 use super::docs;
 use super::exit::{Code, Trouble};
 use super::output::Out;
@@ -60,7 +61,7 @@ fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "svctl: {message}");
 }
 
-/// Writes the man pages, each to a file of its own.
+/// Writes the man pages, each to a file of its own, and the completions, beside their directory.
 #[cfg(feature = "docs")]
 fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
     let problem = |name: &str, error: &std::io::Error| {
@@ -69,6 +70,11 @@ fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
     };
     for (name, text) in docs::man_pages().map_err(|error| problem("man pages", &error))? {
         std::fs::write(directory.join(&name), text).map_err(|error| problem(&name, &error))?;
+    }
+    for (shell, name) in docs::SHELLS {
+        let name = format!("../completions/{name}");
+        std::fs::write(directory.join(&name), docs::completions(shell))
+            .map_err(|error| problem(&name, &error))?;
     }
     Ok(())
 }
@@ -92,7 +98,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::CriticalChain(options) => boot::critical_chain(&init, &options, out),
         Command::Plot => boot::plot(&init, out),
         Command::Names => show::names(&init, out),
-        Command::Completions(options) => out.write(&docs::completions(options.shell)),
+        Command::Completions(options) => out.write(options.shell.completions()),
         #[cfg(feature = "docs")]
         Command::Man(options) => write_man_pages(&options.directory),
     }

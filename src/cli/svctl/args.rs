@@ -250,7 +250,30 @@ pub struct Shutdown {
 pub struct Completions {
     /// Which shell
     #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// fish
+    Fish,
+    /// zsh
+    Zsh,
+}
+
+impl Shell {
+    /// Its completions of `svctl`. They are generated from the command line in this file (`make docs`) and kept: what
+    /// generates them is not needed in a container.
+    pub fn completions(self) -> &'static str {
+        match self {
+            Shell::Bash => include_str!("../../../docs/completions/svctl.bash"),
+            Shell::Fish => include_str!("../../../docs/completions/svctl.fish"),
+            Shell::Zsh => include_str!("../../../docs/completions/svctl.zsh"),
+        }
+    }
 }
 
 /// Options of `svctl man`.
