@@ -6,6 +6,7 @@
 //! tests removes what they leave behind, however they end.
 
 mod api;
+mod folders;
 mod http;
 mod pulp;
 
@@ -14,8 +15,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use api::Api;
+pub use folders::Folders;
 pub use http::{Answer, curl};
-pub use pulp::{Boot, Pulp};
+pub use pulp::{Boot, Pulp, volume};
 
 /// No test waits longer than this for anything. Without a prepared database, migrations take minutes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(900);
@@ -99,8 +101,14 @@ pub fn turn() -> Option<Turn> {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let (true, Some(pulp)) = (std::thread::panicking(), SHARED.get()) {
-            eprintln!("--- the shared container:\n{}", pulp.story());
+        if !std::thread::panicking() {
+            return;
+        }
+        // Those that this test made have told already, and are gone.
+        for name in
+            podman(&["ps", "--filter", &format!("label={}", label()), "--format", "{{.Names}}"]).out.lines()
+        {
+            eprintln!("--- {name}:\n{}", pulp::story(name));
         }
     }
 }
@@ -121,11 +129,10 @@ fn broom() {
     });
 }
 
-static SHARED: OnceLock<Pulp> = OnceLock::new();
-
 /// A container of the quickstart: without any setting, on fresh volumes, its administrator's password set as the
 /// documentation says. Each test may add to its data, and none may stop it.
 pub fn shared() -> &'static Pulp {
+    static SHARED: OnceLock<Pulp> = OnceLock::new();
     SHARED.get_or_init(|| {
         let pulp = Boot::new("shared").ready();
         pulp.set_password(PASSWORD);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Answer, PATIENCE, Said, curl, image, label, podman, podman_ok, until};
+use super::{Answer, PATIENCE, Said, curl, image, label, podman, podman_ok};
 
 /// How a container is to be started.
 pub struct Boot {
@@ -16,7 +16,7 @@ pub struct Boot {
     args: Vec<String>,
     env: Vec<(String, String)>,
     ports: Vec<u16>,
-    volumes: Vec<String>,
+    command: Vec<String>,
 }
 
 impl Boot {
@@ -25,7 +25,7 @@ impl Boot {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pulp-test-{}-{count}-{what}", std::process::id());
-        Boot { name, args: Vec::new(), env: Vec::new(), ports: vec![80], volumes: Vec::new() }
+        Boot { name, args: Vec::new(), env: Vec::new(), ports: vec![80], command: Vec::new() }
     }
 
     /// With a variable. Its value is in no command line, of podman neither.
@@ -51,6 +51,12 @@ impl Boot {
         self.podman(&["--volume", &format!("{from}:{to}")])
     }
 
+    /// To run this instead of Pulp: something else that the image has.
+    pub fn instead(mut self, words: &[&str]) -> Boot {
+        self.command = words[1..].iter().map(|&word| word.to_owned()).collect();
+        self.podman(&["--entrypoint", words[0]])
+    }
+
     /// Starts it.
     pub fn start(self) -> Pulp {
         let mut run = Command::new("podman");
@@ -71,8 +77,15 @@ impl Boot {
             run.args(["--env", name]).env(name, value);
         }
         let began = Instant::now();
-        let said: Said = run.args(&self.args).arg(image()).stdin(Stdio::null()).output().unwrap().into();
-        let pulp = Pulp { name: self.name, ports: self.ports, began, volumes: self.volumes };
+        let said: Said = run
+            .args(&self.args)
+            .arg(image())
+            .args(&self.command)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+            .into();
+        let pulp = Pulp { name: self.name, ports: self.ports, began };
         assert_eq!(said.code, 0, "{}", said.err);
         pulp
     }
@@ -96,18 +109,14 @@ pub struct Pulp {
     pub name: String,
     ports: Vec<u16>,
     began: Instant,
-    volumes: Vec<String>,
 }
 
 impl Drop for Pulp {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- {}:\n{}", self.name, self.story());
+            eprintln!("--- {}:\n{}", self.name, story(&self.name));
         }
         podman(&["rm", "-f", "-v", "-t", "5", &self.name]);
-        for volume in &self.volumes {
-            podman(&["volume", "rm", "-f", volume]);
-        }
     }
 }
 
@@ -172,16 +181,7 @@ impl Pulp {
 
     /// Everything it has printed.
     pub fn logs(&self) -> String {
-        let said = podman(&["logs", &self.name]);
-        said.out + &said.err
-    }
-
-    /// For a person who wants to know what went wrong.
-    pub fn story(&self) -> String {
-        let logs = self.logs();
-        let lines: Vec<&str> = logs.lines().collect();
-        let last = lines[lines.len().saturating_sub(80)..].join("\n");
-        format!("{last}\n{}", self.exec(&["svctl", "list", "-a"]).out)
+        logs(&self.name)
     }
 
     /// Where this port of it is published.
@@ -246,9 +246,17 @@ impl Pulp {
         eprintln!("{}: stopped in {:.1} s", self.name, begin.elapsed().as_secs_f64());
         self.inspect("{{.State.ExitCode}}").parse().unwrap()
     }
+}
 
-    /// Waits until `status/` answers.
-    pub fn answers_within(&self, limit: Duration) -> Duration {
-        until("status 200", limit, || self.get("/pulp/api/v3/status/").status == 200)
-    }
+fn logs(name: &str) -> String {
+    let said = podman(&["logs", name]);
+    said.out + &said.err
+}
+
+/// For a person who wants to know what went wrong.
+pub fn story(name: &str) -> String {
+    let logs = logs(name);
+    let lines: Vec<&str> = logs.lines().collect();
+    let last = lines[lines.len().saturating_sub(60)..].join("\n");
+    format!("{last}\n{}", podman(&["exec", name, "svctl", "list", "-a"]).out)
 }
