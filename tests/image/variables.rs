@@ -97,7 +97,7 @@ fn password_of_the_variable_is_the_administrators_and_shows_nowhere() {
 }
 
 #[test]
-fn variables_of_other_kinds() {
+fn code_that_reloads_metrics_and_settings_of_pulp_are_variables_too() {
     let Some(_turn) = turn() else { return };
     let boot = Boot::new("others")
         .env("PULP_GUNICORN_RELOAD", "true")
@@ -113,7 +113,8 @@ fn variables_of_other_kinds() {
     for service in ["pulp-api", "pulp-content"] {
         let line = command_line(&pulp, service);
         assert!(line.contains("--reload") && !line.contains("--preload"), "{line}");
-        let environ = pulp.ok(&["cat", &format!("/proc/{}/environ", pulp.pid(service))]);
+        let environ = format!("/proc/{}/environ", pulp.pid(service));
+        let environ = pulp.exec_as("pulp", &["cat", &environ], b"").out;
         assert!(environ.contains("PULP_OTEL_ENABLED=true"), "{environ}");
     }
 }
