@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::harness::{Api, Boot, PASSWORD, Said, image, shared, turn, volume};
 
 /// What upstream's image did on its first boot, with the PostgreSQL 13 that it had: a cluster that trusts everybody,
-/// Pulp's role and database. Then the database on standard input is put into it.
+/// Pulp's role and database. Into that goes what is on standard input.
 const UPSTREAM: &str = r"set -e
 PATH=/usr/lib/postgresql/13/bin:$PATH
 initdb -D /var/lib/pgsql/data --encoding=UTF-8 --locale=en_US.UTF-8 >/dev/null
@@ -17,10 +17,30 @@ sed -e '/^SET transaction_timeout/d' -e '/^\\\(un\)\?restrict/d' | psql -qX -U p
 pg_ctl -D /var/lib/pgsql/data -s -w stop >/dev/null
 ";
 
-/// A volume with a database of PostgreSQL 13, in which is what is in the shared container.
-fn old_volume() -> String {
-    let dump = shared().exec_as("pulp", &["pg_dump", "-h", "/run/postgresql", "pulp"], b"");
-    assert_eq!(dump.code, 0, "{}", dump.err);
+/// Brings an empty database to the schema of pulpcore 3.70, with the administrator of the shared container in it.
+const OLDER: &str = r#"
+createdb -h /run/postgresql -U postgres -O pulp older
+# Afterwards each fails to grant permissions on what came later.
+older() { PULP_DATABASES__default__NAME=older pulpcore-manager migrate "$@" >/dev/null 2>&1 || true; }
+older core 0126
+older file 0001_initial_squashed_0016_add_domain
+export PGHOST=/run/postgresql PGUSER=pulp
+pg_dump --data-only -t auth_user pulp | psql -qX -d older -v ON_ERROR_STOP=1
+"#;
+
+/// The same, as SQL that any PostgreSQL reads: only in a newer one is there room for today's schema.
+fn older_database() -> String {
+    let pulp = shared();
+    // root may be both roles.
+    pulp.ok(&["bash", "-ec", OLDER]);
+    let dump = pulp.ok(&["pg_dump", "-h", "/run/postgresql", "-U", "pulp", "older"]);
+    pulp.ok(&["dropdb", "-h", "/run/postgresql", "-U", "postgres", "older"]);
+    assert!(dump.contains("0126_remoteartifact_failed_at") && !dump.contains("core_appstatus"));
+    dump
+}
+
+/// A volume with that database in a cluster of PostgreSQL 13.
+fn old_volume(dump: &str) -> String {
     let data = volume();
     let mut run = Command::new("podman");
     run.args(["run", "--rm", "--interactive", "--network=none", "--user=postgres"]);
@@ -34,24 +54,23 @@ fn old_volume() -> String {
         UPSTREAM,
     ]);
     let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    run.stdin.take().unwrap().write_all(dump.out.as_bytes()).unwrap();
+    run.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
     let said: Said = run.wait_with_output().unwrap().into();
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     data
 }
 
 #[test]
-fn database_of_postgresql_13_is_upgraded_and_the_old_one_kept() {
+fn database_of_an_older_pulp_in_postgresql_13_is_upgraded_and_the_old_one_kept() {
     let Some(_turn) = turn() else { return };
-    let users = shared().sql("select id, username, password from auth_user order by id");
-    let repositories = shared().sql("select pulp_id, name from core_repository order by 1");
-    let data = old_volume();
+    let data = old_volume(&older_database());
     let pulp = Boot::new("upgrade").mount(&data, "/var/lib/pgsql").ready();
-    assert_eq!(pulp.sql("show server_version_num").len(), 6);
     assert!(pulp.sql("show server_version").starts_with("17."));
-    assert_eq!(pulp.sql("select id, username, password from auth_user order by id"), users);
-    assert_eq!(pulp.sql("select pulp_id, name from core_repository order by 1"), repositories);
-    Api::admin(&pulp, PASSWORD).get("/pulp/api/v3/users/").expect(200);
+    let counts = pulp.sql("select count(*) from auth_user union all select count(*) from core_domain");
+    assert_eq!(counts, "1\n1");
+    let api = Api::admin(&pulp, PASSWORD);
+    let bytes = b"written after the upgrade";
+    assert_eq!(pulp.get(&api.publish_file("upgraded", bytes)).expect(200).body, bytes);
     let versions = pulp.ok(&["bash", "-c", "cd /var/lib/pgsql && grep -H . */PG_VERSION"]);
     assert!(versions.contains("data/PG_VERSION:17"), "{versions}");
     let old = versions.lines().find(|line| line.ends_with(":13")).unwrap_or_else(|| panic!("{versions}"));
