@@ -1,0 +1,141 @@
+//! Runs the real Pulp image with podman, and asks it over HTTP.
+//!
+//! A boot costs seconds of every CPU, so tests take turns ([`turn`]), and those that change nothing that others look at
+//! share one container ([`shared`]). Waits are for events: `svctl wait`, the end of a container. Only what announces
+//! itself to nobody, such as a task of Pulp, is asked for again and again ([`until`]). A process that outlives the
+//! tests removes what they leave behind, however they end.
+
+mod api;
+mod folders;
+mod http;
+mod pulp;
+
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+pub use api::Api;
+pub use folders::Folders;
+pub use http::{Answer, curl};
+pub use pulp::{Boot, Pulp, volume};
+
+/// No test waits longer than this for anything. Without a prepared database, migrations take minutes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Within this a boot that cannot succeed ends, and a service that was killed is well again. On an idle machine both
+/// take a few seconds; the tests print how long it was.
+pub const PROMPTLY: Duration = Duration::from_secs(60);
+
+/// The administrator's password in [`shared`].
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// What every container and volume of this run is labelled with.
+fn label() -> String {
+    format!("pulp-init-test-run={}", std::process::id())
+}
+
+/// The image under test.
+pub fn image() -> String {
+    std::env::var("PULP_IMAGE").unwrap_or_else(|_| "localhost/pulp".to_owned())
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Said {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // Where no systemd runs, podman has nobody to time a HEALTHCHECK, and says so each time.
+        let err = text(&output.stderr);
+        let err = err.lines().filter(|line| !line.contains("unable to get systemd connection"));
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: err.map(|line| format!("{line}\n")).collect(),
+        }
+    }
+}
+
+/// podman, as the scripts have set it up.
+pub fn podman(args: &[&str]) -> Said {
+    Command::new("podman").args(args).stdin(Stdio::null()).output().unwrap().into()
+}
+
+/// podman, which must succeed; its output, without the line's end.
+pub fn podman_ok(args: &[&str]) -> String {
+    let said = podman(args);
+    assert_eq!(said.code, 0, "podman {args:?}: {}{}", said.out, said.err);
+    said.out.trim_end().to_owned()
+}
+
+/// Asks until it holds; fails after a while.
+pub fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) -> Duration {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < limit, "still not: {what}, after {limit:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    begin.elapsed()
+}
+
+/// A test's turn: no other boots or measures meanwhile.
+pub struct Turn(#[allow(dead_code, reason = "held, never read")] MutexGuard<'static, ()>);
+
+/// Waits for the turn of the calling test. `None`, with a line that says so, where image tests are not wanted.
+pub fn turn() -> Option<Turn> {
+    static TURN: Mutex<()> = Mutex::new(());
+    if std::env::var_os("PULP_IMAGE_TESTS").is_none_or(|value| value != "1") {
+        eprintln!("SKIPPED: needs PULP_IMAGE_TESTS=1, podman, curl and the image {}", image());
+        return None;
+    }
+    // A test that failed says nothing about the next one.
+    let guard = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    broom();
+    Some(Turn(guard))
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        // Those that this test made have told already, and are gone.
+        for name in
+            podman(&["ps", "--filter", &format!("label={}", label()), "--format", "{{.Names}}"]).out.lines()
+        {
+            eprintln!("--- {name}:\n{}", pulp::story(name));
+        }
+    }
+}
+
+/// Starts who removes this run's containers and volumes once the tests have ended: it sees so by the end of its input.
+fn broom() {
+    static BROOM: OnceLock<Child> = OnceLock::new();
+    BROOM.get_or_init(|| {
+        let label = label();
+        let script = format!(
+            "trap '' INT TERM HUP\ncat\n\
+             podman ps -aq --filter label={label} | xargs -r podman rm -f -v -t 5\n\
+             podman volume ls -q --filter label={label} | xargs -r podman volume rm -f"
+        );
+        let mut broom = Command::new("sh");
+        broom.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        broom.spawn().unwrap()
+    });
+}
+
+/// A container of the quickstart: without any setting, on fresh volumes, its administrator's password set as the
+/// documentation says. Each test may add to its data, and none may stop it.
+pub fn shared() -> &'static Pulp {
+    static SHARED: OnceLock<Pulp> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let pulp = Boot::new("shared").ready();
+        pulp.set_password(PASSWORD);
+        pulp
+    })
+}

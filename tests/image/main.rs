@@ -1,0 +1,38 @@
+//! The Pulp image as a person meets it: started by podman with the documented commands, asked over HTTP.
+//!
+//! `make test` builds the image and runs these. By hand: `PULP_IMAGE_TESTS=1 cargo test --test image`, with the image
+//! of `$PULP_IMAGE`, or `localhost/pulp`.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `quickstart` | no settings at all: everything answers |
+//! | `secrets` | what nobody but Pulp may see, and who listens where |
+//! | `volumes` | the documented folders, a second boot, a clean stop |
+//! | `https` | `PULP_HTTPS=true` |
+//! | `variables` | what the container's variables change |
+//! | `mistakes` | boots that cannot succeed end at once, and say why |
+//! | `external` | PostgreSQL and redis elsewhere |
+//! | `killed` | `kill -9` of each process |
+//! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `upgrade` | volumes that upstream's image wrote |
+
+#![allow(missing_docs, reason = "the names of tests say it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod external;
+mod harness;
+mod https;
+mod killed;
+mod mistakes;
+mod places;
+mod quickstart;
+mod secrets;
+mod upgrade;
+mod variables;
+mod volumes;

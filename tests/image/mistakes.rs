@@ -1,0 +1,50 @@
+//! A boot that cannot succeed ends, and its last words name what is wrong.
+
+use std::fs;
+
+use crate::harness::{Boot, Folders, PROMPTLY, Pulp, turn};
+
+/// Waits for the end, and returns the only line of the log with these words.
+fn complaint(pulp: &Pulp, words: &[&str]) -> String {
+    let code = pulp.ends_within(PROMPTLY);
+    let logs = pulp.logs();
+    assert!(code != 0 && code < 128, "exit code {code}\n{logs}");
+    let found: Vec<&str> = logs.lines().filter(|line| words.iter().all(|word| line.contains(word))).collect();
+    assert!(found.len() == 1, "{words:?} in {} lines of:\n{logs}", found.len());
+    found[0].to_owned()
+}
+
+#[test]
+fn variable_that_is_no_number_is_named() {
+    let Some(_turn) = turn() else { return };
+    complaint(&Boot::new("mistake").env("PULP_WORKERS", "abc").start(), &["PULP_WORKERS", "abc"]);
+    complaint(&Boot::new("mistake").env("PULP_API_WORKERS", "0").start(), &["PULP_API_WORKERS", "\"0\""]);
+    complaint(&Boot::new("mistake").env("PULP_HTTPS", "on").start(), &["PULP_HTTPS", "\"on\""]);
+}
+
+#[test]
+fn syntax_error_in_the_settings_is_named_with_its_line_and_nothing_is_made() {
+    let Some(_turn) = turn() else { return };
+    let settings = "CONTENT_ORIGIN = 'http://localhost'\nthis is no Python\n";
+    let folders = Folders::new(settings);
+    complaint(&folders.boot("mistake").start(), &["/etc/pulp/settings.py:2", "SyntaxError"]);
+    assert_eq!(fs::read_to_string(folders.path("settings/settings.py")).unwrap(), settings);
+    assert!(!folders.path("pgsql/data/PG_VERSION").exists());
+    assert_eq!(fs::read_dir(folders.path("settings/certs")).unwrap().count(), 0);
+}
+
+#[test]
+fn root_without_a_slash_is_named() {
+    let Some(_turn) = turn() else { return };
+    let folders = Folders::new("API_ROOT = 'pulp'\n");
+    complaint(&folders.boot("mistake").start(), &["API_ROOT", "\"pulp\""]);
+}
+
+#[test]
+fn settings_that_pulp_may_not_read_are_named_with_the_cure() {
+    let Some(_turn) = turn() else { return };
+    let folders = Folders::new("API_ROOT = '/pulp/'\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(folders.path("settings/settings.py"), mode).unwrap();
+    complaint(&folders.boot("mistake").start(), &["/etc/pulp/settings.py", "chgrp 700"]);
+}

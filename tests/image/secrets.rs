@@ -1,0 +1,111 @@
+//! What nobody but Pulp may see.
+
+use crate::harness::{PASSWORD, Pulp, shared, turn};
+
+/// Where the secrets are kept.
+const FILES: &[&str] = &[
+    "/etc/pulp/certs/secret_key",
+    "/etc/pulp/certs/database_fields.symmetric.key",
+    "/etc/pulp/certs/token_private_key.pem",
+];
+
+/// Secrets of a container, none of which may be found anywhere: a line of each file, and the password.
+fn secrets(pulp: &Pulp) -> Vec<String> {
+    let mut all = vec![PASSWORD.to_owned()];
+    for file in FILES {
+        let text = pulp.ok(&["cat", file]);
+        let line = text.lines().find(|line| !line.starts_with("-----")).unwrap();
+        assert!(line.len() >= 32, "{file}: {line}");
+        all.push(line.to_owned());
+    }
+    all
+}
+
+#[test]
+fn no_secret_can_be_read_by_another_user() {
+    let Some(_turn) = turn() else { return };
+    let pulp = shared();
+    let lines = secrets(pulp).join("\n");
+    let places = ["/etc", "/run", "/var", "/tmp", "/dev/shm", "/usr/share/pulp"];
+    let grep = [&["grep", "-rslF", "-f", "-"], places.as_slice()].concat();
+    // The search finds what there is to find, if it may.
+    let root = pulp.exec_as("root", &grep, lines.as_bytes());
+    for file in FILES {
+        assert!(root.out.contains(file), "{}{}", root.out, root.err);
+    }
+    let nobody = pulp.exec_as("nobody", &grep, lines.as_bytes());
+    assert_eq!(nobody.out, "");
+}
+
+#[test]
+fn no_file_that_is_a_key_is_world_readable() {
+    let Some(_turn) = turn() else { return };
+    let find = "find /etc/pulp /run /var/lib/pulp /var/lib/pgsql -type f -perm /o+rwx -iname '*key*' ! -iname '*public*'";
+    assert_eq!(shared().ok(&["bash", "-c", find]), "");
+    let data = shared().ok(&["stat", "-c", "%U %a", "/var/lib/pgsql/data"]);
+    assert_eq!(data.trim(), "postgres 700");
+}
+
+#[test]
+fn no_secret_is_in_the_log_or_in_a_command_line() {
+    let Some(_turn) = turn() else { return };
+    let pulp = shared();
+    let seen = pulp.logs() + &pulp.command_lines().join("\n");
+    for secret in secrets(pulp) {
+        assert!(!seen.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
+fn only_nginx_listens_to_the_network() {
+    let Some(_turn) = turn() else { return };
+    let listeners = shared().ok(&["ss", "-Hltn"]);
+    let addresses = listeners.lines().map(|line| line.split_whitespace().nth(3).unwrap());
+    let (inner, outer): (Vec<&str>, Vec<&str>) =
+        addresses.partition(|address| address.starts_with("127.0.0.1:") || address.starts_with("[::1]:"));
+    assert!(!outer.is_empty() && outer.iter().all(|address| address.ends_with(":80")), "{listeners}");
+    for port in ["24816", "24817"] {
+        assert!(inner.contains(&format!("127.0.0.1:{port}").as_str()), "{listeners}");
+    }
+    assert_eq!(inner.len(), 2, "{listeners}");
+}
+
+#[test]
+fn postgresql_trusts_nobody_and_redis_talks_to_pulp_only() {
+    let Some(_turn) = turn() else { return };
+    let pulp = shared();
+    let psql =
+        |role: &'static str| ["psql", "-h", "/run/postgresql", "-U", role, "-d", "pulp", "-c", "select 1"];
+    assert_eq!(pulp.exec_as("pulp", &psql("pulp"), b"").code, 0);
+    for (user, role) in [("pulp", "postgres"), ("nobody", "pulp"), ("nobody", "postgres"), ("redis", "pulp")]
+    {
+        assert_ne!(pulp.exec_as(user, &psql(role), b"").code, 0, "{user} is {role}");
+    }
+    let rules = "select count(*) from pg_hba_file_rules where auth_method in ('trust', 'password', 'md5')";
+    let said = pulp.exec_as("postgres", &["psql", "-XAt", "-c", rules], b"");
+    assert_eq!(said.out.trim(), "0", "{}", said.err);
+    let ping = ["redis-cli", "-s", "/run/redis/redis.sock", "ping"];
+    assert_eq!(pulp.exec_as("pulp", &ping, b"").out.trim(), "PONG");
+    assert_ne!(pulp.exec_as("nobody", &ping, b"").out.trim(), "PONG");
+}
+
+#[test]
+fn services_run_as_their_own_users() {
+    let Some(_turn) = turn() else { return };
+    let processes = shared().ok(&["ps", "-e", "-ww", "-o", "user=,args="]);
+    let owners = |word: &str| -> Vec<&str> {
+        let lines = processes.lines().filter(|line| line.contains(word));
+        lines.filter_map(|line| line.split_whitespace().next()).collect()
+    };
+    for (word, user) in [
+        ("pulpcore-api", "pulp"),
+        ("pulpcore-content", "pulp"),
+        ("pulpcore-worker", "pulp"),
+        ("redis-server", "redis"),
+        ("bin/postgres", "postgres"),
+    ] {
+        let owners = owners(word);
+        assert!(!owners.is_empty() && owners.iter().all(|owner| *owner == user), "{word}: {owners:?}");
+    }
+    assert!(!owners("nginx: worker").contains(&"root"), "{processes}");
+}

@@ -1,0 +1,83 @@
+//! Volumes that upstream's image wrote.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Api, Boot, PASSWORD, Said, image, shared, turn, volume};
+
+/// What upstream's image did on its first boot, with the PostgreSQL 13 that it had: a cluster that trusts everybody,
+/// Pulp's role and database. Into that goes what is on standard input.
+const UPSTREAM: &str = r"set -e
+PATH=/usr/lib/postgresql/13/bin:$PATH
+initdb -D /var/lib/pgsql/data --encoding=UTF-8 --locale=en_US.UTF-8 >/dev/null
+pg_ctl -D /var/lib/pgsql/data -s -w -o '-c listen_addresses= -c unix_socket_directories=/tmp' start >/dev/null
+export PGHOST=/tmp
+psql -qX -d postgres -c 'create role pulp login' -c 'create database pulp owner pulp'
+sed -e '/^SET transaction_timeout/d' -e '/^\\\(un\)\?restrict/d' | psql -qX -U pulp -d pulp -v ON_ERROR_STOP=1 >/dev/null
+pg_ctl -D /var/lib/pgsql/data -s -w stop >/dev/null
+";
+
+/// Brings an empty database to the schema of pulpcore 3.70, with the administrator of the shared container in it.
+const OLDER: &str = r#"
+createdb -h /run/postgresql -U postgres -O pulp older
+# Afterwards each fails to grant permissions on what came later.
+older() { PULP_DATABASES__default__NAME=older pulpcore-manager migrate "$@" >/dev/null 2>&1 || true; }
+older core 0126
+older file 0001_initial_squashed_0016_add_domain
+export PGHOST=/run/postgresql PGUSER=pulp
+pg_dump --data-only -t auth_user pulp | psql -qX -d older -v ON_ERROR_STOP=1
+"#;
+
+/// The same, as SQL that any PostgreSQL reads: only in a newer one is there room for today's schema.
+fn older_database() -> String {
+    let pulp = shared();
+    // root may be both roles.
+    pulp.ok(&["bash", "-ec", OLDER]);
+    let dump = pulp.ok(&["pg_dump", "-h", "/run/postgresql", "-U", "pulp", "older"]);
+    pulp.ok(&["dropdb", "-h", "/run/postgresql", "-U", "postgres", "older"]);
+    assert!(dump.contains("0126_remoteartifact_failed_at") && !dump.contains("core_appstatus"));
+    dump
+}
+
+/// A volume with that database in a cluster of PostgreSQL 13.
+fn old_volume(dump: &str) -> String {
+    let data = volume();
+    let mut run = Command::new("podman");
+    run.args(["run", "--rm", "--interactive", "--network=none", "--user=postgres"]);
+    run.args([
+        "--volume",
+        &format!("{data}:/var/lib/pgsql"),
+        "--entrypoint",
+        "bash",
+        &image(),
+        "-c",
+        UPSTREAM,
+    ]);
+    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let said: Said = run.wait_with_output().unwrap().into();
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    data
+}
+
+#[test]
+fn database_of_an_older_pulp_in_postgresql_13_is_upgraded_and_the_old_one_kept() {
+    let Some(_turn) = turn() else { return };
+    let data = old_volume(&older_database());
+    let pulp = Boot::new("upgrade").mount(&data, "/var/lib/pgsql").ready();
+    assert!(pulp.sql("show server_version").starts_with("17."));
+    let counts = pulp.sql("select count(*) from auth_user union all select count(*) from core_domain");
+    assert_eq!(counts, "1\n1");
+    let api = Api::admin(&pulp, PASSWORD);
+    let bytes = b"written after the upgrade";
+    assert_eq!(pulp.get(&api.publish_file("upgraded", bytes)).expect(200).body, bytes);
+    let versions = pulp.ok(&["bash", "-c", "cd /var/lib/pgsql && grep -H . */PG_VERSION"]);
+    assert!(versions.contains("data/PG_VERSION:17"), "{versions}");
+    let old = versions.lines().find(|line| line.ends_with(":13")).unwrap_or_else(|| panic!("{versions}"));
+    assert!(old.starts_with("data_old"), "{versions}");
+    // Upstream's rules, which let everybody be anybody, do not apply any more.
+    let nobody =
+        pulp.exec_as("nobody", &["psql", "-h", "/run/postgresql", "-U", "postgres", "-c", "select 1"], b"");
+    assert_ne!(nobody.code, 0);
+    assert_eq!(pulp.stop(), 0);
+}
