@@ -14,7 +14,7 @@ use super::context::ROOT;
 use super::facts::Facts;
 use super::template::Values;
 use super::variables::Variables;
-use super::{Context, Problem, exec, files};
+use super::{Context, Problem, exec, files, settings};
 
 /// The configuration that nginx is started with.
 pub const PATH: &str = "/run/pulp/nginx.conf";
@@ -168,7 +168,7 @@ fn values(context: &Context, facts: &Facts, variables: &Variables) -> Result<Val
         .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &facts.content_path_prefix)?)
         .text("api_root_pattern", regex::escape(&api_root))
         .text("api_root", api_root)
-        .text("https_suffix", https_suffix(facts.content_origin.as_deref()))
+        .text("https_suffix", https_suffix(&told_origin(context, facts)))
         .text("read_timeout", variables.timeout.saturating_add(10).to_string())
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
@@ -209,9 +209,16 @@ fn address(variable: &str, bind: &str) -> Result<String, Problem> {
     Ok(port("0.0.0.0:").or_else(|| port("[::]:")).map_or(bind.to_owned(), |port| format!("127.0.0.1:{port}")))
 }
 
-/// What to add to a host's name to reach it by HTTPS: the port that CONTENT_ORIGIN names, if it is not 443.
-fn https_suffix(content_origin: Option<&str>) -> String {
-    let authority = content_origin.and_then(|origin| origin.strip_prefix("https://")).unwrap_or_default();
+/// Where clients reach us, if somebody said so: who publishes port 80 beside 443 need not, and the default's port
+/// would be wrong there.
+fn told_origin(context: &Context, facts: &Facts) -> String {
+    let told = facts.content_origin.is_some() || context.var("PULP_PORT").is_some();
+    if told { settings::origin(context, facts) } else { String::new() }
+}
+
+/// What to add to a host's name to reach it by HTTPS: the port of the origin, if it is not 443.
+fn https_suffix(origin: &str) -> String {
+    let authority = origin.strip_prefix("https://").unwrap_or_default();
     let authority = authority.split('/').next().unwrap_or_default();
     let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     port.filter(|&port| port != 443).map_or(String::new(), |port| format!(":{port}"))

@@ -284,7 +284,7 @@ fn redis_port(set: &Map<String, Value>) -> Option<u16> {
 ///
 /// The settings' CONTENT_ORIGIN says it best. Else `PULP_HOSTNAME` (the first, if several), the container's host name
 /// if somebody gave it one, or `localhost`; with `PULP_PORT`, or the port of the documented commands.
-fn origin(context: &Context, facts: &Facts) -> String {
+pub fn origin(context: &Context, facts: &Facts) -> String {
     if let Some(origin) = &facts.content_origin {
         return origin.trim_end_matches('/').to_owned();
     }
