@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# test.sh BINARY: lint, then every test. Those that need a container run where podman does.
-# ONLY=fast leaves out the containers; with STRICT=1 it is an error if they cannot run.
+# test.sh BINARY: lint, then every test. Those that need a container, or the Pulp image, run where podman does.
+# ONLY=fast leaves these out; with STRICT=1 it is an error if they cannot run.
 . "$(dirname "$0")/host.sh"
 binary=$1
 begin=$SECONDS
@@ -12,6 +12,14 @@ step "unit tests and tests with real processes"
 export PULP_INIT_BINARY=$PWD/$binary
 # The service that tests supervise is an example; `cargo test --test NAME` alone would not build it.
 cargo build --quiet --locked --all-features --examples
+# Some tests of the init steps run the real nginx and PostgreSQL of this host. No cluster is made for Debian's own.
+need nginx=nginx-light
+if [ ! -e /usr/lib/postgresql ]; then
+    need /usr/share/postgresql-common=postgresql-common
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/pulp-init.conf >/dev/null
+    need /usr/lib/postgresql=postgresql
+fi
 cargo test --quiet --locked --all-features
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
@@ -19,6 +27,12 @@ step "tests in containers"
 if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
     cargo test --quiet --locked --all-features --test pid1
+    step "the Pulp image"
+    scripts/image.sh "$binary" pulp
+    step "tests of the Pulp image"
+    PULP_IMAGE_TESTS=1 cargo test --quiet --locked --all-features --test image -- --nocapture
+    step "the Pulp image with Docker"
+    scripts/docker.sh
 else
     [ "${STRICT:-}" != 1 ] || die "cannot run containers here: see above"
     step "containers: NOT TESTED, podman does not work here (see above; STRICT=1 makes this an error)"
