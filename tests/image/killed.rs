@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Boot, PROMPTLY, Pulp, turn, until};
+use crate::harness::{Boot, PROMPTLY, Pulp, podman_ok, turn, until};
 
 /// Who is killed: the main process of a service, or a process that it has started.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,18 @@ fn whoever_is_killed_is_replaced_and_nothing_restarts_in_a_loop() {
     for (service, count) in before {
         assert!(count <= 5, "{service} was restarted {count} times");
     }
-    let zombies = pulp.ok(&["ps", "-e", "-o", "stat=,args="]);
-    assert!(!zombies.lines().any(|line| line.starts_with('Z')), "{zombies}");
+    let states = pulp.ok(&["ps", "-e", "-o", "stat=,args="]);
+    assert!(!states.lines().any(|line| line.starts_with('Z')), "{states}");
+    and_all_at_once(&pulp);
+}
+
+/// PID 1 is killed, and all with it. The same container is started again, with what they left in its files.
+fn and_all_at_once(pulp: &Pulp) {
+    podman_ok(&["kill", "--signal", "KILL", &pulp.name]);
+    podman_ok(&["wait", &pulp.name]);
+    podman_ok(&["start", &pulp.name]);
+    pulp.wait();
+    until("all is well in the same container", PROMPTLY, || is_well(pulp));
+    assert!(restarts(pulp).values().all(|&count| count == 0), "{:?}", restarts(pulp));
     assert_eq!(pulp.stop(), 0);
 }

@@ -62,7 +62,7 @@ fn stops_cleanly(pulp: &Pulp, folders: &Folders) {
     let program = "/usr/lib/postgresql/17/bin/pg_controldata";
     let run =
         ["run", "--rm", "--network=none", "--user=postgres", "--volume", &data, "--entrypoint", program];
-    let state = podman_ok(&[run.as_slice(), &[&image(), "/var/lib/pgsql/data"]].concat());
+    let state = podman_ok(&[run.as_slice(), &[image(), "/var/lib/pgsql/data"]].concat());
     let state = state.lines().find(|line| line.starts_with("Database cluster state:")).unwrap().to_owned();
     assert!(state.ends_with(" shut down"), "{state}");
 }

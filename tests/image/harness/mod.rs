@@ -34,8 +34,13 @@ fn label() -> String {
     format!("pulp-init-test-run={}", std::process::id())
 }
 
-/// The image under test.
-pub fn image() -> String {
+/// The image under test, by its id: whoever builds a new one meanwhile does not change what is tested.
+pub fn image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| podman_ok(&["image", "inspect", "--format", "{{.Id}}", &image_name()]))
+}
+
+fn image_name() -> String {
     std::env::var("PULP_IMAGE").unwrap_or_else(|_| "localhost/pulp".to_owned())
 }
 
@@ -90,7 +95,7 @@ pub struct Turn(#[allow(dead_code, reason = "held, never read")] MutexGuard<'sta
 pub fn turn() -> Option<Turn> {
     static TURN: Mutex<()> = Mutex::new(());
     if std::env::var_os("PULP_IMAGE_TESTS").is_none_or(|value| value != "1") {
-        eprintln!("SKIPPED: needs PULP_IMAGE_TESTS=1, podman, curl and the image {}", image());
+        eprintln!("SKIPPED: needs PULP_IMAGE_TESTS=1, podman, curl and the image {}", image_name());
         return None;
     }
     // A test that failed says nothing about the next one.
