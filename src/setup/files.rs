@@ -1,6 +1,6 @@
 //! Files that are whole or not there.
 //!
-//! [`write`] makes a temporary file beside the target, syncs it, renames it over the target and syncs the directory:
+//! [`write()`] makes a temporary file beside the target, syncs it, renames it over the target and syncs the directory:
 //! after a power cut there is the old file or the new one (rename(2), fsync(2)).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
