@@ -49,7 +49,7 @@ fn old_volume(dump: &str) -> String {
         &format!("{data}:/var/lib/pgsql"),
         "--entrypoint",
         "bash",
-        &image(),
+        image(),
         "-c",
         UPSTREAM,
     ]);
