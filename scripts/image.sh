@@ -16,6 +16,9 @@ for name in pulp-init pulp-setup; do
 done
 
 mapfile -t mounts < <(host_build_mounts trixie)
+# pip is to trust what this host trusts, and to use its mirror.
+[ ! -e "$cache/host/ca.crt" ] || mounts+=(--build-arg=PIP_CERT=/run/host/ca.crt)
+[ -z "${PIP_INDEX_URL:-}" ] || mounts+=("--build-arg=PIP_INDEX_URL=$PIP_INDEX_URL")
 read -ra extra <<<"${PULP_BUILD_ARGS:-}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
