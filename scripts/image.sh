@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # image.sh BINARY [TARGET...]: builds localhost/pulp (and localhost/pulp-minimal, localhost/pulp-web) around it.
 # Versions are build args: PULP_BUILD_ARGS="--build-arg PULPCORE_VERSION===3.123.1" make image
+# NIGHTLY=1 takes the newest of all plugins, pre-releases too, and tags the image so.
 . "$(dirname "$0")/host.sh"
 binary=$1
 shift
@@ -20,6 +21,13 @@ mapfile -t mounts < <(host_build_mounts trixie)
 [ ! -e "$cache/host/ca.crt" ] || mounts+=(--build-arg=PIP_CERT=/run/host/ca.crt)
 [ -z "${PIP_INDEX_URL:-}" ] || mounts+=("--build-arg=PIP_INDEX_URL=$PIP_INDEX_URL")
 read -ra extra <<<"${PULP_BUILD_ARGS:-}"
+tags=(latest stable "$(sed -n 's/^ARG PULPCORE_VERSION="==\(3\.[0-9]*\).*/\1/p' images/pulp/Containerfile)")
+if [ -n "${NIGHTLY:-}" ]; then
+    tags=(nightly)
+    extra+=(--build-arg PIP_PRE=1)
+    while read -r name; do extra+=(--build-arg "$name="); done \
+        < <(sed -n 's/^ARG \(PULP[A-Z_]*_VERSION\)=.*/\1/p' images/pulp/Containerfile)
+fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 for target in "${targets[@]}"; do
@@ -28,7 +36,7 @@ for target in "${targets[@]}"; do
     log=$cache/image-$target.log
     say "building $image (the first time takes five minutes; the log is .cache/image-$target.log)"
     # --format docker: OCI's own format has no HEALTHCHECK. --network host: a host's mirror may be on it alone.
-    podman build --format docker --layers --network host --target "$target" --tag "$image" \
+    podman build --format docker --layers --network host --target "$target" "${tags[@]/#/--tag=$image:}" \
         --build-context "bin=$cache/bin" --build-context "repository=$PWD" "${mounts[@]}" \
         --build-arg BASE=localhost/pulp-init-base \
         --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
@@ -44,5 +52,5 @@ for target in "${targets[@]}"; do
         [ "$now" = "$seen" ] || { [ ! -t 2 ] || printf '    %s\n' "$now" >&2; seen=$now; }
     done
     wait $build || { tail -n 20 "$log" >&2; die "cannot build $image: see .cache/image-$target.log"; }
-    say "built $image, $(podman image inspect -f '{{.Size}}' "$image" | awk '{ printf "%.0f MB", $1 / 1e6 }')"
+    say "built $image:${tags[*]}, $(podman image inspect -f '{{.Size}}' "$image:${tags[0]}" | awk '{ printf "%.0f MB", $1 / 1e6 }')"
 done

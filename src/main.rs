@@ -1,4 +1,4 @@
-//! One binary, several names: `init`, `svctl`.
+//! The supervisor: one binary, several names: `init`, `svctl`, and s6's.
 //!
 //! Which of them it is comes from the name it was called by (a link's), or, called as `pulp-init NAME …`, from its
 //! first argument.
