@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image run stop demo demo-stop test lint docs bench bench-quick fuzz install clean
+.PHONY: help build image run stop demo demo-stop test lint docs bench bench-quick bench-boot fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -49,6 +49,9 @@ bench: build     ## us beside the peers and the physical floor; checks the bars
 
 bench-quick: build ## the same with three runs, and no peers
 	@scripts/bench.sh $(binary) quick
+
+bench-boot: image ## how fast the Pulp image boots and stops, beside the floor
+	@scripts/bench-boot.sh
 
 fuzz:            ## each fuzz target for FUZZ_SECONDS (600)
 	@scripts/fuzz.sh
