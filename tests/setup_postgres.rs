@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use nix::unistd::{User, geteuid};
 use pulp_init::setup::command::Tool;
 use pulp_init::setup::context::{Accounts, Owner};
+use pulp_init::setup::database::prepared;
 use pulp_init::setup::facts::{Database, Facts};
 use pulp_init::setup::postgres::release::Release;
 use pulp_init::setup::psql::Psql;
-use pulp_init::setup::{Context, Problem, admin, database, migrations, postgres};
+use pulp_init::setup::{Context, Problem, admin, database, migrations, postgres, settings};
 
 /// A container's root in a temporary directory.
 struct Image {
@@ -436,13 +437,15 @@ fn migrations_run_only_when_the_database_lacks_one_of_the_image() {
     assert_eq!(log(), "migrate --noinput /var/lib/pulp here\n");
     image.pulp_sql(DJANGO).unwrap();
     migrations::run(&image.context, &[]).unwrap();
-    assert_eq!(log().lines().count(), 1, "it is up to date");
+    assert_eq!(log().lines().count(), 2, "it has every migration, but nobody knows what ran its hooks");
+    migrations::run(&image.context, &[]).unwrap();
+    assert_eq!(log().lines().count(), 2, "it is up to date");
     fs::write(&list, "core 0001_initial\ncore 0002_more\n").unwrap();
     migrations::run(&image.context, &[]).unwrap();
-    assert_eq!(log().lines().count(), 2);
+    assert_eq!(log().lines().count(), 3);
     image.pulp_sql("insert into django_migrations (app, name) values ('core', '0003_newer')").unwrap();
     assert!(migrations::run(&image.context, &[]).unwrap_err().what().contains("0003_newer"));
-    assert_eq!(log().lines().count(), 2, "it must not touch a database of a newer Pulp");
+    assert_eq!(log().lines().count(), 3, "it must not touch a database of a newer Pulp");
 }
 
 #[test]
@@ -480,6 +483,9 @@ fn the_administrator_gets_the_password_once_and_keeps_a_later_one() {
     assert_eq!(password(), "!unusable", "who is no administrator does not become one");
 }
 
+/// An id in the prepared database.
+const ID: &str = "316bf64d-ab9c-4920-8aae-6c94ee23ff7f";
+
 #[test]
 fn a_prepared_database_fills_an_empty_one_and_only_that() {
     let Some(image) = image(&[]) else { return };
@@ -487,15 +493,28 @@ fn a_prepared_database_fills_an_empty_one_and_only_that() {
     let _server = image.serve("", 5432);
     database::run(&image.context, &[]).unwrap();
     image.pulp_sql(&format!("create extension hstore; {DJANGO}")).unwrap();
-    let dump = image.context.path("/usr/share/pulp/database.dump");
+    image.pulp_sql("create table core_systemid (pulp_id uuid primary key)").unwrap();
+    image
+        .pulp_sql(&format!("create table rows (id uuid); insert into rows values ('{ID}'), ('{ID}')"))
+        .unwrap();
+    let dump = image.context.path(prepared::PATH);
     fs::create_dir_all(dump.parent().unwrap()).unwrap();
-    let made = image.context.path("/run/postgresql/dump");
     let pg_dump = Psql::superuser(&image.context, "pulp").unwrap().client("pg_dump");
-    pg_dump.args(["--format=custom", "--file"]).arg(&made).run("dump", "").unwrap();
-    fs::copy(&made, &dump).unwrap();
+    let made = pg_dump.args(["--no-owner", "--no-acl", "--no-comments"]).run("dump", "").unwrap();
+    fs::write(&dump, made).unwrap();
+    fs::write(dump.with_extension("migrations"), "core 0001_initial\n").unwrap();
+    fs::write(dump.with_extension("releases"), "").unwrap();
     image.sql("postgres", "drop database pulp");
     database::run(&image.context, &[]).unwrap();
     assert_eq!(image.pulp_sql("select app, name from django_migrations").unwrap(), "core\t0001_initial");
+    let ids = image.pulp_sql("select distinct id from rows").unwrap();
+    assert!(ids.len() == ID.len() && ids != ID, "one id for all that had one, and a fresh one: {ids}");
+    assert_eq!(image.pulp_sql("select count(*) from core_systemid").unwrap(), "1");
+    // As the image is, so was it when the database was prepared: nothing is to be migrated.
+    fs::write(image.context.path(migrations::LIST), "core 0001_initial\n").unwrap();
+    let stamp = image.pulp_sql("select obj_description('django_migrations'::regclass)").unwrap();
+    let settings = settings::migrated_settings(&serde_json::Map::new());
+    assert_eq!(Some(stamp), migrations::stamp(&image.context, &settings).unwrap());
     image.pulp_sql("insert into django_migrations (app, name) values ('core', 'mine')").unwrap();
     database::run(&image.context, &[]).unwrap();
     assert_eq!(image.pulp_sql("select count(*) from django_migrations").unwrap(), "2");

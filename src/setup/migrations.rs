@@ -86,9 +86,15 @@ fn releases(context: &Context) -> String {
     names.into_iter().collect::<Vec<_>>().join("\n")
 }
 
-/// SQL that puts a stamp on the database.
+/// SQL that puts a stamp on a database that has been migrated. The name is looked up on the search path, as Django does.
 pub fn stamping(stamp: &str) -> String {
-    format!("comment on table public.django_migrations is {};", literal(stamp))
+    format!(
+        "select to_regclass('django_migrations')::text as migrations, to_regclass('django_migrations') is not null as there \\gset\n\
+         \\if :there\n\
+         comment on table :migrations is {};\n\
+         \\endif\n",
+        literal(stamp)
+    )
 }
 
 fn proven(context: &Context, facts: &Facts) -> Result<(), Problem> {

@@ -43,6 +43,8 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
     if let (Some(list), Some(releases)) = (list, releases) {
         let releases = String::from_utf8_lossy(&releases);
         let stamp = migrations::stamp_of(&list, &releases, &settings::migrated_settings(&Map::new()));
+        // The dump has emptied the search path.
+        sql.extend_from_slice(b"set local search_path to public;\n");
         sql.extend_from_slice(migrations::stamping(&stamp).as_bytes());
     }
     sql.extend_from_slice(b"\ncommit;\n");
