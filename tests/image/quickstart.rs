@@ -114,7 +114,11 @@ fn every_service_is_up_and_the_container_is_healthy() {
     pulp.ok(&["svctl", "health"]);
     for (name, service) in pulp.services() {
         let state = service["state"].as_str().unwrap();
-        let wanted = if service["kind"] == "longrun" { "up" } else { "done" };
+        let wanted = match (name.as_str(), service["kind"].as_str()) {
+            ("signing", _) => "skipped", // nobody has named a key
+            (_, Some("longrun")) => "up",
+            _ => "done",
+        };
         assert_eq!(state, wanted, "{name}: {service}");
     }
 }
