@@ -46,7 +46,12 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
 fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Vec<String>, Problem> {
     let (what, extra) = args.split_first().ok_or_else(usage)?;
     let mut words = match what.as_str() {
-        "postgresql" => return daemons::postgresql(context, &Facts::load(context)?),
+        "postgresql" => {
+            // Of two settings of a name PostgreSQL takes the last.
+            let mut words = daemons::postgresql(context, &Facts::load(context)?)?;
+            words.extend(extra.iter().cloned());
+            return Ok(words);
+        }
         "redis" => return Ok(daemons::redis(&Facts::load(context)?)),
         "api" => {
             let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);

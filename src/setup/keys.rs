@@ -122,7 +122,7 @@ pub(super) fn for_pulp(context: &Context) -> Owner {
 }
 
 /// Random bytes of the operating system in URL-safe base64, on a line.
-fn random_text<const BYTES: usize>() -> Result<String, Problem> {
+pub(super) fn random_text<const BYTES: usize>() -> Result<String, Problem> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| no_random())?;
     Ok(URL_SAFE.encode(bytes) + "\n")

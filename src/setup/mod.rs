@@ -24,6 +24,8 @@ pub mod psql;
 pub mod python;
 pub mod ready;
 pub mod routes;
+pub mod secrets;
+pub mod server;
 pub mod settings;
 pub mod signing;
 pub mod template;
@@ -57,6 +59,8 @@ const STEPS: &[Step] = &[
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
     Step("signing", "registers signing services", signing::run),
+    Step("secrets", "makes what the containers of one Pulp share: keys and passwords", secrets::run),
+    Step("server", "PostgreSQL in a container of its own, by POSTGRES_… variables", server::run),
     Step("admin", "sets the administrator's first password", admin::run),
 ];
 
