@@ -115,7 +115,7 @@ has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
 
 up() {
     compose up -d >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; die "$tool: compose up failed"; }
-    until_true 600 "answering at pulp_web" answers
+    until_true ${PATIENCE:-600} "answering at pulp_web" answers
     # A password that is read is not shown.
     PULP_PASSWORD=$(run exec "$(containers pulp_api | head -n 1)" cat /run/pulp-secrets/admin_password)
     export PULP_PASSWORD
