@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image run stop demo demo-stop test lint docs bench bench-quick bench-boot fuzz install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -21,6 +21,9 @@ build:           ## the static release binaries
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
+
+images: build    ## that, and one process a container: localhost/pulp-minimal and localhost/pulp-web
+	@scripts/image.sh $(binary) minimal web pulp
 
 run: image       ## starts Pulp on http://localhost:8080 and waits until it is ready
 	@scripts/run.sh

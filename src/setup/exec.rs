@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::facts::Facts;
 use super::variables::{Processes, Variables};
-use super::{Context, Problem, daemons, python};
+use super::{Context, Problem, daemons, python, single};
 
 /// Where the API listens unless `PULP_API_BIND` says otherwise.
 pub const API_BIND: &str = "127.0.0.1:24817";
@@ -35,11 +35,24 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         // Pulp's reader of settings takes `no` for a text, which is true.
         command.env(OTEL, if otel { "true" } else { "false" });
     }
+    alone(context, args, &mut command);
     let error = command.exec();
     Err(Problem::new(
         format!("cannot run `{program}`: {error}"),
         "it is missing in this image: build the image again, or install it there",
     ))
+}
+
+/// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's, and have
+/// somewhere to put temporary files.
+fn alone(context: &Context, args: &[String], command: &mut Command) {
+    let of_pulp = args.first().is_some_and(|what| ["api", "content", "worker"].contains(&what.as_str()));
+    if of_pulp && context.accounts.may_chown {
+        command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
+    }
+    if let Some(directory) = single::temporary(context) {
+        command.env("TMPDIR", directory);
+    }
 }
 
 /// The program and its arguments.

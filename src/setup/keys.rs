@@ -192,6 +192,8 @@ pub(super) mod tests {
             token_public_key: "/etc/pulp/certs/token_public_key.pem".to_owned(),
             media_root: "/var/lib/pulp/media/".to_owned(),
             static_root: "/var/lib/pulp/assets/".to_owned(),
+            secret_key: false,
+            some_plugins: false,
             migrated_settings: String::new(),
         }
     }
