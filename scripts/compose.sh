@@ -142,7 +142,7 @@ read_well() {
 serving() {
     local name count=0
     for name in $(containers pulp_content); do
-        ! run logs "$name" 2>&1 | grep -q 'GET /pulp/content/first' || count=$((count + 1))
+        [ "$(run logs "$name" 2>&1 | grep -c 'GET /pulp/content/first')" = 0 ] || count=$((count + 1))
     done
     echo $count
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::command::Tool;
+use super::database::prepared;
 use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
@@ -37,6 +38,10 @@ type Migration = (String, String);
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
+    // The embedded one was filled when it was made.
+    if facts.external_postgresql.is_some() {
+        prepared::restore(context, &facts.database)?;
+    }
     let psql = Psql::pulp(context, &facts.database)?;
     let Found { applied, stamp: found } = found(&psql)?;
     let stamp = stamp(context, &facts.migrated_settings)?;
