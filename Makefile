@@ -38,6 +38,21 @@ demo: build      ## the supervisor without Pulp: nginx, redis and PostgreSQL und
 demo-stop:       ## stops and removes that
 	@scripts/demo-stop.sh
 
+compose-images: build ## the images of compose and Kubernetes: pulp-minimal, -web, -postgres, -redis
+	@scripts/image.sh $(binary) minimal web
+	@scripts/compose-images.sh $(binary)
+
+test-compose: image compose-images ## compose with podman-compose and docker-compose, and the data in one container
+	@scripts/compose.sh podman volumes
+	@scripts/compose.sh podman folders up swap
+	@scripts/compose.sh docker volumes
+
+test-kube: compose-images ## manifests against the schemas, the pod with podman, the Quadlet unit
+	@scripts/kube.sh
+
+test-scale: compose-images ## replicas, a standby of PostgreSQL, S3: figures, rolling restart, failover
+	@scripts/scale.sh
+
 test: build      ## everything: checks, unit tests, real processes, containers
 	@scripts/test.sh $(binary)
 

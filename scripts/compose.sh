@@ -88,7 +88,7 @@ finish() {
         say "$tool: what the containers said last:"
         for name in $(run ps -a --filter "label=com.docker.compose.project=$project" --format '{{.Names}}'); do
             echo "--- $name" >&2
-            run logs --tail 15 "$name" >&2 2>&1 || true
+            run logs --tail 6 "$name" >&2 2>&1 || true
         done
     fi
     clear_away || true
@@ -115,23 +115,20 @@ has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
 
 up() {
     compose up -d >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; die "$tool: compose up failed"; }
-    until_true ${PATIENCE:-600} "answering at pulp_web" answers
+    until_true "${PATIENCE:-600}" "answering at pulp_web" answers
     # A password that is read is not shown.
     PULP_PASSWORD=$(run exec "$(containers pulp_api | head -n 1)" cat /run/pulp-secrets/admin_password)
     export PULP_PASSWORD
 }
 
 reading() {
-    : >"$work/read.log"
-    mkfifo "$work/stop" 2>/dev/null || true
-    python3 $client read "$(web)" "$1" 4 <"$work/stop" >"$work/read.log" 2>&1 &
+    python3 $client read "$(web)" "$1" 4 >"$work/read.log" 2>&1 &
     reader=$!
-    exec 9>"$work/stop"
 }
 
 read_well() {
-    exec 9>&-
     local code=0
+    kill "$reader"
     wait "$reader" || code=$?
     reader=''
     [ $code = 0 ] || { cat "$work/read.log" >&2; die "$tool: a request failed while $1"; }

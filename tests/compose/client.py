@@ -3,7 +3,7 @@
     client.py publish URL NAME [SIZE]   makes a repository with one file of SIZE bytes, prints the file's path
     client.py check URL PATH            downloads it, compares it with what its name says
     client.py status URL                prints how many: api N content N worker N
-    client.py read URL PATH [THREADS]   reads the status and the file until standard input ends, then says how many
+    client.py read URL PATH [THREADS]   reads the status and the file until it is told to end (TERM), then says how many
                                         requests there were and which failed; exit 1 if any did
 
 The password of `admin` is in the variable PULP_PASSWORD. A file's content follows from its name and size, so that
@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -128,8 +129,8 @@ def read(url, path, threads="4"):
     workers = [threading.Thread(target=work, args=(number,)) for number in range(int(threads))]
     for worker in workers:
         worker.start()
-    sys.stdin.read()
-    ended.set()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait()
     for worker in workers:
         worker.join()
     for failure in failures[:20]:
