@@ -106,7 +106,7 @@ until_true() {
     shift 2
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || die "$tool: still not $what"
-        sleep 0.5
+        sleep 1
     done
 }
 

@@ -78,7 +78,8 @@ play() {
 }
 
 stage_play() {
-    need curl=curl openssl=openssl
+    # catatonit holds the pod of podman together.
+    need curl=curl openssl=openssl catatonit=catatonit
     trap clear_away EXIT
     clear_away
     pod >"$work/pod.yml"

@@ -5,6 +5,7 @@
 #
 # Stages, all of them unless named:
 #   figures   requests/s of content with 1, 2 and 4 replicas, and of nginx serving the same file
+#   costs     connections to the database and memory of each container
 #   rolling   every container of Pulp, of nginx and redis restarted while a client reads: no request may fail
 #   failover  the primary is killed, the standby promoted: Pulp reads and writes again
 #
@@ -12,11 +13,11 @@
 # Images: PULP_IMAGE, PULP_WEB_IMAGE, POSTGRES_IMAGE, REDIS_IMAGE, S3_IMAGE. SECONDS_EACH=5 of load a figure.
 . "$(dirname "$0")/host.sh"
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(figures rolling failover)
+[ ${#stages[@]} -gt 0 ] || stages=(figures costs rolling failover)
 pulp=${PULP_IMAGE:-localhost/pulp-minimal} web=${PULP_WEB_IMAGE:-localhost/pulp-web}
 postgres=${POSTGRES_IMAGE:-localhost/pulp-postgres} redis=${REDIS_IMAGE:-localhost/pulp-redis}
 s3=${S3_IMAGE:-localhost/pulp-s3-test}
-prefix=pulp-scale network=pulp-scale subnet=10.189.77
+prefix=pulp-scale network=pulpscale subnet=10.189.77
 work=$cache/scale client=$PWD/tests/compose/client.py
 QUIET=1 host_podman
 need wrk=wrk openssl=openssl /usr/lib/podman/aardvark-dns=aardvark-dns curl=curl
@@ -47,7 +48,7 @@ until_true() {
     shift 2
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || die "scale: still not $what"
-        sleep 0.5
+        sleep 1
     done
 }
 
@@ -209,6 +210,16 @@ stage_figures() {
     sleep_until_looked_up
     measure "content: 4 replicas, by S3" "$url$file"
 }
+# What each replica holds of the database and of memory.
+stage_costs() {
+    local name
+    for name in $(podman ps --filter "label=$prefix" --format '{{.Names}}' | sort); do
+        printf '%-28s %4s connections, %s\n' "$name" "$(podman exec $prefix-pg1 psql -AtX -h /run/postgresql -U postgres -c \
+            "select count(*) from pg_stat_activity where client_addr = '$(podman inspect -f "{{.NetworkSettings.Networks.$network.IPAddress}}" "$name")'")" \
+            "$(podman stats --no-stream --format '{{.MemUsage}}' "$name" | cut -d/ -f1)"
+    done
+}
+
 # nginx's answers of the name server are valid for five seconds: until the newest replica has been asked.
 sleep_until_looked_up() {
     local newest
