@@ -23,6 +23,7 @@ tools() {
 tool() { podman_calmly run --rm --network none --volume "$PWD/compose:/compose:ro" localhost/pulp-kube-tools "$@"; }
 
 stage_schemas() {
+    need openssl=openssl
     [ -x "$work/venv/bin/kubernetes-validate" ] \
         || { python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet kubernetes-validate==$version.*; } \
         || die "cannot install kubernetes-validate $version"
@@ -56,13 +57,11 @@ stage_quadlet() {
 pod() {
     sed -e "s|localhost/pulp-minimal:stable|${PULP_IMAGE:-localhost/pulp-minimal:stable}|; s|localhost/pulp-web:stable|${PULP_WEB_IMAGE:-localhost/pulp-web:stable}|" \
         -e "s|localhost/pulp-postgres:latest|${POSTGRES_IMAGE:-localhost/pulp-postgres:latest}|; s|localhost/pulp-redis:latest|${REDIS_IMAGE:-localhost/pulp-redis:latest}|" \
-        -e "s|hostPort: 8080|hostPort: $port, hostIP: 127.0.0.1|; s|pulp-pod|pulp-test-pod|; s|pulp-secrets|pulp-test-secrets|" compose/kube/pod.yml
+        -e "s|hostPort: 8080|hostPort: $port, hostIP: 127.0.0.1|; s|pulp-pod-|pulp-test-pod-|g; s|name: pulp-pod$|name: pulp-test-pod|" compose/kube/pod.yml
 }
 clear_away() {
     podman pod rm -f -t 2 pulp-test-pod >/dev/null 2>&1 || true
-    podman volume rm -f pulp-test-pod-storage pulp-test-pod-pgsql pulp-test-pod-settings pulp-test-secrets >/dev/null 2>&1 || true
-    podman secret rm pulp-test-secrets >/dev/null 2>&1 || true
-    rm -f "$work/secret.yml"
+    for volume in defaults secrets settings storage pgsql; do podman volume rm -f pulp-test-pod-$volume >/dev/null 2>&1 || true; done
 }
 answers() { curl --silent --fail --max-time 10 --output /dev/null "http://127.0.0.1:$port/pulp/api/v3/status/"; }
 play() {
@@ -79,17 +78,14 @@ play() {
 
 stage_play() {
     # catatonit holds the pod of podman together.
-    need curl=curl openssl=openssl catatonit=catatonit
+    need curl=curl catatonit=catatonit
     trap clear_away EXIT
     clear_away
     pod >"$work/pod.yml"
-    (umask 077; compose/kube/secrets.sh | sed 's/pulp-secrets/pulp-test-secrets/' >"$work/secret.yml")
-    podman_calmly kube play "$work/secret.yml" >/dev/null
-    PULP_PASSWORD=$(sed -n 's/^  admin_password: //p' "$work/secret.yml" | base64 -d)
-    export PULP_PASSWORD
-    rm "$work/secret.yml"
     local begin=$SECONDS file
     play
+    PULP_PASSWORD=$(podman exec pulp-test-pod-api cat /run/pulp-secrets/admin_password)
+    export PULP_PASSWORD
     file=$(python3 $client publish "http://127.0.0.1:$port" first)
     python3 $client check "http://127.0.0.1:$port" "$file"
     say "kube: podman's pod: a file published and downloaded, $((SECONDS - begin)) s after the start"

@@ -51,7 +51,7 @@ def of_pod(who, thing, pod, labels, there):
                                 ("persistentVolumeClaim", "PersistentVolumeClaim", "claimName")):
             if key in volume and (kind, volume[key][name]) not in there:
                 yield f"{who}: there is no {kind} {volume[key][name]}"
-    for container in pod["containers"]:
+    for container in pod.get("initContainers", []) + pod["containers"]:
         for mount in container.get("volumeMounts", []):
             if mount["name"] not in volumes:
                 yield f"{who}: there is no volume {mount['name']}"
