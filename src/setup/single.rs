@@ -85,6 +85,12 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
             ),
         ));
     }
+    if !context.path(&facts.db_encryption_key).exists() {
+        return Err(Problem::config(
+            format!("there is no key for encrypted fields of the database at {}", facts.db_encryption_key),
+            "mount the one that this database was first used with; for a new one make it with `openssl rand -base64 32`",
+        ));
+    }
     Waiting::begin(|| ready(context, &facts))?;
     let words: Vec<String> = [what.to_owned()].into_iter().chain(args.iter().cloned()).collect();
     exec::run(&everywhere(context), &words)

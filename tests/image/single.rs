@@ -295,8 +295,7 @@ fn a_download_is_finished_before_the_content_app_stops() {
 fn a_task_is_finished_before_its_worker_stops() {
     let Some(_turn) = turn() else { return };
     let cluster = cluster();
-    let dispatch =
-        "from pulpcore.plugin.tasking import dispatch; print(dispatch('time.sleep', args=(4,)).pk)";
+    let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('pulpcore.app.tasks.test.sleep', args=(4,)).pk)";
     let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", dispatch]);
     let task = format!("/pulp/api/v3/tasks/{}/", said.lines().last().unwrap());
     let api = Api::admin(&cluster.web, PASSWORD);
