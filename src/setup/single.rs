@@ -21,6 +21,8 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(300);
 /// Ports at which the others of a compose file or cluster look.
 const API_PORT: u16 = 24817;
 const CONTENT_PORT: u16 = 24816;
+/// `::1`, as the kernel lists it.
+const LOOPBACK: &str = "00000000000000000000000000000001 ";
 
 /// `pulp-api`: waits for the database and its migrations, then becomes the API.
 pub fn api(context: &Context, args: &[String]) -> Result<(), Problem> {
@@ -61,7 +63,9 @@ pub fn add_signing_service(context: &Context, args: &[String]) -> Result<(), Pro
 
 /// Where the API and the content app listen in a container of their own, if nobody says otherwise: at every address.
 pub fn everywhere(context: &Context) -> Context {
-    let v6 = context.path("/proc/net/if_inet6").exists();
+    // The loopback device has an address of IPv6 wherever that is not turned off.
+    let addresses = std::fs::read_to_string(context.path("/proc/net/if_inet6")).unwrap_or_default();
+    let v6 = addresses.lines().any(|line| line.starts_with(LOOPBACK));
     let any = if v6 { "[::]" } else { "0.0.0.0" };
     context
         .with_default("PULP_API_BIND", &format!("{any}:{API_PORT}"))
@@ -79,6 +83,12 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
                 "set SECRET_KEY in /etc/pulp/settings.py, to the same long random text in all containers, or mount it as a file at {}",
                 settings::SECRET_KEY
             ),
+        ));
+    }
+    if !context.path(&facts.db_encryption_key).exists() {
+        return Err(Problem::config(
+            format!("there is no key for encrypted fields of the database at {}", facts.db_encryption_key),
+            "mount the one that this database was first used with; for a new one make it with `openssl rand -base64 32`",
         ));
     }
     Waiting::begin(|| ready(context, &facts))?;
@@ -159,7 +169,8 @@ mod tests {
         assert_eq!(plain.var("PULP_API_BIND"), Some("0.0.0.0:24817"));
         assert_eq!(plain.var("PULP_CONTENT_BIND"), Some("127.0.0.1:1"));
         std::fs::create_dir_all(dir.path().join("proc/net")).unwrap();
-        std::fs::write(dir.path().join("proc/net/if_inet6"), "").unwrap();
+        std::fs::write(dir.path().join("proc/net/if_inet6"), format!("{LOOPBACK}01 80 10 80       lo\n"))
+            .unwrap();
         assert_eq!(everywhere(&Context::for_test(dir.path(), [])).var("PULP_API_BIND"), Some("[::]:24817"));
     }
 }

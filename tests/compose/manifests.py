@@ -49,7 +49,9 @@ def of_pod(who, thing, pod, labels, there):
     for volume in pod.get("volumes", []):
         for key, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"),
                                 ("persistentVolumeClaim", "PersistentVolumeClaim", "claimName")):
-            if key in volume and (kind, volume[key][name]) not in there:
+            # podman makes the volumes of its pod by itself.
+            ours = key in volume and (thing["kind"], key) != ("Pod", "persistentVolumeClaim")
+            if ours and (kind, volume[key][name]) not in there:
                 yield f"{who}: there is no {kind} {volume[key][name]}"
     for container in pod.get("initContainers", []) + pod["containers"]:
         for mount in container.get("volumeMounts", []):
