@@ -15,6 +15,7 @@ pub mod database;
 pub mod exec;
 pub mod facts;
 pub mod files;
+pub mod imports;
 pub mod keys;
 pub mod migrations;
 pub mod nginx;
@@ -55,7 +56,8 @@ const STEPS: &[Step] = &[
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
-    Step("exec", "become api, content, worker, postgresql or redis", exec::run),
+    Step("exec", "become api, content, worker, imports, postgresql or redis", exec::run),
+    Step("shared-imports", "whether Pulp is imported once for its services", imports::run),
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
