@@ -93,7 +93,7 @@ finish() {
     fi
     clear_away || true
     remove_data || true
-    [ -z "$daemon" ] || { as_root kill "$daemon"; wait "$daemon" 2>/dev/null || true; }
+    [ -z "$daemon" ] || { as_root kill "$(cat "$root/pid")" 2>/dev/null; wait "$daemon" 2>/dev/null; } || true
     exit $code
 }
 trap finish EXIT

@@ -117,8 +117,8 @@ pulp() {
     start "$name" 700:700 --volume "$PWD/compose/kube/many-nodes/settings.py:/etc/pulp/settings.py:ro" \
         --volume "$work/certs:/etc/pulp/certs:ro" --volume "$work/s3:/etc/pulp/s3:ro" \
         --volume "$work/$name:/var/lib/pulp" --env HOME=/tmp \
-        --env POSTGRES_HOST=pg1,pg2 --env POSTGRES_PORT=5432,5432 --env REDIS_LOCATION=redis://redis:6379/0 \
-        --env S3_ENDPOINT=http://s3:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.10:8080 \
+        --env POSTGRES_HOST=pg1,pg2 --env REDIS_LOCATION=redis://redis:6379/0 \
+        --env S3_ENDPOINT=http://s3:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.240:8080 \
         --env PULP_REDIRECT_TO_OBJECT_STORAGE="${REDIRECT:-false}" \
         --env PULP_API_WORKERS=1 --env PULP_CONTENT_WORKERS=1 "$@" -- "$pulp" sh -c "$command"
 }
@@ -126,15 +126,15 @@ replica() { pulp "$1$2" "exec pulp-$1" --network-alias "pulp-$1"; }
 
 front() {
     local number
-    for number in 1 2; do start web$number 700:700 --ip $subnet.1$number -- "$web"; done
+    for number in 1 2; do start web$number 700:700 --ip $subnet.24$number -- "$web"; done
     cat >"$work/nginx.conf" <<END
-daemon off; pid /tmp/nginx.pid; error_log stderr error;
+pid /tmp/nginx.pid; error_log stderr error;
 events { worker_connections 4096; }
 http {
     access_log off;
     client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
     sendfile on;
-    upstream web { server $subnet.11:8080 max_fails=1 fail_timeout=2s; server $subnet.12:8080 max_fails=1 fail_timeout=2s; }
+    upstream web { server $subnet.241:8080 max_fails=1 fail_timeout=2s; server $subnet.242:8080 max_fails=1 fail_timeout=2s; }
     server {
         listen 8080;
         client_max_body_size 0;
@@ -145,14 +145,14 @@ http {
 }
 END
     chmod 644 "$work/nginx.conf"
-    start front 700:700 --ip $subnet.10 --volume "$work/nginx.conf:/etc/nginx/nginx.conf:ro" -- "$web"
+    start front 700:700 --ip $subnet.240 --volume "$work/nginx.conf:/etc/nginx/nginx.conf:ro" -- "$web"
 }
 
-answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.10:8080/pulp/api/v3/status/"; }
+answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.240:8080/pulp/api/v3/status/"; }
 ready() { podman exec "$prefix-$1" readyz.py "$2"; }
 api_ready() { ready "$1" /pulp/api/v3/status/; }
 content_ready() { ready "$1" /pulp/content/; }
-url=http://$subnet.10:8080
+url=http://$subnet.240:8080
 
 everything() {
     remove
@@ -195,7 +195,7 @@ stage_figures() {
     curl --silent --output "$work/file" "$url$file"
     podman exec $prefix-front mkdir -p /tmp/file
     podman exec -i $prefix-front sh -c 'cat >/tmp/file/file' <"$work/file"
-    measure "nginx, the same file" "http://$subnet.10:8081/file"
+    measure "nginx, the same file" "http://$subnet.240:8081/file"
     measure "content: 1 replica, by S3" "$url$file"
     replica content 2
     until_true 300 "ready: content2" content_ready content2
@@ -253,7 +253,7 @@ stage_rolling() {
         until_true 300 "ready: content$number" content_ready content$number
         run restart -t 40 $prefix-worker$number >/dev/null
         run restart -t 40 $prefix-web$number >/dev/null
-        until_true 60 "ready: web$number" curl --silent --fail --output /dev/null "http://$subnet.1$number:8080/pulp/api/v3/status/"
+        until_true 60 "ready: web$number" curl --silent --fail --output /dev/null "http://$subnet.24$number:8080/pulp/api/v3/status/"
     done
     run restart -t 10 $prefix-redis >/dev/null
     until_true 60 "ready: redis" podman exec $prefix-redis redis-cli ping

@@ -60,6 +60,13 @@ pub enum Event {
         /// `None`: it holds; else why it does not.
         unmet: Option<String>,
     },
+    /// The main process put another in its place, which is a child of `init` too and leads a group of its own.
+    HandedOver {
+        /// Which.
+        run: Run,
+        /// The process that is the service from now on.
+        pid: Pid,
+    },
     /// The service said that it is ready.
     Ready {
         /// Which of its processes.

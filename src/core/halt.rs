@@ -71,7 +71,7 @@ impl Supervisor {
         }
     }
 
-    fn send_stop(&mut self, id: Id) {
+    pub(super) fn send_stop(&mut self, id: Id) {
         let Some(pid) = self.main_pid(id) else { return };
         let (mut signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
         if self.planted(Bug::KillsAtOnce) {

@@ -26,6 +26,8 @@ pub(super) enum Bug {
     ForgetsPendingSpawn,
     /// Goes on using the id of a process that was reaped.
     KeepsReapedPid,
+    /// Lets a process that put another in its place outlive that one.
+    KeepsPredecessor,
     /// Takes the word of any process of a service for that of its main one.
     BelievesAnybody,
     /// Runs a oneshot again that succeeded.

@@ -35,6 +35,8 @@ pub struct Child {
     pub pid: Option<Pid>,
     /// When patience with it ends; `None`: never, or it was killed already.
     pub until: Option<Time>,
+    /// The process that put this one in its place. It should end by itself, and does at the latest with this one.
+    pub predecessor: Option<(Run, Pid)>,
 }
 
 /// Tries to find out whether a service is ready or well.

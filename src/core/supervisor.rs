@@ -134,6 +134,7 @@ impl Supervisor {
             Event::Spawned { run, pid } => self.spawned(run, pid),
             Event::SpawnFailed { run, error } => self.spawn_failed(run, &error),
             Event::Condition { run, unmet } => self.condition(run, unmet),
+            Event::HandedOver { run, pid } => self.handed_over(run, pid),
             Event::Ready { run } => self.ready(run),
             Event::Notify { run, word } => self.notified(run, word),
             Event::Exited { pid, exit } => self.exited(pid, exit),
@@ -177,7 +178,7 @@ impl Supervisor {
         let run = Run(self.last_run);
         self.runs.insert(run, id);
         self.act(Action::Spawn { id, run, role });
-        Child { run, pid: None, until: patience.map(|p| self.now.plus(p)) }
+        Child { run, pid: None, until: patience.map(|p| self.now.plus(p)), predecessor: None }
     }
 
     fn spawned(&mut self, run: Run, pid: Pid) {
@@ -198,6 +199,46 @@ impl Supervisor {
             State::Stopping { main, .. } if main.run == run && main.until.is_none() => self.kill_main(id),
             State::Stopping { main, .. } if main.run == run => self.tell_to_stop(id),
             _ => {}
+        }
+    }
+
+    /// A main process put another in its place. Readiness, health and patience are the service's, and go on; the old
+    /// process gets a name of its own, so that its end is not taken for the service's.
+    fn handed_over(&mut self, run: Run, pid: Pid) {
+        let Some(id) = self.main_of(run) else { return };
+        let Some(old) = self.main_pid(id).filter(|_| !self.pids.contains_key(&pid)) else { return };
+        self.last_run += 1;
+        let left = Run(self.last_run);
+        self.runs.insert(left, id);
+        self.pids.insert(old, left);
+        self.pids.insert(pid, run);
+        let Some(main) = child_mut(&mut self.unit_mut(id).state, run) else { return };
+        let before = main.predecessor.replace((left, old));
+        main.pid = Some(pid);
+        let overdue = main.until.is_none();
+        // It was told to stop, or killed, in the person of the old one.
+        self.end_predecessor(id, before);
+        match &self.unit(id).state {
+            _ if self.is_forced() => {
+                self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group })
+            }
+            State::Stopping { .. } if overdue => self.kill_main(id),
+            State::Stopping { helper: None, .. } => self.tell_to_stop(id),
+            // A stop command that is under way may have missed it.
+            State::Stopping { .. } => self.send_stop(id),
+            _ => {}
+        }
+    }
+
+    /// Kills a process that a main process was put in place of, if it is still there.
+    fn end_predecessor(&mut self, id: Id, predecessor: Option<(Run, Pid)>) {
+        if self.planted(Bug::KeepsPredecessor) {
+            return;
+        }
+        if let Some((run, pid)) = predecessor
+            && self.pids.get(&pid) == Some(&run)
+        {
+            self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
     }
 
@@ -396,6 +437,10 @@ impl Supervisor {
             .filter_map(|old| old.pid)
             .filter(|pid| self.pids.contains_key(pid))
             .collect();
+        let predecessor = from
+            .main()
+            .filter(|old| kept.main().is_none_or(|new| new.run != old.run))
+            .and_then(|old| old.predecessor);
         let (phases, pid) = ((from.phase(), kept.phase()), kept.main().and_then(|main| main.pid));
         if phases.0 != phases.1 {
             unit.since = self.now;
@@ -404,6 +449,7 @@ impl Supervisor {
         for pid in dropped {
             self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
+        self.end_predecessor(id, predecessor);
         self.retime(id);
         if phases.0 != phases.1 {
             self.act(Action::Changed(Change { id, from: phases.0, to: phases.1, pid, exit, why }));

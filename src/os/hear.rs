@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::init::{Init, Source, TRIM_AFTER};
 use super::log::Reading;
 use super::poll::Token;
+use super::seat::Heard;
 use super::{notify, sys};
 use crate::core::status::Phase;
 use crate::core::{Event, Run, Word};
@@ -35,14 +36,17 @@ impl Init {
         let Some(seat) = self.seats.get_mut(id.index()) else { return };
         for message in seat.read_notify(main) {
             match message {
-                Ok((run, said)) => self.heard(id, run, said),
+                Ok(heard) => self.heard(id, heard),
                 Err(why) => self.warn(id, &why),
             }
         }
         self.drop_stale_sources(id);
     }
 
-    fn heard(&mut self, id: Id, run: Run, said: notify::Notification) {
+    fn heard(&mut self, id: Id, Heard { run, said, sender }: Heard) {
+        if let Some(pid) = said.main_pid {
+            self.hand_over(id, run, pid, sender);
+        }
         let mut words = Vec::new();
         words.extend(said.status.map(Word::Status));
         words.extend(said.watchdog_usec.map(|usec| Word::WatchdogInterval(Duration::from_micros(usec))));
@@ -60,6 +64,20 @@ impl Init {
         if said.ready && (waits_for_it || self.supervisor.phase(id) == Phase::Up) {
             self.feed(Event::Ready { run });
         }
+    }
+
+    /// The main process says that another is the service's from now on.
+    fn hand_over(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
+        let owned = self.supervisor.owner(pid).is_some();
+        if let Err(why) = notify::heir(pid, owned, sender, self.supervisor.main_pid(id)) {
+            return self.warn(id, &format!("ignored MAINPID={pid}: {why}"));
+        }
+        if let Some(cgroup) = self.seats.get(id.index()).and_then(|seat| seat.cgroup.as_ref())
+            && let Err(error) = cgroup.add(pid)
+        {
+            self.warn(id, &error);
+        }
+        self.feed(Event::HandedOver { run, pid });
     }
 
     /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.

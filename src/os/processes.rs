@@ -150,7 +150,7 @@ impl Init {
             }
             Ready::Started | Ready::Notify | Ready::Probe(_) => {}
         }
-        if service.ready == Ready::Notify || service.watchdog.is_some() {
+        if service.ready == Ready::Notify || service.watchdog.is_some() || service.notify {
             let fail = |lasting| move |message| SpawnError { message, lasting, code: 126 };
             let none = || fail(true)("no runtime directory for its notify socket".to_owned());
             let runtime = self.runtime.as_ref().ok_or_else(none)?;

@@ -47,10 +47,12 @@ impl Init {
 
     fn reap_one(&mut self, zombie: Zombie) {
         let Some((id, run)) = self.supervisor.owner(zombie.pid) else { return sys::reap(zombie.pid) };
-        let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
-        if is_main {
+        if self.supervisor.main_pid(id) == Some(zombie.pid) {
             self.hear_last(id);
-        } else {
+        }
+        // Its last word may have been that another process is in its place.
+        let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
+        if !is_main {
             self.take_last_words(id, run, zombie.exit == crate::core::status::Exit::Code(0));
         }
         self.feed(Event::Exited { pid: zombie.pid, exit: zombie.exit });

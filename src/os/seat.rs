@@ -38,6 +38,16 @@ pub struct Seat {
     pub cgroup: Option<Cgroup>,
 }
 
+/// A message of a service's.
+pub struct Heard {
+    /// Of which run.
+    pub run: Run,
+    /// What it says.
+    pub said: notify::Notification,
+    /// Who sent it.
+    pub sender: notify::Sender,
+}
+
 /// The output of a probe or condition.
 pub struct Capture {
     /// Whose.
@@ -144,12 +154,14 @@ impl Seat {
     }
 
     /// What came through it from the service's own processes, oldest first, or why a message was not taken.
-    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<(Run, notify::Notification), String>> {
+    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<Heard, String>> {
         let Some((run, socket, _)) = &mut self.notify else { return Vec::new() };
         let run = *run;
         // Bounded: a service that never stops talking must not keep everybody else waiting.
         let messages = std::iter::from_fn(|| socket.recv()).take(MAX_MESSAGES);
         messages
+            // A barrier, or what we do not know, asks for nothing more than to be read.
+            .filter(|message| !matches!(message, Ok((said, _)) if *said == notify::Notification::default()))
             .map(|message| {
                 let (said, sender) = message?;
                 // One that is gone already could reach the socket only with the service's own rights.
@@ -158,7 +170,9 @@ impl Seat {
                         "ignored a notification from process {} (uid {})",
                         sender.pid, sender.uid
                     )),
-                    Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => Ok((run, said)),
+                    Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => {
+                        Ok(Heard { run, said, sender })
+                    }
                 }
             })
             .collect()

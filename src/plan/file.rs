@@ -145,6 +145,9 @@ pub struct ServiceFile {
     pub start_timeout: Option<TimeOrNone>,
     /// The longest silence between two WATCHDOG=1. Default: no watchdog.
     pub watchdog: Option<Time>,
+    /// Whether it has a $NOTIFY_SOCKET though it is ready in another way: for STATUS=, MAINPID= and the like.
+    /// Default: false, but with a watchdog.
+    pub notify: Option<Truth>,
     /// How it says that it is ready. Exactly one of fd, notify, tcp, unix, http, exec, log.
     pub ready: Option<ReadyTable>,
     /// Checks after it was ready. Exactly one of tcp, unix, http, exec.

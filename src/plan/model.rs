@@ -94,6 +94,8 @@ pub struct Service {
     pub health: Option<Box<Health>>,
     /// The longest silence between two `WATCHDOG=1`; `None`: no watchdog.
     pub watchdog: Option<Duration>,
+    /// It may speak sd_notify(3), in whatever way it is ready.
+    pub notify: bool,
     /// What happens when it ends by itself.
     pub restart: Arc<Restart>,
     /// How it is stopped.

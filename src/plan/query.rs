@@ -102,6 +102,7 @@ fn command(exec: Vec<Box<str>>, after: Vec<Id>) -> Service {
         start_timeout: None,
         health: None,
         watchdog: None,
+        notify: false,
         restart: Arc::new(sections::default_restart(Policy::Never)),
         stop: Arc::new(sections::default_stop()),
         finish: None,

@@ -155,6 +155,7 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
             .unwrap_or(default_timeout),
         health: of_longrun(table, kind, "health").and_then(|item| probe::health(&item)),
         watchdog: of_longrun(table, kind, "watchdog").and_then(|item| item.timeout()),
+        notify: truth(of_longrun(table, kind, "notify"), false),
         restart: shared(&mut pool.restarts, restart),
         stop: shared(&mut pool.stops, stop),
         finish: table.take("finish").and_then(|item| sections::hook(&item, "finish.")),

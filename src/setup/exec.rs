@@ -1,4 +1,4 @@
-//! `pulp-setup exec api|content|worker|postgresql|redis [ARGUMENT]…`: becomes one of the services' processes.
+//! `pulp-setup exec api|content|worker|imports|postgresql|redis [ARGUMENT]…`: becomes one of the services' processes.
 //!
 //! What upstream's scripts of these names did: turn the container's variables into options. The API and the content
 //! app listen on the loopback device alone, where nginx finds them and nobody else does.
@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::facts::Facts;
+use super::imports::{self, Plain};
 use super::variables::{Processes, Variables};
 use super::{Context, Problem, daemons, python, single};
 
@@ -17,24 +18,28 @@ pub const API_BIND: &str = "127.0.0.1:24817";
 /// Where the content app listens unless `PULP_CONTENT_BIND` says otherwise.
 pub const CONTENT_BIND: &str = "127.0.0.1:24816";
 
+/// How the API logs a request: Pulp's own format, whose default is a Python tuple and logged as one.
+const ACCESS_LOG: &str =
+    r#"pulp [%({correlation-id}o)s]: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
+
 /// A gunicorn of version 25.1 or later opens a control socket, the API's and the content app's at the same path, on
 /// a volume. This turns it off. A pulpcore of before then does not know the option.
 const NO_CONTROL_SOCKET: &str = "--no-control-socket";
 
-/// The variable by which Pulp's own code is told of `PULP_OTEL_ENABLED`.
-const OTEL: &str = "PULP_OTEL_ENABLED";
-
-/// The step. It returns only if it fails.
+/// The step. It returns only if it fails, or if another process is in its place.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
-    let mut command = Command::new(program);
-    command.args(rest.iter().map(OsString::from));
-    if let Some(otel) = variables.otel {
-        // Pulp's reader of settings takes `no` for a text, which is true.
-        command.env(OTEL, if otel { "true" } else { "false" });
+    if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
+        match imports::hand_over(context, &variables, &words) {
+            Ok(()) => return Ok(()),
+            Err(Plain::Unwanted) => {}
+            Err(Plain::Because(why)) => context.say(&format!("it imports Pulp by itself: {why}")),
+        }
     }
+    let mut command = Command::new(program);
+    command.args(rest.iter().map(OsString::from)).envs(variables.for_pulp());
     alone(context, args, &mut command);
     let error = command.exec();
     Err(Problem::new(
@@ -69,6 +74,7 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         "api" => {
             let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);
             let mut words = gunicorn("pulpcore-api", bind, variables, variables.api);
+            words.extend(["--access-logformat".to_owned(), ACCESS_LOG.to_owned()]);
             // Imported once, before the processes are forked, most memory of the API is shared by them. Code that
             // is to be loaded anew must not be, and the thread that exports metrics would stay behind in the parent.
             if !variables.reload && variables.otel != Some(true) {
@@ -81,6 +87,8 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
             let bind = context.var("PULP_CONTENT_BIND").unwrap_or(CONTENT_BIND);
             gunicorn("pulpcore-content", bind, variables, variables.content)
         }
+        // Without the directory of the program among those of modules.
+        "imports" => return Ok(["python3", "-P", imports::PROGRAM].map(str::to_owned).to_vec()),
         "worker" => vec!["pulpcore-worker".to_owned()],
         _ => return Err(usage()),
     };
@@ -145,7 +153,10 @@ mod tests {
         assert_eq!(
             words_of(&[], &["api"]),
             "pulpcore-api --bind 127.0.0.1:24817 --timeout 90 --workers 2 --max-requests 0 \
-             --max-requests-jitter 0 --access-logfile - --preload"
+             --max-requests-jitter 0 --access-logfile - --access-logformat "
+                .to_owned()
+                + ACCESS_LOG
+                + " --preload"
         );
     }
 
@@ -169,7 +180,7 @@ mod tests {
     #[test]
     fn code_that_reloads_is_not_preloaded() {
         let words = words_of(&[("PULP_GUNICORN_RELOAD", "true")], &["api"]);
-        assert!(words.ends_with("--access-logfile - --reload"), "{words}");
+        assert!(words.contains(" --reload") && !words.contains("--preload"), "{words}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod database;
 pub mod exec;
 pub mod facts;
 pub mod files;
+pub mod imports;
 pub mod keys;
 pub mod migrations;
 pub mod nginx;
@@ -57,7 +58,8 @@ const STEPS: &[Step] = &[
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
-    Step("exec", "become api, content, worker, postgresql or redis", exec::run),
+    Step("exec", "become api, content, worker, imports, postgresql or redis", exec::run),
+    Step("shared-imports", "whether Pulp is imported once for its services", imports::run),
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
@@ -111,7 +113,12 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 }
 
 fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
-    let outcome = Context::of_this_container().and_then(|context| run(&context, rest));
+    // As the command of a container, such as a job that migrates, a step has to be able to be stopped. What becomes
+    // another program sees to that by itself.
+    let alone =
+        std::process::id() == 1 && *name != "exec" && STEPS.iter().any(|Step(known, ..)| known == name);
+    let work = || Context::of_this_container().and_then(|context| run(&context, rest));
+    let outcome = if alone { single::Waiting::begin(work) } else { work() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

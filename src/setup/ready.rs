@@ -1,4 +1,4 @@
-//! `pulp-setup ready api|content|nginx`: whether a service answers, as a readiness check of `init`.
+//! `pulp-setup ready api|content|nginx` and `alive`: whether a service answers, as a readiness check of `init`.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::exec::{API_BIND, CONTENT_BIND};
 use super::facts::Facts;
-use super::{Context, Problem, variables};
+use super::{Context, Problem, imports, variables};
 
 /// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
 const PATIENCE: Duration = Duration::from_secs(55);
@@ -48,7 +48,9 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).map(|_| ())
         }
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
-        _ => Err(Problem::config("which service?", "pulp-setup alive api|content|nginx")),
+        Some("imports") => imports::alive(context, ALIVE)
+            .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
+        _ => Err(Problem::config("which service?", "pulp-setup alive api|content|nginx|imports")),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Variables {
     pub migrations_timeout: u32,
     /// `PULP_STATIC_ROOT`, with a slash at its end.
     pub static_root: String,
+    /// `PULP_SHARED_IMPORTS`: import Pulp once, and fork its services from there.
+    pub shared_imports: bool,
     /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
     pub otel: Option<bool>,
 }
@@ -45,6 +47,9 @@ pub struct Processes {
     /// Up to how many requests later, at random, so that not all are replaced at once.
     pub max_requests_jitter: u32,
 }
+
+/// The variable that both the container and Pulp's settings know.
+const OTEL: &str = "PULP_OTEL_ENABLED";
 
 /// More would be a slip of the finger: each takes some 100 MB.
 const MOST_WORKERS: u32 = 1000;
@@ -72,9 +77,15 @@ impl Variables {
             database_timeout: reader.number("PULP_DATABASE_TIMEOUT", 1..=u32::MAX, 60),
             migrations_timeout: reader.number("PULP_MIGRATIONS_TIMEOUT", 1..=u32::MAX, 7200),
             static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
-            otel: reader.switch("PULP_OTEL_ENABLED"),
+            shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
+            otel: reader.switch(OTEL),
         };
         if reader.wrong.is_empty() { Ok(variables) } else { Err(reader.problem()) }
+    }
+
+    /// Variables as Pulp's own code has to see them: its reader of settings takes `no` for a text, which is true.
+    pub fn for_pulp(&self) -> Option<(String, String)> {
+        self.otel.map(|otel| (OTEL.to_owned(), otel.to_string()))
     }
 }
 
@@ -170,6 +181,7 @@ mod tests {
             database_timeout: 60,
             migrations_timeout: 7200,
             static_root: "/var/lib/operator/static/".to_owned(),
+            shared_imports: true,
             otel: None,
         };
         assert_eq!(read(&[]).unwrap(), defaults);
@@ -193,6 +205,7 @@ mod tests {
             ("PULP_UI", "https://example.org/ui.tar.gz"),
             ("PULP_STATIC_ROOT", "/srv/static"),
             ("PULP_OTEL_ENABLED", "1"),
+            ("PULP_SHARED_IMPORTS", "no"),
         ]);
         let expected = Variables {
             workers: 0,
@@ -205,6 +218,7 @@ mod tests {
             database_timeout: 60,
             migrations_timeout: 7200,
             static_root: "/srv/static/".to_owned(),
+            shared_imports: false,
             otel: Some(true),
         };
         assert_eq!(found.unwrap(), expected);

@@ -14,6 +14,7 @@ enum Victim {
 
 const VICTIMS: &[Victim] = &[
     Victim::Main("redis"),
+    Victim::Main("pulp-imports"),
     Victim::Main("pulp-worker@1"),
     Victim::Main("pulp-api"),
     Victim::Child("pulp-api"),

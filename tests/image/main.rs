@@ -9,6 +9,7 @@
 //! | `secrets` | what nobody but Pulp may see, and who listens where |
 //! | `volumes` | the documented folders, a second boot, a clean stop |
 //! | `https` | `PULP_HTTPS=true` |
+//! | `imports` | Pulp imported once, and its services forked from there |
 //! | `interrupted` | first boots that are killed at any moment |
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |
@@ -30,6 +31,7 @@
 mod external;
 mod harness;
 mod https;
+mod imports;
 mod interrupted;
 mod killed;
 mod mistakes;

@@ -53,6 +53,7 @@ mod health;
 mod lasting;
 mod lifecycle;
 mod logs;
+mod main_pid;
 mod readiness;
 mod reaping;
 mod reload;

@@ -5,6 +5,7 @@
 
 mod boot;
 mod debut;
+mod handover;
 mod health;
 mod loss;
 mod ready;

@@ -125,8 +125,8 @@ fn pass_time(world: &mut World, choices: &mut Choices<'_>) -> Event {
 }
 
 fn trouble(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
-    let what = choices.below(8);
-    if what == 7 {
+    let what = choices.below(9);
+    if what == 8 {
         return stale(world, choices);
     }
     let process = world.any_running(choices)?;
@@ -138,6 +138,8 @@ fn trouble(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
             Event::Exited { pid, exit: choices.one_of(&ends) }
         }
         4 => Event::Ready { run },
+        5 if process.role != Role::Main || process.left => return None,
+        5 => Event::HandedOver { run, pid: world.free_pid() },
         _ => Event::Notify { run, word: word(choices) },
     })
 }

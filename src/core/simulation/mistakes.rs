@@ -5,7 +5,7 @@ use super::{case, shrink};
 use crate::core::planted::Bug;
 
 /// Every mistake, and the rule that it breaks first.
-const MISTAKES: [(Bug, &str); 20] = [
+const MISTAKES: [(Bug, &str); 21] = [
     (Bug::StartsTooEarly, "needs-first"),
     (Bug::StopsTooEarly, "dependents-first"),
     (Bug::KeepsDependents, "failure-spreads"),
@@ -14,7 +14,7 @@ const MISTAKES: [(Bug, &str); 20] = [
     (Bug::NeverKills, "no-busy-loop"),
     (Bug::KillsAtOnce, "budget"),
     (Bug::ForgetsBudget, "budget"),
-    (Bug::RestartsWithoutStopping, "one-process"),
+    (Bug::RestartsWithoutStopping, "asked-first"),
     (Bug::ForgetsPendingSpawn, "one-process"),
     (Bug::KeepsReapedPid, "books"),
     (Bug::BelievesAnybody, "own-readiness"),
@@ -26,6 +26,7 @@ const MISTAKES: [(Bug, &str); 20] = [
     (Bug::BootsEarly, "boot"),
     (Bug::HaltsTwice, "halt"),
     (Bug::ExitsWithLastCode, "exit-code"),
+    (Bug::KeepsPredecessor, "one-process"),
 ];
 
 /// Most cases that finding one may take.

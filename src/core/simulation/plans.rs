@@ -40,6 +40,7 @@ pub(in super::super) fn plain(name: &str) -> Service {
         start_timeout: Some(Duration::from_secs(90)),
         health: None,
         watchdog: None,
+        notify: false,
         restart: Arc::new(Restart {
             policy: Policy::Always,
             success: vec![0],

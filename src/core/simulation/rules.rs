@@ -103,6 +103,7 @@ impl Kindly {
             Event::Spawned { .. } => Kindly::Other("it runs"),
             Event::SpawnFailed { .. } => Kindly::Other("could not be started"),
             Event::Condition { .. } => Kindly::Other("condition"),
+            Event::HandedOver { .. } => Kindly::Other("handed over"),
             Event::Ready { .. } => Kindly::Other("ready"),
             Event::Notify { .. } => Kindly::Other("says it is broken"),
             Event::Gone { .. } => Kindly::Other("group gone"),
@@ -166,7 +167,8 @@ impl Rules {
         let due = core.timers.iter().take_while(|&&(at, _)| tick && at <= world.now);
         let due = due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect();
         let kill_due = tick && core.force_is_due(world.now);
-        let untold = world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.told);
+        let untold =
+            world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.left && !p.told);
         let impostor = match event {
             Event::Ready { run } => !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main),
             _ => false,
@@ -232,6 +234,7 @@ impl Rules {
         let unfinished = seen.unfinished.filter(|_| service.finish.is_some() && !seen.replanned);
         must(unfinished.is_none(), "finish-once", || format!("{name} starts before its finish hook ran"))?;
         let others = world.processes.iter().filter(|p| p.id == id && p.role == Role::Main);
+        let others = others.filter(|p| !(p.left && p.dying));
         let others = others.filter(|p| world.zombie.is_none_or(|(pid, _)| p.pid != Some(pid))).count();
         must(others == 0, "one-process", || format!("{name} has a main process already"))?;
         for &on in &service.requires {
@@ -274,7 +277,7 @@ impl Rules {
         })?;
         let Some(target) = target else { return Ok(()) };
         let asked_for = world.core.service(id).stop.signal == Signal::KILL;
-        if target.role != Role::Main || signal != Signal::KILL || asked_for {
+        if target.role != Role::Main || target.left || signal != Signal::KILL || asked_for {
             return Ok(());
         }
         must(!self.all_obey || self.forced, "budget", || format!("{name} was killed although all obey"))?;

@@ -34,6 +34,8 @@ pub(super) struct Process {
     pub(super) told: bool,
     /// It was killed.
     pub(super) dying: bool,
+    /// It put another process in its place.
+    pub(super) left: bool,
 }
 
 /// The world, with the supervisor in it.
@@ -99,6 +101,11 @@ impl World {
     ) -> Result<(), String> {
         self.happens(&event);
         let actions = self.core.step(self.now, event);
+        for process in self.processes.iter_mut().filter(|process| process.left) {
+            // Its old name is its successor's.
+            let named = process.pid.and_then(|pid| self.core.pids.get(&pid));
+            process.run = named.copied().unwrap_or(process.run);
+        }
         for action in &actions {
             if let Some(trace) = &mut self.trace {
                 trace.push(format!("                 {}", show(action, &self.core)));
@@ -124,12 +131,13 @@ impl World {
                     process.pid = Some(*pid);
                 }
             }
+            Event::HandedOver { run, pid } => self.hand_over(*run, *pid),
             Event::SpawnFailed { run, .. } | Event::Condition { run, .. } => self.forget(*run),
             Event::Exited { pid, .. } => {
                 let Some(process) = self.processes.iter().find(|p| p.pid == Some(*pid)) else { return };
                 self.zombie = Some((*pid, process.id));
                 let run = process.run;
-                if process.role == Role::Main {
+                if process.role == Role::Main && !process.left {
                     self.lingering.push(run);
                 }
                 self.past.push(run);
@@ -142,6 +150,15 @@ impl World {
         }
     }
 
+    /// The process of a run is another one from now on; the old one may do what it wants.
+    fn hand_over(&mut self, run: Run, pid: Pid) {
+        let Some(process) = self.processes.iter_mut().find(|p| p.run == run) else { return };
+        let old = Process { left: true, ..process.clone() };
+        *process = Process { pid: Some(pid), told: false, dying: false, ..old.clone() };
+        process.left = false;
+        self.processes.push(old);
+    }
+
     fn forget(&mut self, run: Run) {
         self.processes.retain(|process| process.run != run);
     }
@@ -150,8 +167,16 @@ impl World {
         match action {
             Action::Spawn { id, run, role } => {
                 let (pid, temper) = (None, Temper::Obeys);
-                let process =
-                    Process { run: *run, id: *id, role: *role, pid, temper, told: false, dying: false };
+                let process = Process {
+                    run: *run,
+                    id: *id,
+                    role: *role,
+                    pid,
+                    temper,
+                    told: false,
+                    dying: false,
+                    left: false,
+                };
                 self.processes.push(process);
             }
             Action::Signal { pid, signal, scope, .. } => self.signal(*pid, *signal, *scope),
@@ -185,7 +210,7 @@ impl World {
     // ---- what can happen next ----
 
     /// A process id: always the lowest that is free.
-    fn free_pid(&self) -> Pid {
+    pub(super) fn free_pid(&self) -> Pid {
         (2..).find(|&pid| self.processes.iter().all(|p| p.pid != Some(pid))).unwrap_or(2)
     }
 
@@ -257,7 +282,10 @@ impl World {
     fn ends(&self, process: &Process) -> bool {
         use crate::plan::Kind::Oneshot;
         let told = process.told && process.temper != Temper::Ignores && process.temper != Temper::Stuck;
-        process.role != Role::Main || told || self.core.plan.services[process.id.index()].kind == Oneshot
+        process.role != Role::Main
+            || process.left
+            || told
+            || self.core.plan.services[process.id.index()].kind == Oneshot
     }
 
     fn can_progress(&self, process: &Process) -> bool {

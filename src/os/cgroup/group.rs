@@ -39,6 +39,17 @@ impl Cgroup {
         opened.map(OwnedFd::from).map_err(|error| format!("cannot open {}: {error}", path.display()))
     }
 
+    /// Puts a process of ours into it.
+    ///
+    /// # Errors
+    /// One line that names the file.
+    pub fn add(&self, pid: i32) -> Result<(), String> {
+        let path = self.dir.join("cgroup.procs");
+        let file = OpenOptions::new().write(true).open(&path);
+        file.and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+            .map_err(|error| format!("cannot put process {pid} into {}: {error}", self.dir.display()))
+    }
+
     /// Opened for clone3(2) with CLONE_INTO_CGROUP, which puts a child there at birth. Close-on-exec.
     ///
     /// # Errors

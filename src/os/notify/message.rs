@@ -17,6 +17,8 @@ pub struct Notification {
     pub reloading: bool,
     /// `STATUS=`: one line for people, without control characters; empty: it takes back its last one.
     pub status: Option<String>,
+    /// `MAINPID=`: another process is the service's from now on.
+    pub main_pid: Option<i32>,
     /// `WATCHDOG=`: it lives, or wants to be treated as if it did not.
     pub watchdog: Option<Watchdog>,
     /// `WATCHDOG_USEC=`: from now on the longest silence between two pings, in microseconds.
@@ -59,6 +61,7 @@ impl Notification {
             b"STOPPING" => self.stopping = value == b"1",
             b"RELOADING" => self.reloading = value == b"1",
             b"STATUS" => self.status = Some(status(value)),
+            b"MAINPID" => self.main_pid = number(value).filter(|&pid| pid > 1),
             b"WATCHDOG" => {
                 self.watchdog = match value {
                     b"1" => Some(Watchdog::Ping),
@@ -96,7 +99,7 @@ mod tests {
     #[test]
     fn every_known_name_is_read() {
         let said = parse(
-            b"READY=1\nSTATUS=all well\nSTOPPING=1\nRELOADING=1\nMONOTONIC_USEC=18446744073709551615\nWATCHDOG=1\n\
+            b"READY=1\nMAINPID=12\nSTATUS=all well\nSTOPPING=1\nRELOADING=1\nMONOTONIC_USEC=18446744073709551615\nWATCHDOG=1\n\
               WATCHDOG_USEC=5\nEXTEND_TIMEOUT_USEC=7\nERRNO=2\nEXIT_STATUS=-1",
         );
         let expected = Notification {
@@ -104,6 +107,7 @@ mod tests {
             stopping: true,
             reloading: true,
             status: Some("all well".into()),
+            main_pid: Some(12),
             watchdog: Some(Watchdog::Ping),
             watchdog_usec: Some(5),
             monotonic_usec: Some(u64::MAX),
@@ -122,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_and_claims_about_the_main_process_are_ignored() {
+    fn unknown_names_and_impossible_values_are_ignored() {
         let said = parse(
-            b"MAINPID=1\nFDSTORE=1\nREADY\n=1\nready=1\n READY=1\nREADY=yes\nWATCHDOG=2\nERRNO=x\n\0\xff=\n",
+            b"MAINPID=1\nMAINPID=-5\nMAINPID=0\nFDSTORE=1\nREADY\n=1\nready=1\n READY=1\nREADY=yes\nWATCHDOG=2\nERRNO=x\n\0\xff=\n",
         );
         assert_eq!(said, Notification::default());
     }

@@ -1,0 +1,332 @@
+"""Imports Pulp once, for all of its services: they are forked from this process, which takes milliseconds, and share
+the memory of what was imported.
+
+A service's first process (`pulp-setup exec api`) connects to SOCKET and sends one line of JSON, with its standard
+input, output and error beside it. It gets one line back:
+
+    {"pid": N}      a child of init, which waits until it is told `go`
+    {"again": WHY}  what was imported is stale and is being imported anew: ask again
+    {"plain": WHY}  the service has to import Pulp by itself
+
+Only what is safe to share is shared. Where the import left a thread or a connection behind, which a fork would break,
+this process ends, and services start by themselves. So does one that differs from this process in its user, limits or
+variables. Settings or packages that changed are noticed at the next request.
+"""
+
+import gc
+import importlib.util
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from importlib.metadata import entry_points
+
+SOCKET = os.environ.get("PULP_IMPORTS_SOCKET", "/run/pulp/imports/socket")
+# Set where this process replaced itself: the descriptor of its socket.
+INHERITED = "PULP_IMPORTS_FD"
+PROGRAMS = ("pulpcore-api", "pulpcore-content", "pulpcore-worker")
+# Variables in which processes differ by themselves.
+OWN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", INHERITED}
+# Where setproctitle is: in a place of its own. gunicorn, where it finds it, hides its options with it.
+TITLES = "/usr/local/lib/pulp"
+# What a child has from this process, and not from the one that it stands in for (proc_pid_status(5)).
+TRAITS = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "CapInh", "CapBnd", "CapAmb")
+# Seconds that somebody who connected may take to say what it wants.
+PATIENCE = 10
+
+setproctitle = None
+
+
+def import_setproctitle():
+    """It has to be used first where the environment is still in its place: it finds the memory of the title by that."""
+    sys.path.insert(0, TITLES)
+    try:
+        return importlib.import_module("setproctitle")
+    except ImportError:
+        return None
+    finally:
+        sys.path.remove(TITLES)
+        # To gunicorn it is not to be there.
+        sys.modules["setproctitle"] = None
+
+
+def listen():
+    """The socket, from before an import, so that who asks meanwhile waits. Only our own user may connect."""
+    inherited = os.environ.pop(INHERITED, None)
+    if inherited:
+        os.set_inheritable(int(inherited), False)
+        return socket.socket(fileno=int(inherited))
+    listener = socket.socket(socket.AF_UNIX)
+    new = f"{SOCKET}.new"
+    if os.path.exists(new):
+        os.unlink(new)
+    before = os.umask(0o177)
+    listener.bind(new)
+    os.umask(before)
+    listener.listen(128)
+    os.rename(new, SOCKET)
+    return listener
+
+
+def import_pulp():
+    """Everything that the services import, and what they would import at their first request."""
+    programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
+    from django.conf import settings
+
+    if getattr(settings, "OTEL_ENABLED", False):
+        decline("metrics are exported, by a thread of each service")
+    import pulpcore.content  # noqa: F401
+    from pulpcore.app.apps import pulp_plugin_configs
+
+    for plugin in pulp_plugin_configs():
+        if importlib.util.find_spec(f"{plugin.name}.content"):
+            importlib.import_module(f"{plugin.name}.content")
+    import_wsgi()
+    from django.urls import get_resolver
+
+    assert get_resolver().url_patterns
+    return programs
+
+
+def import_wsgi():
+    """The API's application, which may be imported only where its program says so. If this Pulp does it in another
+    way, the program will import it by itself."""
+    try:
+        from pulpcore.app.entrypoint import using_pulp_api_worker
+    except ImportError:
+        return
+    token = using_pulp_api_worker.set(True)
+    try:
+        importlib.import_module("pulpcore.app.wsgi")
+    finally:
+        using_pulp_api_worker.reset(token)
+
+
+def decline(why):
+    print(f"nothing is shared: {why}", file=sys.stderr, flush=True)
+    sys.exit(0)
+
+
+def make_sure_that_forks_are_safe(listener):
+    from django.db import connections
+
+    connections.close_all()
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        decline(f"the import left {threads - 1} threads running")
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            what = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue  # the directory itself
+        if what.startswith("socket:") and int(number) not in (listener.fileno(), 0, 1, 2):
+            decline("the import left a connection open")
+
+
+def stamps():
+    """What was imported, by its time stamps: settings files, and the directories that packages are in."""
+    paths = [*os.environ.get("PULP_SETTINGS", "").split(","), *sys.path]
+    return [stamp(path) for path in paths if path]
+
+
+def stamp(path):
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (path,)
+    size = None if os.path.isdir(path) else found.st_size
+    return (path, found.st_mtime_ns, found.st_ino, size)
+
+
+def traits(pid):
+    """What a child cannot take over from the process that it stands in for."""
+    with open(f"/proc/{pid}/status") as lines:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
+    found = {name: status.get(name) for name in TRAITS}
+    with open(f"/proc/{pid}/oom_score_adj") as text:
+        found["oom-score-adj"] = text.read()
+    found["nice"] = os.getpriority(os.PRIO_PROCESS, pid)
+    for name in dir(resource):
+        if name.startswith("RLIMIT_"):
+            found[name] = resource.prlimit(pid, getattr(resource, name))
+    return found
+
+
+def differences(mine, its):
+    return sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
+
+
+class Child(Exception):
+    """Raised in a child, through everything that is the parent's."""
+
+    def __init__(self, run):
+        self.run = run
+
+
+class Server:
+    def __init__(self, listener, environment):
+        self.listener = listener
+        self.environment = environment
+        self.stamps = stamps()
+        self.programs = import_pulp()
+        make_sure_that_forks_are_safe(listener)
+        self.traits = traits(os.getpid())
+
+    def run(self):
+        while True:
+            connection, _ = self.listener.accept()
+            with connection:
+                connection.settimeout(PATIENCE)
+                try:
+                    self.serve(connection)
+                except (OSError, ValueError, KeyError) as error:
+                    print(f"a request failed: {error!r}", file=sys.stderr, flush=True)
+
+    def serve(self, connection):
+        text, descriptors = receive(connection)
+        try:
+            if text == b"ping\n":
+                return answer(connection, {"pong": os.getpid()})
+            request = json.loads(text)
+            if stamps() != self.stamps:
+                answer(connection, {"again": "settings or packages have changed"})
+                self.begin_anew(connection, descriptors)
+            why = self.objection(connection, request, descriptors)
+            if why:
+                return answer(connection, {"plain": why})
+            answer(connection, {"pid": self.fork(connection, request, descriptors)})
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def begin_anew(self, connection, descriptors):
+        """Replaces this process by itself. The socket stays, and with it those who wait there."""
+        print("settings or packages have changed: importing Pulp anew", file=sys.stderr, flush=True)
+        os.set_inheritable(self.listener.fileno(), True)
+        environment = dict(self.environment, **{INHERITED: str(self.listener.fileno())})
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+    def objection(self, connection, request, descriptors):
+        """Why this service cannot be forked from here; `None`: it can."""
+        pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if request["words"][0] not in self.programs or len(descriptors) != 3:
+            return "it is no program of Pulp"
+        if uid != os.getuid():
+            return "it is another user's"
+        other = differences(own_removed(self.environment), own_removed(request["environment"]))
+        if other:
+            return f"its variables are others: {', '.join(other)}"
+        other = differences(self.traits, traits(pid))
+        return f"its limits or rights are others: {', '.join(other)}" if other else None
+
+    def fork(self, connection, request, descriptors):
+        """A child of init: its parent ends at once. Returns its process id."""
+        read, write = os.pipe()
+        middle = os.fork()
+        if middle == 0:
+            try:
+                if os.fork() > 0:
+                    os._exit(0)
+                # init takes only a leader of a group for the service.
+                os.setsid()
+                os.write(write, str(os.getpid()).encode())
+                os.close(read)
+                os.close(write)
+                self.listener.close()
+                become(request, descriptors)
+                descriptors.clear()
+                waits = connection.recv(16) != b"go\n"
+                connection.close()
+            except BaseException as error:
+                print(f"cannot begin: {error!r}", file=sys.stderr, flush=True)
+                os._exit(1)
+            if waits:
+                os._exit(1)  # whoever asked has ended
+            raise Child(self.programs[request["words"][0]])
+        os.close(write)
+        with open(read, "rb") as pipe:
+            os.waitpid(middle, 0)
+            return int(pipe.read())
+
+
+def own_removed(environment):
+    return {name: value for name, value in environment.items() if name not in OWN}
+
+
+def become(request, descriptors):
+    """Takes over from the service's first process what it has of its own."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        if descriptor > 2:
+            os.close(descriptor)
+    os.umask(request["umask"])
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv = [f"/usr/local/bin/{request['words'][0]}", *request["words"][1:]]
+    title(request["words"])
+    name(request["words"][0])
+
+
+def title(words):
+    """What `ps` shows: what it would, had the program been started."""
+    if setproctitle:
+        setproctitle.setproctitle(" ".join(words))
+
+
+def name(word):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(word)
+
+
+def receive(connection):
+    """A line, and the descriptors that came with its beginning."""
+    text, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+    while not text.endswith(b"\n"):
+        more = connection.recv(65536)
+        if not more:
+            raise ValueError("half a request")
+        text += more
+    return text, descriptors
+
+
+def answer(connection, what):
+    connection.sendall(json.dumps(what).encode() + b"\n")
+
+
+def say_ready():
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1", path)
+
+
+def main():
+    # What is imported is never garbage; searching for it would copy the memory that is to be shared.
+    gc.disable()
+    global setproctitle
+    setproctitle = import_setproctitle()
+    title(sys.orig_argv)
+    # It takes the title for a name, in whose spaces Python's count of threads goes astray.
+    name("pulp-imports")
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    environment = dict(os.environ)
+    listener = listen()
+    environment.pop(INHERITED, None)
+    try:
+        server = Server(listener, environment)
+        gc.freeze()
+        gc.enable()
+        say_ready()
+        server.run()
+    except Child as child:
+        run = child.run
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

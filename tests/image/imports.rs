@@ -1,0 +1,118 @@
+//! Services that are forked from a process that imported Pulp once, and those that are not.
+
+use std::fs;
+
+use crate::harness::{Boot, Folders, PROMPTLY, Pulp, turn, until};
+
+const FORKED: [&str; 4] = ["pulp-api", "pulp-content", "pulp-worker@1", "pulp-worker@2"];
+const ALONE: &str = "it imports Pulp by itself";
+
+/// Where a process's heap begins: a random address, which only who was forked has in common with its parent.
+fn heap(pulp: &Pulp, service: &str) -> String {
+    let maps = format!("/proc/{}/maps", pulp.pid(service));
+    let said = pulp.exec_as("pulp", &["grep", "-F", "[heap]", &maps], b"");
+    assert_eq!(said.code, 0, "{service}: {}", said.err);
+    said.out.split('-').next().unwrap().to_owned()
+}
+
+fn is_forked(pulp: &Pulp, service: &str) -> bool {
+    heap(pulp, service) == heap(pulp, "pulp-imports")
+}
+
+fn is_well(pulp: &Pulp) -> bool {
+    pulp.get("/pulp/api/v3/status/").status == 200 && pulp.exec(&["svctl", "health"]).code == 0
+}
+
+#[test]
+fn services_are_forked_and_each_is_restarted_alone() {
+    let Some(_turn) = turn() else { return };
+    let pulp = Boot::new("imports").ready();
+    let imports = pulp.pid("pulp-imports");
+    for service in FORKED {
+        assert!(is_forked(&pulp, service), "{service}");
+    }
+    assert!(!pulp.logs().contains(ALONE), "{}", pulp.logs());
+    let all = FORKED.map(|service| pulp.pid(service));
+    pulp.ok(&["svctl", "restart", "pulp-worker@1"]);
+    let others = |pulp: &Pulp| ["pulp-api", "pulp-content", "pulp-worker@2"].map(|service| pulp.pid(service));
+    assert_eq!(others(&pulp), [all[0], all[1], all[3]]);
+    assert_ne!(pulp.pid("pulp-worker@1"), all[2]);
+    assert!(is_forked(&pulp, "pulp-worker@1"));
+    assert_eq!(pulp.pid("pulp-imports"), imports);
+
+    // What a process says is its service's, and `ps` shows what it is.
+    let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-worker@1"]);
+    assert!(said.contains("Starting pulpcore worker"), "{said}");
+    let shown = pulp.ok(&["ps", "-ww", "-o", "comm=,args=", "-p", &pulp.pid("pulp-api").to_string()]);
+    assert!(shown.starts_with("pulpcore-api") && shown.contains("--bind 127.0.0.1:24817"), "{shown}");
+
+    // gunicorn's own reload replaces its processes, and not itself.
+    let api = pulp.pid("pulp-api");
+    let before = pulp.children(api);
+    pulp.ok(&["svctl", "reload", "pulp-api"]);
+    until("its processes are new", PROMPTLY, || {
+        let now = pulp.children(api);
+        now.len() == 2 && now.iter().all(|pid| !before.contains(pid)) && is_well(&pulp)
+    });
+    assert_eq!(pulp.pid("pulp-api"), api);
+    the_imports_may_end(&pulp);
+    assert_eq!(pulp.stop(), 0);
+}
+
+/// Nobody needs them once they run; who starts when they are not there imports Pulp by itself.
+fn the_imports_may_end(pulp: &Pulp) {
+    let before = FORKED.map(|service| pulp.pid(service));
+    pulp.ok(&["svctl", "stop", "pulp-imports"]);
+    assert!(is_well(pulp));
+    assert_eq!(FORKED.map(|service| pulp.pid(service)), before);
+    pulp.ok(&["kill", "-9", &before[3].to_string()]);
+    until("the worker is back", PROMPTLY, || {
+        pulp.services()["pulp-worker@2"]["pid"].as_u64().is_some_and(|pid| pid != before[3]) && is_well(pulp)
+    });
+    let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-worker@2"]);
+    assert!(said.contains("it imports Pulp by itself: pulp-imports does not run"), "{said}");
+    pulp.ok(&["svctl", "start", "pulp-imports"]);
+    assert!(!is_forked(pulp, "pulp-worker@2"));
+    pulp.ok(&["svctl", "restart", "pulp-worker@2"]);
+    assert!(is_forked(pulp, "pulp-worker@2"));
+    until("all is well", PROMPTLY, || is_well(pulp));
+}
+
+#[test]
+fn settings_that_were_changed_are_those_of_a_restarted_service() {
+    let Some(_turn) = turn() else { return };
+    let folders = Folders::new("");
+    let pulp = folders.boot("changed").ready();
+    let imports = pulp.pid("pulp-imports");
+    let settings = folders.path("settings").join("settings.py");
+    fs::write(&settings, "CONTENT_ORIGIN = \"http://changed.example\"\n").unwrap();
+    pulp.ok(&["svctl", "restart", "pulp-api"]);
+    assert_eq!(pulp.status()["content_settings"]["content_origin"], "http://changed.example");
+    assert!(is_forked(&pulp, "pulp-api"));
+    // It has replaced itself; the others were left alone.
+    assert_eq!(pulp.pid("pulp-imports"), imports);
+    assert!(!is_forked(&pulp, "pulp-content"));
+    assert!(pulp.logs().contains("settings or packages have changed: importing Pulp anew"));
+    assert!(!pulp.logs().contains(ALONE), "{}", pulp.logs());
+}
+
+#[test]
+fn variable_turns_it_off_and_a_service_with_variables_of_its_own_is_not_forked() {
+    let Some(_turn) = turn() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let drop_ins = dir.path().join("services.d");
+    fs::create_dir_all(drop_ins.join("pulp-content.d")).unwrap();
+    fs::write(drop_ins.join("pulp-content.d/mine.toml"), "[env]\nset = { MY_OWN = \"1\" }\n").unwrap();
+    let from = drop_ins.display().to_string();
+    let pulp = Boot::new("own").mount(&from, "/etc/pulp/services.d").ready();
+    assert!(is_forked(&pulp, "pulp-api"));
+    assert!(!is_forked(&pulp, "pulp-content"));
+    let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-content"]);
+    assert!(said.contains("it imports Pulp by itself: its variables are others: MY_OWN"), "{said}");
+    drop(pulp);
+
+    let pulp = Boot::new("plain").env("PULP_SHARED_IMPORTS", "false").ready();
+    assert_eq!(pulp.services()["pulp-imports"]["state"], "skipped");
+    assert!(!pulp.logs().contains(ALONE), "{}", pulp.logs());
+    assert!(is_well(&pulp));
+}
