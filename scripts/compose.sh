@@ -112,15 +112,21 @@ until_true() {
     done
 }
 
-answers() { curl --silent --fail --max-time 10 --output /dev/null "$(web)/pulp/api/v3/status/"; }
+answers() { curl --silent --fail --max-time 10 -o /dev/null -o /dev/null "$(web)/pulp/"{api/v3/status,content}/; }
 has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
 
 up() {
     compose up -d >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; die "$tool: compose up failed"; }
     until_true "${PATIENCE:-600}" "answering at pulp_web" answers
-    # A password that is read is not shown.
+    # The password is set after the migrations. What is read is not shown.
+    until_true 120 "done with the password" password_set
     PULP_PASSWORD=$(run exec "$(containers pulp_api | head -n 1)" cat /run/pulp-secrets/admin_password)
     export PULP_PASSWORD
+}
+
+password_set() {
+    [ "$(run inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$(run ps -a --filter "label=com.docker.compose.project=$project" \
+        --filter label=com.docker.compose.service=set_init_password_service --format '{{.Names}}')")" = 'exited 0' ]
 }
 
 reading() {

@@ -149,6 +149,7 @@ END
 }
 
 answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.240:8080/pulp/api/v3/status/"; }
+migrated() { [ "$(podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' $prefix-migrate)" = 'exited 0' ]; }
 ready() { podman exec "$prefix-$1" readyz.py "$2"; }
 api_ready() { ready "$1" /pulp/api/v3/status/; }
 content_ready() { ready "$1" /pulp/content/; }
@@ -173,6 +174,7 @@ boto3.client('s3', endpoint_url='http://127.0.0.1:5000', aws_access_key_id='test
     for number in 1 2; do replica api $number; replica worker $number; done
     replica content 1
     front
+    until_true 600 "migrated" migrated
     until_true 600 "answering at the front" answers
     until_true 120 "ready: content" content_ready content1
     file=$(python3 "$client" publish $url first)
