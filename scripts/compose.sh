@@ -112,7 +112,7 @@ until_true() {
     done
 }
 
-answers() { curl --silent --fail --max-time 10 -o /dev/null -o /dev/null "$(web)/pulp/"{api/v3/status,content}/; }
+answers() { curl --silent --fail --fail-early --max-time 10 -o /dev/null -o /dev/null "$(web)/pulp/"{api/v3/status,content}/; }
 has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
 
 up() {

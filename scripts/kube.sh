@@ -63,7 +63,7 @@ clear_away() {
     podman pod rm -f -t 2 pulp-test-pod >/dev/null 2>&1 || true
     for volume in defaults secrets settings storage pgsql; do podman volume rm -f pulp-test-pod-$volume >/dev/null 2>&1 || true; done
 }
-answers() { curl --silent --fail --max-time 10 -o /dev/null -o /dev/null "http://127.0.0.1:$port/pulp/"{api/v3/status,content}/; }
+answers() { curl --silent --fail --fail-early --max-time 10 -o /dev/null -o /dev/null "http://127.0.0.1:$port/pulp/"{api/v3/status,content}/; }
 play() {
     podman_calmly kube play "$work/pod.yml" >/dev/null
     local end=$((SECONDS + 600))
