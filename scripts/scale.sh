@@ -85,7 +85,7 @@ secrets() {
 
 postgres() {
     empty_dir "$1-run"
-    start "$1" 26:26 --volume "$work/$1-run:/run" --volume "$work/$1:/var/lib/pgsql" \
+    start "$1" 26:26 --ip $subnet.25${1#pg} --volume "$work/$1-run:/run" --volume "$work/$1:/var/lib/pgsql" \
         --volume "$work/database_password:/etc/pulp-secrets/database_password:ro" \
         --env POSTGRES_USER=pulp --env POSTGRES_DB=pulp --env POSTGRES_PASSWORD_FILE=/etc/pulp-secrets/database_password \
         --env POSTGRES_MAX_CONNECTIONS=300 -- "$postgres"
@@ -100,7 +100,7 @@ standby() {
         | podman exec -i "$prefix-pg1" psql -qX -h /run/postgresql -U postgres -d postgres -f -
     empty_dir pg2
     PGPASSWORD=$password run run --rm --label $prefix --network $network --user 26:26 --env PGPASSWORD \
-        --volume "$work/pg2:/var/lib/pgsql" "$postgres" pg_basebackup --host pg1 --username standby \
+        --volume "$work/pg2:/var/lib/pgsql" "$postgres" pg_basebackup --host $subnet.251 --username standby \
         --pgdata /var/lib/pgsql/data --write-recovery-conf --checkpoint fast
     postgres pg2
     until_true 60 "following" follows
@@ -109,7 +109,8 @@ follows() {
     [ "$(podman exec $prefix-pg1 psql -AtX -h /run/postgresql -U postgres -c 'select state from pg_stat_replication')" = streaming ]
 }
 
-# pulp NAME COMMAND [OPTION...]
+# pulp NAME COMMAND [OPTION...]. The data have addresses, not names: podman's name server leaves questions unanswered for
+# seconds while containers come and go, and each request asks for the database.
 pulp() {
     local name=$1 command=$2
     shift 2
@@ -117,7 +118,7 @@ pulp() {
     start "$name" 700:700 --volume "$PWD/compose/kube/many-nodes/settings.py:/etc/pulp/settings.py:ro" \
         --volume "$work/certs:/etc/pulp/certs:ro" --volume "$work/s3:/etc/pulp/s3:ro" \
         --volume "$work/$name:/var/lib/pulp" --env HOME=/tmp \
-        --env POSTGRES_HOST=pg1,pg2 --env REDIS_LOCATION=redis://redis:6379/0 \
+        --env POSTGRES_HOST=$subnet.251,$subnet.252 --env REDIS_LOCATION=redis://$subnet.244:6379/0 \
         --env S3_ENDPOINT=http://$subnet.243:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.240:8080 \
         --env PULP_REDIRECT_TO_OBJECT_STORAGE=true \
         --env PULP_API_WORKERS=1 --env PULP_CONTENT_WORKERS=1 "$@" -- "$pulp" sh -c "$command"
@@ -160,7 +161,7 @@ everything() {
     secrets
     podman network create --subnet $subnet.0/24 --label $prefix $network >/dev/null
     empty_dir pg1
-    start redis 700:700 -- "$redis"
+    start redis 700:700 --ip $subnet.244 -- "$redis"
     start s3 65534:65534 --ip $subnet.243 -- "$s3"
     postgres pg1
     standby
