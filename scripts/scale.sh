@@ -85,7 +85,7 @@ secrets() {
 
 postgres() {
     empty_dir "$1-run"
-    start "$1" 26:26 --ip $subnet.25${1#pg} --volume "$work/$1-run:/run" --volume "$work/$1:/var/lib/pgsql" \
+    start "$1" 26:26 --ip "$subnet.25${1#pg}" --volume "$work/$1-run:/run" --volume "$work/$1:/var/lib/pgsql" \
         --volume "$work/database_password:/etc/pulp-secrets/database_password:ro" \
         --env POSTGRES_USER=pulp --env POSTGRES_DB=pulp --env POSTGRES_PASSWORD_FILE=/etc/pulp-secrets/database_password \
         --env POSTGRES_MAX_CONNECTIONS=300 -- "$postgres"
