@@ -156,8 +156,19 @@ api_ready() { ready "$1" /pulp/api/v3/status/; }
 content_ready() { ready "$1" /pulp/content/; }
 url=http://$subnet.240:8080
 
+s3_image() {
+    [ -z "${S3_IMAGE:-}" ] || return 0
+    local mounts
+    scripts/base.sh
+    mapfile -t mounts < <(host_build_mounts trixie)
+    [ ! -e "$cache/host/ca.crt" ] || mounts+=(--build-arg=PIP_CERT=/run/host/ca.crt)
+    podman build --format docker --layers --network host --quiet --tag "$s3" "${mounts[@]}" \
+        --build-arg BASE=localhost/pulp-init-base --file images/s3-test/Containerfile images >/dev/null
+}
+
 everything() {
     remove
+    s3_image
     secrets
     podman network create --subnet $subnet.0/24 --label $prefix $network >/dev/null
     empty_dir pg1
