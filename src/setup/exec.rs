@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::facts::Facts;
+use super::postgres::lock;
 use super::variables::{Processes, Variables};
 use super::{Context, Problem, daemons, python};
 
@@ -29,6 +30,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
+    }
     let mut command = Command::new(program);
     command.args(rest.iter().map(OsString::from));
     if let Some(otel) = variables.otel {
