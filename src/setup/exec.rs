@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::facts::Facts;
 use super::imports::{self, Plain};
+use super::postgres::lock;
 use super::variables::{Processes, Variables};
 use super::{Context, Problem, daemons, python};
 
@@ -37,6 +38,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             Err(Plain::Unwanted) => {}
             Err(Plain::Because(why)) => context.say(&format!("it imports Pulp by itself: {why}")),
         }
+    }
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
     }
     let mut command = Command::new(program);
     command.args(rest.iter().map(OsString::from)).envs(variables.for_pulp());
