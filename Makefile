@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -21,6 +21,9 @@ build:           ## the static release binaries
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
+
+images: build    ## that, and one process a container: localhost/pulp-minimal and localhost/pulp-web
+	@scripts/image.sh $(binary) minimal web pulp
 
 run: image       ## starts Pulp on http://localhost:8080 and waits until it is ready
 	@scripts/run.sh
@@ -34,6 +37,21 @@ demo: build      ## the supervisor without Pulp: nginx, redis and PostgreSQL und
 
 demo-stop:       ## stops and removes that
 	@scripts/demo-stop.sh
+
+compose-images: build ## the images of compose and Kubernetes: pulp-minimal, -web, -postgres, -redis
+	@scripts/image.sh $(binary) minimal web
+	@scripts/compose-images.sh $(binary)
+
+test-compose: image compose-images ## compose with podman-compose and docker-compose, and the data in one container
+	@scripts/compose.sh podman volumes
+	@scripts/compose.sh podman folders up swap
+	@scripts/compose.sh docker volumes
+
+test-kube: compose-images ## manifests against the schemas, the pod with podman, the Quadlet unit
+	@scripts/kube.sh
+
+test-scale: compose-images ## replicas, a standby of PostgreSQL, S3: figures, rolling restart, failover
+	@scripts/scale.sh
 
 test: build      ## everything: checks, unit tests, real processes, containers
 	@scripts/test.sh $(binary)

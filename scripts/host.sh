@@ -8,7 +8,7 @@
 
 host_podman() {
     # crun is Debian's default, runc the one that also runs on hybrid cgroups.
-    need podman=podman runc=runc iptables=iptables /usr/lib/podman/netavark=netavark \
+    need podman=podman runc=runc iptables=iptables /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
         /usr/share/ca-certificates=ca-certificates
     [ "$(id -u)" = 0 ] || host_rootless
     if [ -n "${CONTAINERS_CONF:-}" ]; then say "podman: settings in $CONTAINERS_CONF, as \$CONTAINERS_CONF says"

@@ -27,12 +27,17 @@ step "tests in containers"
 if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_CONTAINER=1 PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
     cargo test --quiet --locked --all-features --test pid1
-    step "the Pulp image"
-    scripts/image.sh "$binary" pulp
-    step "tests of the Pulp image"
+    step "the Pulp images"
+    scripts/image.sh "$binary" minimal web pulp
+    step "tests of the Pulp images"
     PULP_IMAGE_TESTS=1 cargo test --quiet --locked --all-features --test image -- --nocapture
     step "the Pulp image with Docker"
     scripts/docker.sh
+    step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"
+    scripts/image.sh "$binary" minimal web
+    scripts/compose-images.sh "$binary"
+    scripts/compose.sh podman volumes up scale
+    scripts/kube.sh schemas quadlet
 else
     [ "${STRICT:-}" != 1 ] || die "cannot run containers here: see above"
     step "containers: NOT TESTED, podman does not work here (see above; STRICT=1 makes this an error)"

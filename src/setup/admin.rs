@@ -18,6 +18,9 @@ use super::{Context, Problem, files};
 const VARIABLE: &str = "PULP_DEFAULT_ADMIN_PASSWORD";
 /// A file with it, which wins: a mounted secret.
 const FILE_VARIABLE: &str = "PULP_DEFAULT_ADMIN_PASSWORD_FILE";
+/// What upstream's script looks at after that: what the operator mounts, and a variable of before.
+const OPERATORS_FILE: &str = "/etc/pulp/pulp-admin-password";
+const OLDER_VARIABLE: &str = "PULP_ADMIN_PASSWORD";
 /// Django 5.2's. Another number is no harm: Django hashes anew at the next login.
 const ITERATIONS: NonZeroU32 = match NonZeroU32::new(1_000_000) {
     Some(number) => number,
@@ -53,11 +56,71 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             Ok(())
         }
         (_, Some(password)) => {
-            psql.run("set the password of the user admin", &make(&encode(&password)?))?;
+            psql.run("set the password of the user admin", &make(&literal(&encode(&password)?)))?;
             context.say(&format!("the user admin has the password of {VARIABLE} now"));
             Ok(())
         }
     }
+}
+
+/// `set_init_password.sh`: what upstream's script of this name does. The password of the variables is for an
+/// administrator who has none; that of the operator's file, or of the older variable, is set whatever was there before.
+pub fn set(context: &Context) -> Result<(), Problem> {
+    if context.var(VARIABLE).is_some() || context.var(FILE_VARIABLE).is_some() {
+        return run(context, &[]);
+    }
+    let of_file = files::read(&context.path(OPERATORS_FILE))?;
+    let of_file = of_file.map(|text| String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned());
+    let wished = of_file.or_else(|| context.var(OLDER_VARIABLE).map(str::to_owned));
+    match wished.filter(|password| !password.is_empty()) {
+        Some(password) => reset(context, &password),
+        // Set to nothing, it is somebody's decision.
+        None if context.vars().any(|(name, _)| [VARIABLE, OLDER_VARIABLE].contains(&name)) => Ok(()),
+        None => Err(Problem::config(
+            "there is no password to set",
+            format!("set {FILE_VARIABLE} or {VARIABLE}, or mount a file with it at {OPERATORS_FILE}"),
+        )),
+    }
+}
+
+fn reset(context: &Context, password: &str) -> Result<(), Problem> {
+    let facts = Facts::load(context)?;
+    let psql = Psql::pulp(context, &facts.database)?;
+    let found = psql.run(
+        "look for the user admin",
+        "select is_superuser, password from auth_user where username = 'admin'",
+    )?;
+    match found.trim().split_once('\t') {
+        Some(("f", _)) => {
+            return Err(Problem::config(
+                "the user admin is no administrator: a password would make them more than they are",
+                "let that user have another name, or set the password with `pulpcore-manager changepassword`",
+            ));
+        }
+        Some((_, encoded)) if is(password, encoded) => {
+            context.say("the user admin has that password already");
+            return Ok(());
+        }
+        _ => {}
+    }
+    let encoded = literal(&encode(password)?);
+    let update =
+        format!("update auth_user set password = {encoded} where username = 'admin' and is_superuser;");
+    psql.run("set the password of the user admin", &(make(&encoded) + &update))?;
+    context.say("the user admin has a new password now");
+    Ok(())
+}
+
+/// Whether this is the password that Django keeps so.
+fn is(password: &str, encoded: &str) -> bool {
+    let mut parts = encoded.trim_end().splitn(4, '$').skip(1);
+    let mut part = || parts.next().unwrap_or_default();
+    let (iterations, salt, hash) = (part().parse(), part(), STANDARD.decode(part()));
+    let (Ok(iterations), Ok(hash), true) = (iterations, hash, encoded.starts_with("pbkdf2_sha256$")) else {
+        return false;
+    };
+    pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt.as_bytes(), password.as_bytes(), &hash)
+        .is_ok()
 }
 
 /// What the user wants it to be.
@@ -99,10 +162,9 @@ fn make(encoded: &str) -> String {
     format!(
         "insert into auth_user (username, password, is_superuser, is_staff, is_active, \
                                 first_name, last_name, email, date_joined) \
-         values ('admin', {}, true, true, true, '', '', '', now()) \
+         values ('admin', {encoded}, true, true, true, '', '', '', now()) \
          on conflict (username) do update set password = excluded.password \
-         where auth_user.is_superuser and (auth_user.password = '' or auth_user.password like '!%');",
-        literal(encoded)
+         where auth_user.is_superuser and (auth_user.password = '' or auth_user.password like '!%');"
     )
 }
 
@@ -150,6 +212,24 @@ mod tests {
         let expected =
             "pbkdf2_sha256$1000$saltsaltsaltsaltsaltsa$k9Rq1UgaAnr/Yx/JAFgyTjsWVYR6WZyjr+lVe+5vFfY=";
         assert_eq!(encoded("pässword", "saltsaltsaltsaltsaltsa", NonZeroU32::new(1000).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_password_is_known_by_its_hash() {
+        let encoded = encoded("pässword", "salt", NonZeroU32::new(1000).unwrap());
+        assert!(is("pässword", &encoded) && !is("password", &encoded));
+        for other in ["", "!x", "argon2$1$salt$aGFzaA==", "pbkdf2_sha256$0$salt$aGFzaA==", "pbkdf2_sha256$1"]
+        {
+            assert!(!is("pässword", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn without_any_password_upstreams_script_is_a_problem_and_with_an_empty_one_it_is_none() {
+        let (_dir, none) = context("", &[]);
+        assert!(set(&none).unwrap_err().cure().contains(OPERATORS_FILE));
+        let (_dir, empty) = context("", &[(VARIABLE, "")]);
+        set(&empty).unwrap();
     }
 
     #[test]

@@ -46,9 +46,13 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             "{certificate} and {key} are not used: put your certificate at {CERTIFICATE} and its key at {KEY}"
         ));
     }
-    let facts = Facts::load(context)?;
+    ensure_for(context, &Facts::load(context)?)
+}
+
+/// Makes sure of a certificate for a container with these settings.
+pub fn ensure_for(context: &Context, facts: &Facts) -> Result<(), Problem> {
     let (hostname, addresses) = names::of_this_machine();
-    let names = names::wanted(context, &facts, &hostname, &addresses)?;
+    let names = names::wanted(context, facts, &hostname, &addresses)?;
     let required = names::lasting(&names, &hostname, &addresses);
     ensure(context, &hostname, &names, &required, SystemTime::now())
 }

@@ -75,6 +75,15 @@ impl Context {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The same with a variable that nobody has set.
+    pub fn with_default(&self, name: &str, value: &str) -> Context {
+        let mut context = self.clone();
+        if self.var(name).is_none() {
+            context.env.insert(name.to_owned(), value.to_owned());
+        }
+        context
+    }
+
     /// All variables.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))

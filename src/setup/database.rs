@@ -12,7 +12,7 @@ use super::variables::Variables;
 use super::{Context, Problem};
 
 /// How many seconds to wait for a database that does not answer.
-const TIMEOUT_VARIABLE: &str = "PULP_DATABASE_TIMEOUT";
+pub const TIMEOUT_VARIABLE: &str = "PULP_DATABASE_TIMEOUT";
 /// How often to try. A try costs one process.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 /// How often to say that we still wait.
@@ -25,10 +25,15 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
     if let Some(why) = &facts.external_postgresql {
         context.say(&format!("the database is an external one: {why}"));
-        return wait(context, &Psql::pulp(context, &facts.database)?, &address(&facts.database));
+        return wait(
+            context,
+            &Psql::pulp(context, &facts.database)?,
+            &address(&facts.database),
+            timeout(context)?,
+        );
     }
     let psql = Psql::superuser(context, "postgres")?;
-    wait(context, &psql, SOCKETS)?;
+    wait(context, &psql, SOCKETS, timeout(context)?)?;
     rebuild_indexes(context, &psql)?;
     role_and_database(context, &psql, &facts.database)?;
     password(context, &psql, &facts.database)?;
@@ -36,15 +41,14 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
 }
 
 /// `host:port`, for people.
-fn address(database: &Database) -> String {
+pub fn address(database: &Database) -> String {
     let port = if database.port.is_empty() { "5432" } else { &database.port };
     let host = if database.host.is_empty() { SOCKETS } else { &database.host };
     format!("{host}, port {port}")
 }
 
-/// Waits until the database answers, or for as long as was asked.
-fn wait(context: &Context, psql: &Psql<'_>, address: &str) -> Result<(), Problem> {
-    let limit = timeout(context)?;
+/// Waits until the database answers, but not longer than this.
+pub fn wait(context: &Context, psql: &Psql<'_>, address: &str, limit: Duration) -> Result<(), Problem> {
     let begun = Instant::now();
     let mut told = begun;
     loop {

@@ -11,7 +11,7 @@ use super::facts::Facts;
 use super::imports::{self, Plain};
 use super::postgres::lock;
 use super::variables::{Processes, Variables};
-use super::{Context, Problem, daemons, python};
+use super::{Context, Problem, daemons, python, single};
 
 /// Where the API listens unless `PULP_API_BIND` says otherwise.
 pub const API_BIND: &str = "127.0.0.1:24817";
@@ -44,6 +44,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
     let mut command = Command::new(program);
     command.args(rest.iter().map(OsString::from)).envs(variables.for_pulp());
+    alone(context, args, &mut command);
     let error = command.exec();
     Err(Problem::new(
         format!("cannot run `{program}`: {error}"),
@@ -51,11 +52,28 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     ))
 }
 
+/// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's, and have
+/// somewhere to put temporary files.
+fn alone(context: &Context, args: &[String], command: &mut Command) {
+    let of_pulp = args.first().is_some_and(|what| ["api", "content", "worker"].contains(&what.as_str()));
+    if of_pulp && context.accounts.may_chown {
+        command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
+    }
+    if let Some(directory) = single::temporary(context) {
+        command.env("TMPDIR", directory);
+    }
+}
+
 /// The program and its arguments.
 fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Vec<String>, Problem> {
     let (what, extra) = args.split_first().ok_or_else(usage)?;
     let mut words = match what.as_str() {
-        "postgresql" => return daemons::postgresql(context, &Facts::load(context)?),
+        "postgresql" => {
+            // Of two settings of a name PostgreSQL takes the last.
+            let mut words = daemons::postgresql(context, &Facts::load(context)?)?;
+            words.extend(extra.iter().cloned());
+            return Ok(words);
+        }
         "redis" => return Ok(daemons::redis(&Facts::load(context)?)),
         "api" => {
             let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);

@@ -10,7 +10,7 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Owner, ROOT};
-use super::{Context, Problem, files};
+use super::{Context, Problem, files, settings};
 
 /// Where they are kept during a boot.
 pub const PATH: &str = "/run/pulp/settings.json";
@@ -49,6 +49,12 @@ pub struct Facts {
     /// `WORKER_TYPE`: where workers keep their locks, in PostgreSQL (`pulpcore`) or redis.
     #[serde(default)]
     pub worker_type: String,
+    /// Whether there is a `SECRET_KEY` in the user's settings.
+    #[serde(default)]
+    pub secret_key: bool,
+    /// Whether `ENABLED_PLUGINS` leaves out plugins of the image, so that their migrations are not wanted.
+    #[serde(default)]
+    pub some_plugins: bool,
     /// The settings that a migration copies into the database, as text: when they change, it has to run again.
     pub migrated_settings: String,
 }
@@ -75,9 +81,13 @@ pub struct Database {
 }
 
 impl Facts {
-    /// Those that the step `settings` found; without the secret ones where we may not read them.
+    /// Those that the step `settings` found; without the secret ones where we may not read them. Where no such step has
+    /// run, in a container of one process, the settings are evaluated here.
     pub fn load(context: &Context) -> Result<Facts, Problem> {
         let (whole, public) = (context.path(PATH), context.path(PUBLIC_PATH));
+        if !public.exists() && settings::can_be_evaluated(context) {
+            return settings::current(context);
+        }
         let path = if File::open(&whole).is_ok() { whole } else { public };
         let text = files::read(&path)?.unwrap_or_default();
         serde_json::from_slice(&text).map_err(|error| {

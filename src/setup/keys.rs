@@ -144,7 +144,7 @@ pub(super) fn for_pulp(context: &Context) -> Owner {
 }
 
 /// Random bytes of the operating system in URL-safe base64, on a line.
-fn random_text<const BYTES: usize>() -> Result<String, Problem> {
+pub(super) fn random_text<const BYTES: usize>() -> Result<String, Problem> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| no_random())?;
     Ok(URL_SAFE.encode(bytes) + "\n")
@@ -215,6 +215,8 @@ pub(super) mod tests {
             token_public_key: "/etc/pulp/certs/token_public_key.pem".to_owned(),
             media_root: "/var/lib/pulp/media/".to_owned(),
             static_root: "/var/lib/pulp/assets/".to_owned(),
+            secret_key: false,
+            some_plugins: false,
             migrated_settings: String::new(),
         }
     }

@@ -9,12 +9,14 @@
 //! upgrade keep it. Only where the stamp fits are migrations passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::command::Tool;
+use super::database::prepared;
 use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
+use super::variables::Variables;
 use super::{Context, Problem, abandoned, files, keys, python};
 
 /// The migrations of the image, written when it was built.
@@ -24,12 +26,22 @@ const DOWNGRADE_VARIABLE: &str = "PULP_ALLOW_DOWNGRADE";
 /// A migration of a large repository's content takes its time.
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// How many seconds to wait for migrations that somebody else runs.
+const TIMEOUT_VARIABLE: &str = "PULP_MIGRATIONS_TIMEOUT";
+/// How often to look whether they are done, and how often to say how far they are.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
 /// An app, and the name of one of its migrations.
 type Migration = (String, String);
 
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
+    // The embedded one was filled when it was made.
+    if facts.external_postgresql.is_some() {
+        prepared::restore(context, &facts.database)?;
+    }
     let psql = Psql::pulp(context, &facts.database)?;
     keys::proof::check(context, &facts, &psql)?;
     let Found { applied, stamp: found } = found(&psql)?;
@@ -98,6 +110,55 @@ pub fn stamping(stamp: &str) -> String {
          \\endif\n",
         literal(stamp)
     )
+}
+
+/// Waits until somebody else has brought the database's schema up to date, but not for ever.
+pub fn wait(context: &Context, facts: &Facts) -> Result<(), Problem> {
+    let limit = Duration::from_secs(Variables::read(context)?.migrations_timeout.into());
+    let psql = Psql::pulp(context, &facts.database)?;
+    let begun = Instant::now();
+    let mut said: Option<Instant> = None;
+    while let Some(why) = unfinished(context, facts, &psql) {
+        let waited = begun.elapsed();
+        if waited >= limit {
+            return Err(Problem::new(
+                format!("the database is not migrated after {} s: {why}", limit.as_secs()),
+                format!(
+                    "run `pulp-setup migrations` or `pulpcore-manager migrate` in a container of this image; {TIMEOUT_VARIABLE} waits longer"
+                ),
+            ));
+        }
+        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            said = Some(Instant::now());
+            context.say(&format!(
+                "waiting for the migrations, {} s of {}: {why}",
+                waited.as_secs(),
+                limit.as_secs()
+            ));
+        }
+        std::thread::sleep(LOOK_EVERY.min(limit.saturating_sub(waited)));
+    }
+    Ok(())
+}
+
+/// Why the database cannot be used yet, if it cannot.
+fn unfinished(context: &Context, facts: &Facts, psql: &Psql<'_>) -> Option<String> {
+    let missing = || match files::read(&context.path(LIST))? {
+        Some(list) if !facts.some_plugins => {
+            let known = parse(&String::from_utf8_lossy(&list));
+            let missing = known.difference(&found(psql)?.applied).count();
+            Ok((missing > 0).then(|| format!("{missing} of {} are missing", known.len())))
+        }
+        // Which migrations are wanted is then known to Django alone.
+        _ => check(context),
+    };
+    missing().unwrap_or_else(|problem: Problem| Some(problem.what().to_owned()))
+}
+
+/// Asks Django.
+fn check(context: &Context) -> Result<Option<String>, Problem> {
+    let output = manager(context).args(["migrate", "--check"]).output()?;
+    Ok((!output.status.success()).then(|| format!("Django says: {}", output.last_words())))
 }
 
 fn proven(context: &Context, facts: &Facts) -> Result<(), Problem> {
@@ -171,11 +232,16 @@ fn number(name: &str) -> Option<u32> {
     name.split('_').next()?.parse().ok()
 }
 
-fn migrate(context: &Context) -> Result<(), Problem> {
-    let tool = Tool::new(context, "pulpcore-manager").args(["migrate", "--noinput"]).inherit_env(context);
+/// Pulp's command, as Pulp's user.
+fn manager(context: &Context) -> Tool {
     // `LC_ALL` and `PATH` are the container's again. Root's home is not for others.
-    let tool = tool.env("HOME", "/var/lib/pulp").user(context, context.accounts.pulp).limit(LIMIT);
-    let output = tool.stream(&|line| context.say(line))?;
+    let tool = Tool::new(context, "pulpcore-manager").inherit_env(context);
+    tool.env("HOME", "/var/lib/pulp").user(context, context.accounts.pulp)
+}
+
+fn migrate(context: &Context) -> Result<(), Problem> {
+    let output =
+        manager(context).args(["migrate", "--noinput"]).limit(LIMIT).stream(&|line| context.say(line))?;
     if output.status.success() {
         return Ok(());
     }

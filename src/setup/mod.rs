@@ -27,21 +27,28 @@ pub mod problem;
 pub mod psql;
 pub mod python;
 pub mod ready;
+pub mod readyz;
 pub mod routes;
+pub mod secrets;
+pub mod server;
 pub mod settings;
 pub mod signing;
+pub mod single;
 pub mod space;
 pub mod stopped;
 pub mod template;
 pub mod variables;
 pub mod volumes;
+pub mod web;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use context::Context;
 pub use problem::Problem;
+use problem::{EX_CONFIG, FAILED};
 
 /// A step: its name, what it does, and the code.
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
@@ -67,25 +74,53 @@ const STEPS: &[Step] = &[
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
     Step("signing", "registers signing services", signing::run),
+    Step("secrets", "makes what the containers of one Pulp share: keys and passwords", secrets::run),
+    Step("server", "PostgreSQL in a container of its own, by POSTGRES_… variables", server::run),
     Step("admin", "sets the administrator's first password", admin::run),
+];
+
+/// What a container of one process is started as, and what others call in it: names of upstream's scripts, but for the
+/// last two. Called by one of these names, through a link, `pulp-setup` is that.
+const NAMES: &[Step] = &[
+    Step("pulp-api", "waits for the database, then becomes the API", single::api),
+    Step("pulp-content", "the same for the content app", single::content),
+    Step("pulp-worker", "the same for a worker", single::worker),
+    Step("readyz.py", "whether the API or the content app can serve: readyz.py PATH", readyz::run),
+    Step("wait_on_postgres.py", "waits for the database", single::wait_on_postgres),
+    Step("wait_on_database_migrations.sh", "waits for its migrations", single::wait_on_database_migrations),
+    Step("set_init_password.sh", "sets the administrator's password", single::set_init_password),
+    Step("add_signing_service.sh", "registers signing services", single::add_signing_service),
+    Step("route_paths.py", "print the URL paths of the plugins: route_paths.py NAME", routes::run),
+    Step("pulp-web", "configures nginx, then becomes it", web::run),
+    Step("healthy", "whether this container is well, for HEALTHCHECK", readyz::healthy),
 ];
 
 /// Exit code of a call that makes no sense (EX_USAGE, sysexits.h).
 const USAGE: u8 = 64;
 
-/// `pulp-setup STEP [ARGUMENT]…`
+/// `pulp-setup STEP [ARGUMENT]…`, or a name that is a link to it.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let Some((name, rest)) = words.split_first() else {
+    let (called, rest) =
+        words.split_first().map_or(("", [].as_slice()), |(name, rest)| (name.as_str(), rest));
+    let called = Path::new(called).file_name().unwrap_or_default();
+    if let Some(step) = NAMES.iter().find(|Step(name, ..)| called == *name) {
+        return perform(step, rest);
+    }
+    let Some((name, rest)) = rest.split_first() else {
         return refuse("which step?");
     };
     if name == "--help" || name == "-h" {
         let _ = write!(std::io::stdout(), "{}", usage());
         return ExitCode::SUCCESS;
     }
-    let Some(Step(_, _, run)) = STEPS.iter().find(|Step(step, ..)| step == name) else {
-        return refuse(&format!("there is no step `{name}`"));
-    };
+    match STEPS.iter().chain(NAMES).find(|Step(step, ..)| step == name) {
+        Some(step) => perform(step, rest),
+        None => refuse(&format!("there is no step `{name}`")),
+    }
+}
+
+fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
     let outcome = Context::of_this_container()
         .and_then(|context| run(&context, rest).map_err(|problem| space::explain(&context, problem)));
     match outcome {
@@ -94,15 +129,22 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             if !problem.is_quiet() {
                 let _ = writeln!(std::io::stderr(), "{name}: {problem}");
             }
-            ExitCode::from(problem.code())
+            // Upstream's scripts know no other code for this.
+            let upstreams = NAMES.iter().any(|Step(known, ..)| known == name) && problem.code() == EX_CONFIG;
+            ExitCode::from(if upstreams { FAILED } else { problem.code() })
         }
     }
 }
 
 fn usage() -> String {
-    let steps: String = STEPS.iter().map(|Step(name, about, _)| format!("  {name:<12} {about}\n")).collect();
+    let list = |steps: &[Step]| -> String {
+        steps.iter().map(|Step(name, about, _)| format!("  {name:<12} {about}\n")).collect()
+    };
     format!(
-        "Usage: pulp-setup STEP\n\nThe steps of a boot, each of which does only what is missing:\n{steps}"
+        "Usage: pulp-setup STEP\n\nThe steps of a boot, each of which does only what is missing:\n{}\n\
+         One process a container, also by these names alone:\n{}",
+        list(STEPS),
+        list(NAMES)
     )
 }
 

@@ -16,13 +16,7 @@ use super::template::Values;
 use super::variables::Variables;
 use super::{Context, Problem, exec, files, settings};
 
-/// The configuration that nginx is started with.
-pub const PATH: &str = "/run/pulp/nginx.conf";
-
-/// What is tried before it becomes that. It stays if it is wrong, since nginx names lines of it.
-const CANDIDATE: &str = "/run/pulp/nginx.conf.new";
-
-/// What nginx writes, but for what may be big.
+/// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
 const RUN: &str = "/run/pulp/nginx";
 
 /// Where nginx keeps uploads until they are whole: on the volume that Pulp moves them to anyway.
@@ -54,9 +48,27 @@ const MOST_FILES: u64 = 8192;
 
 /// Where nginx listens.
 #[derive(Clone, Copy)]
-struct Ports {
-    http: u16,
-    https: u16,
+pub(super) struct Ports {
+    pub(super) http: u16,
+    pub(super) https: u16,
+}
+
+/// Where this nginx stands: beside Pulp's processes, or in a container of its own.
+pub(super) struct Site {
+    pub(super) ports: Ports,
+    /// Where it may write what is small; its configuration is `RUN.conf`.
+    pub(super) run: PathBuf,
+    /// Where it may write what is big.
+    pub(super) temporary: PathBuf,
+    /// Directories of locations to include, as nginx names their files.
+    pub(super) snippets: Vec<PathBuf>,
+    /// The API and the content app, as nginx names them.
+    pub(super) api: String,
+    pub(super) content: String,
+    /// Whether these are names, to be looked up again while nginx runs, and the server that knows them.
+    pub(super) names: bool,
+    pub(super) resolver: Option<String>,
+    pub(super) processes: usize,
 }
 
 /// The step.
@@ -67,32 +79,80 @@ pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
 
 fn configure(context: &Context, facts: &Facts, variables: &Variables, ports: Ports) -> Result<(), Problem> {
     files::directory(context, &context.path(RUN), ROOT, 0o755)?;
+    let site = Site::beside_pulp(context, ports, temporary(context)?)?;
+    write(context, facts, variables, site)
+}
+
+impl Site {
+    fn beside_pulp(context: &Context, ports: Ports, temporary: PathBuf) -> Result<Site, Problem> {
+        let bind =
+            |variable: &str, default: &str| address(variable, context.var(variable).unwrap_or(default));
+        Ok(Site {
+            ports,
+            run: context.path(RUN),
+            temporary,
+            snippets: vec![context.path(ETC).join("pulp"), context.path(OWN)],
+            api: bind("PULP_API_BIND", exec::API_BIND)?,
+            content: bind("PULP_CONTENT_BIND", exec::CONTENT_BIND)?,
+            names: false,
+            resolver: None,
+            processes: processes(),
+        })
+    }
+
+    fn config(&self) -> PathBuf {
+        self.run.with_extension("conf")
+    }
+}
+
+/// Writes the configuration of this nginx, if nginx finds it right.
+pub(super) fn write(
+    context: &Context,
+    facts: &Facts,
+    variables: &Variables,
+    site: Site,
+) -> Result<(), Problem> {
     if variables.https {
         has_certificate(context)?;
     }
     let found = Found {
-        ports,
-        temporary: temporary(context)?,
+        site,
         ui: if variables.ui { Ui::find(context, facts, variables)? } else { Ui::default() },
         http2: if variables.https { Http2::of_this_nginx(context)? } else { Http2::Word },
     };
-    replace(context, &text(context, facts, variables, &found)?)
+    replace(context, &found.site.config(), &text(context, facts, variables, &found)?)
 }
 
 /// What the configuration depends on beside settings and variables.
 struct Found {
-    ports: Ports,
-    temporary: PathBuf,
+    site: Site,
     ui: Ui,
     http2: Http2,
 }
 
 /// The configuration.
 fn text(context: &Context, facts: &Facts, variables: &Variables, found: &Found) -> Result<String, Problem> {
+    let site = &found.site;
+    // nginx looks a name up again only where it is the value of a variable.
+    let pass = |name: &str| format!("http://{}{name}", if site.names { "$" } else { "" });
+    let include = |directory: &PathBuf| Ok(format!("include {}/*.conf;", shown(directory)?));
+    let snippets: Result<Vec<String>, Problem> = site.snippets.iter().map(include).collect();
     let values = values(context, facts, variables)?
-        .text("http_port", found.ports.http.to_string())
-        .text("https_port", found.ports.https.to_string())
-        .text("temporary", shown(&found.temporary)?)
+        .text("http_port", site.ports.http.to_string())
+        .text("https_port", site.ports.https.to_string())
+        .text("run", shown(&site.run)?)
+        .text("temporary", shown(&site.temporary)?)
+        .text("snippets", snippets?.join(" "))
+        .text("processes", site.processes.to_string())
+        .text("api", site.api.as_str())
+        .text("content", site.content.as_str())
+        .text("pass_api", pass(if site.names { "pulp_api" } else { "pulp-api" }))
+        .text("pass_content", pass(if site.names { "pulp_content" } else { "pulp-content" }))
+        .text("more", if site.names { "" } else { "; in the container, `svctl list` says more" })
+        .text("resolver", site.resolver.as_deref().unwrap_or_default())
+        .truth("names", site.names)
+        .truth("resolver", site.resolver.is_some())
+        .truth("root", nix::unistd::geteuid().is_root())
         .text("http2_word", if found.http2 == Http2::Word { " http2" } else { "" })
         .truth("http2_on", found.http2 == Http2::Directive)
         .text("ui", found.ui.directory.as_deref().map(shown).transpose()?.unwrap_or_default())
@@ -103,15 +163,16 @@ fn text(context: &Context, facts: &Facts, variables: &Variables, found: &Found) 
 }
 
 /// Tries the configuration, then puts it in place.
-fn replace(context: &Context, text: &str) -> Result<(), Problem> {
-    let (candidate, path) = (context.path(CANDIDATE), context.path(PATH));
+fn replace(context: &Context, path: &Path, text: &str) -> Result<(), Problem> {
+    // It stays if it is wrong, since nginx names lines of it.
+    let candidate = path.with_extension("conf.new");
     files::write(context, &candidate, text.as_bytes(), ROOT, 0o644)?;
     nginx(context).arg("-t").arg("-q").arg("-c").arg(&candidate).run(
         "configure nginx",
         "look at the file and line it names: a plugin's snippet in /etc/nginx/pulp, one of yours in /etc/pulp/nginx.d, \
          or a setting such as API_ROOT or CONTENT_PATH_PREFIX that makes two locations the same",
     )?;
-    fs::rename(&candidate, &path).map_err(|error| Problem::io("write", &path, &error))
+    fs::rename(&candidate, path).map_err(|error| Problem::io("write", path, &error))
 }
 
 /// nginx, which may not find the log file that Debian has built in: the image may be read-only.
@@ -152,19 +213,11 @@ fn values(context: &Context, facts: &Facts, variables: &Variables) -> Result<Val
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, most)| most.min(MOST_FILES));
     Ok(Values::default()
         .text("user", USER)
-        .text("run", path(RUN)?)
         .text("etc", path(ETC)?)
-        .text("own", path(OWN)?)
         .text("certs", path(CERTS)?)
         .text("well_known", path(WELL_KNOWN)?)
-        .text("processes", processes().to_string())
         .text("files", files.to_string())
         .text("connections", (files / 2).to_string())
-        .text("api", address("PULP_API_BIND", context.var("PULP_API_BIND").unwrap_or(exec::API_BIND))?)
-        .text(
-            "content",
-            address("PULP_CONTENT_BIND", context.var("PULP_CONTENT_BIND").unwrap_or(exec::CONTENT_BIND))?,
-        )
         .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &facts.content_path_prefix)?)
         .text("api_root_pattern", regex::escape(&api_root))
         .text("api_root", api_root)
@@ -197,12 +250,12 @@ fn url_path(setting: &str, value: &str) -> Result<String, Problem> {
 }
 
 /// Where gunicorn listens, as nginx says it: any address of ours is reached on loopback.
-fn address(variable: &str, bind: &str) -> Result<String, Problem> {
+pub(super) fn address(variable: &str, bind: &str) -> Result<String, Problem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._:[]".contains(&byte);
     if bind.is_empty() || !bind.bytes().all(plain) {
         return Err(Problem::config(
             format!("{variable} is {bind:?}, which is no address"),
-            "give it as 127.0.0.1:PORT or unix:/PATH, or leave it out",
+            "give it as ADDRESS:PORT or unix:/PATH, or leave it out",
         ));
     }
     let port = |any: &str| bind.strip_prefix(any).filter(|port| !port.is_empty());

@@ -27,6 +27,11 @@ impl Problem {
         Problem { what: what.into(), cure: cure.into(), code: EX_CONFIG }
     }
 
+    /// With an exit code that somebody relies on.
+    pub fn coded(code: u8, what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { what: what.into(), cure: cure.into(), code }
+    }
+
     /// No problem at all, but a "no": everything was said already.
     pub fn quiet() -> Problem {
         Problem::new("", "")

@@ -67,13 +67,13 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
 
 /// Where a service listens.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Tcp(SocketAddr),
     Unix(String),
 }
 
 /// A connection to it.
-trait Stream: Read + Write {
+pub(super) trait Stream: Read + Write {
     fn wait_at_most(&self, time: Duration) -> std::io::Result<()>;
 }
 
@@ -90,7 +90,7 @@ impl Stream for UnixStream {
 }
 
 impl Place {
-    fn connect(&self, patience: Duration) -> std::io::Result<Box<dyn Stream>> {
+    pub(super) fn connect(&self, patience: Duration) -> std::io::Result<Box<dyn Stream>> {
         Ok(match self {
             Place::Tcp(address) => Box::new(TcpStream::connect_timeout(address, patience)?),
             Place::Unix(path) => Box::new(UnixStream::connect(path)?),
@@ -108,7 +108,7 @@ impl std::fmt::Display for Place {
 }
 
 /// As gunicorn reads it: `ADDRESS:PORT` or `unix:PATH`.
-fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Problem> {
+pub(super) fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Problem> {
     let wanted = context.var(variable).unwrap_or(default);
     if let Some(path) = wanted.strip_prefix("unix:") {
         return Ok(Place::Unix(path.to_owned()));
@@ -127,6 +127,11 @@ fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Probl
 fn nginx(context: &Context) -> Place {
     let https = variables::https(context);
     Place::Tcp(SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 })))
+}
+
+/// Whether somebody listens at this port.
+pub(super) fn listens(port: u16) -> Result<(), Problem> {
+    connect(Place::Tcp(SocketAddr::from(([127, 0, 0, 1], port))), Instant::now()).map(|_| ())
 }
 
 /// A connection, as soon as somebody listens.

@@ -47,6 +47,7 @@ const WANTED: &[&str] = &[
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_URL",
+    "SECRET_KEY",
     "STATIC_ROOT",
     "STORAGES",
     "WORKER_TYPE",
@@ -65,6 +66,16 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What the settings say now.
+pub fn current(context: &Context) -> Result<Facts, Problem> {
+    facts(context, &evaluate(context)?)
+}
+
+/// Whether this image can read settings at all: that of the web server alone cannot.
+pub fn can_be_evaluated(context: &Context) -> bool {
+    context.path(EVALUATE).exists()
 }
 
 /// The files of settings that are the user's.
@@ -165,6 +176,8 @@ fn facts(context: &Context, set: &Map<String, Value>) -> Result<Facts, Problem> 
         token_public_key: text("PUBLIC_KEY_PATH", "/etc/pulp/certs/token_public_key.pem"),
         media_root: text("MEDIA_ROOT", "/var/lib/pulp/media"),
         worker_type: text("WORKER_TYPE", "pulpcore"),
+        secret_key: set.get("SECRET_KEY").and_then(Value::as_str).is_some_and(|key| !key.is_empty()),
+        some_plugins: set.get("ENABLED_PLUGINS").is_some_and(|value| !value.is_null()),
         migrated_settings: migrated_settings(set),
         static_root: text(
             "STATIC_ROOT",

@@ -27,6 +27,8 @@ pub struct Variables {
     pub ui: bool,
     /// `PULP_DATABASE_TIMEOUT`: seconds to wait for a database that does not answer.
     pub database_timeout: u32,
+    /// `PULP_MIGRATIONS_TIMEOUT`: seconds to wait for migrations that another container runs.
+    pub migrations_timeout: u32,
     /// `PULP_STATIC_ROOT`, with a slash at its end.
     pub static_root: String,
     /// `PULP_SHARED_IMPORTS`: import Pulp once, and fork its services from there.
@@ -73,6 +75,7 @@ impl Variables {
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
             ui: context.var("PULP_UI").is_some_and(|value| !value.trim().eq_ignore_ascii_case("false")),
             database_timeout: reader.number("PULP_DATABASE_TIMEOUT", 1..=u32::MAX, 60),
+            migrations_timeout: reader.number("PULP_MIGRATIONS_TIMEOUT", 1..=u32::MAX, 7200),
             static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
             shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
             otel: reader.switch(OTEL),
@@ -176,6 +179,7 @@ mod tests {
             https: false,
             ui: false,
             database_timeout: 60,
+            migrations_timeout: 7200,
             static_root: "/var/lib/operator/static/".to_owned(),
             shared_imports: true,
             otel: None,
@@ -212,6 +216,7 @@ mod tests {
             https: true,
             ui: true,
             database_timeout: 60,
+            migrations_timeout: 7200,
             static_root: "/srv/static/".to_owned(),
             shared_imports: false,
             otel: Some(true),

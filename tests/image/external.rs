@@ -7,7 +7,7 @@ use crate::harness::{Boot, Folders, PROMPTLY, Pulp, turn, until};
 const PASSWORD: &str = "elsewhere-s3cret";
 
 /// A PostgreSQL whose every user needs a password, and where Pulp has a role and an empty database.
-const POSTGRESQL: &str = r#"set -e
+pub const POSTGRESQL: &str = r#"set -e
 PATH=$(echo /usr/lib/postgresql/17/bin):$PATH
 umask 077
 echo "$PASSWORD" >/tmp/password

@@ -19,6 +19,7 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -43,6 +44,7 @@ mod places;
 mod powercut;
 mod quickstart;
 mod secrets;
+mod single;
 mod upgrade;
 mod variables;
 mod volumes;

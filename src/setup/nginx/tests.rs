@@ -75,7 +75,8 @@ impl Image {
         let ui =
             if variables.ui { Ui::find(&context, &self.facts, &variables).unwrap() } else { Ui::default() };
         let ports = Ports { http: 80, https: 443 };
-        let found = Found { ports, temporary: context.path(RUN), ui, http2: Http2::Word };
+        let site = Site::beside_pulp(&context, ports, context.path(RUN)).unwrap();
+        let found = Found { site, ui, http2: Http2::Word };
         text(&context, &self.facts, &variables, &found).unwrap()
     }
 }
@@ -88,6 +89,8 @@ fn facts() -> Facts {
         content_origin: None,
         database: Database::default(),
         external_postgresql: None,
+        secret_key: false,
+        some_plugins: false,
         external_redis: None,
         redis_port: None,
         worker_type: String::new(),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use api::Api;
 pub use folders::Folders;
 pub use http::{Answer, curl};
-pub use pulp::{Boot, Pulp};
+pub use pulp::{Boot, Pulp, network, volume};
 
 /// No test waits longer than this for anything. Without a prepared database, migrations take minutes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(900);
@@ -47,6 +47,23 @@ fn image_name() -> String {
 /// A number that a variable may change: how much of a long series is run.
 pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The image of one process a container, by its id.
+pub fn minimal() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| image_of("PULP_MINIMAL_IMAGE", "localhost/pulp-minimal"))
+}
+
+/// The image of the web server alone, by its id.
+pub fn web() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| image_of("PULP_WEB_IMAGE", "localhost/pulp-web"))
+}
+
+fn image_of(variable: &str, default: &str) -> String {
+    let name = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    podman_ok(&["image", "inspect", "--format", "{{.Id}}", &name])
 }
 
 /// What a command said.
@@ -131,7 +148,8 @@ fn broom() {
         let script = format!(
             "trap '' INT TERM HUP\ncat\n\
              podman ps -aq --filter label={label} | xargs -r podman rm -f -v -t 5\n\
-             podman volume ls -q --filter label={label} | xargs -r podman volume rm -f"
+             podman volume ls -q --filter label={label} | xargs -r podman volume rm -f\n\
+             podman network ls -q --filter label={label} | xargs -r podman network rm -f"
         );
         let mut broom = Command::new("sh");
         broom.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -16,6 +16,7 @@ pub struct Boot {
     args: Vec<String>,
     env: Vec<(String, String)>,
     ports: Vec<u16>,
+    image: String,
     command: Vec<String>,
 }
 
@@ -25,7 +26,14 @@ impl Boot {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pulp-test-{}-{count}-{what}", std::process::id());
-        Boot { name, args: Vec::new(), env: Vec::new(), ports: vec![80], command: Vec::new() }
+        Boot {
+            name,
+            args: Vec::new(),
+            env: Vec::new(),
+            ports: vec![80],
+            image: image().to_owned(),
+            command: Vec::new(),
+        }
     }
 
     /// With a variable. Its value is in no command line, of podman neither.
@@ -43,6 +51,19 @@ impl Boot {
     /// With this port of the container published, besides 80.
     pub fn publish(mut self, port: u16) -> Boot {
         self.ports.push(port);
+        self
+    }
+
+    /// Of another image than the one under test, with these ports published instead.
+    pub fn of(mut self, image: &str, ports: &[u16]) -> Boot {
+        self.image = image.to_owned();
+        self.ports = ports.to_vec();
+        self
+    }
+
+    /// With this command.
+    pub fn command(mut self, words: &[&str]) -> Boot {
+        self.command = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -85,7 +106,7 @@ impl Boot {
         let began = Instant::now();
         let said: Said = run
             .args(&self.args)
-            .arg(image())
+            .arg(&self.image)
             .args(&self.command)
             .stdin(Stdio::null())
             .output()
@@ -103,6 +124,17 @@ impl Boot {
         eprintln!("{}: ready after {:.1} s", pulp.name, pulp.began.elapsed().as_secs_f64());
         pulp
     }
+}
+
+/// A new network, whose containers know each other by name, and which is removed after the tests.
+pub fn network() -> String {
+    let name = format!("pulp-test-{}", std::process::id());
+    podman_ok(&["network", "create", "--label", &label(), &name])
+}
+
+/// A new volume, which is removed after the tests.
+pub fn volume() -> String {
+    podman_ok(&["volume", "create", "--label", &label()])
 }
 
 /// A container. It is removed when this is dropped.

@@ -1,0 +1,30 @@
+"""Defaults of this composition: where its database, its cache and its clients are. Every container of Pulp reads it.
+
+Settings of your own belong into /etc/pulp/settings.py (the volume or folder `settings`), which is read after this and
+wins, or into variables PULP_… of the compose file, which win over both.
+"""
+
+import os
+
+# Made at the first start, by secrets_service.
+with open("/run/pulp-secrets/database_password") as file:
+    _password = file.read().strip()
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": "postgres",
+        "PORT": "5432",
+        "NAME": "pulp",
+        "USER": "pulp",
+        "PASSWORD": _password,
+    }
+}
+CACHE_ENABLED = True
+REDIS_URL = "redis://redis:6379/0"
+
+CONTENT_ORIGIN = os.environ.get("PULP_CONTENT_ORIGIN") or "http://localhost:8080"
+TOKEN_SERVER = f"{CONTENT_ORIGIN}/token/"
+ANSIBLE_API_HOSTNAME = CONTENT_ORIGIN
+ANSIBLE_CONTENT_HOSTNAME = f"{CONTENT_ORIGIN}/pulp/content"
+PYPI_API_HOSTNAME = CONTENT_ORIGIN

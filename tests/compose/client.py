@@ -1,0 +1,143 @@
+"""A client of Pulp for the tests of compose, Kubernetes and scaling. Python's library alone.
+
+    client.py publish URL NAME [SIZE]   makes a repository with one file of SIZE bytes, prints the file's path
+    client.py check URL PATH            downloads it, compares it with what its name says
+    client.py status URL                prints how many: api N content N worker N
+    client.py read URL PATH [THREADS]   reads the status and the file until it is told to end (TERM), then says how many
+                                        requests there were and which failed; exit 1 if any did
+
+The password of `admin` is in the variable PULP_PASSWORD. A file's content follows from its name and size, so that
+whoever finds it can tell whether it is whole.
+"""
+
+import base64
+import collections
+import hashlib
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+
+PATIENCE = 300  # seconds; nothing waits longer
+
+
+def content(name, size):
+    """The bytes of a file."""
+    block = hashlib.sha256(name.encode()).digest()
+    return (block * (size // len(block) + 1))[:size]
+
+
+class Api:
+    """Pulp's REST API, as admin."""
+
+    def __init__(self, url):
+        self.url = url.rstrip("/")
+        word = f"admin:{os.environ.get('PULP_PASSWORD', '')}"
+        self.auth = "Basic " + base64.b64encode(word.encode()).decode()
+
+    def call(self, method, path, body=None, kind="application/json"):
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(self.url + path, data, {"Authorization": self.auth}, method=method)
+        if data is not None:
+            request.add_header("Content-Type", kind)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            sys.exit(f"{method} {path}: {error.code} {error.read(500)!r}")
+
+    def task(self, answer):
+        """Waits for the end of a task; it must succeed."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            task = self.call("GET", answer["task"])
+            if task["state"] == "completed":
+                return task
+            if task["state"] in ("failed", "canceled", "skipped"):
+                sys.exit(f"task {task['name']} {task['state']}: {task.get('error')}")
+            time.sleep(0.2)
+        sys.exit(f"task {answer['task']} is still {task['state']}")
+
+
+def multipart(fields, filename, data):
+    """A form with a file, and its type."""
+    mark = uuid.uuid4().hex
+    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
+    return "".join(parts).encode() + head.encode() + data + f"\r\n--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
+
+
+def publish(url, name, size="100000"):
+    api, v3 = Api(url), "/pulp/api/v3"
+    repository = api.call("POST", f"{v3}/repositories/file/file/", {"name": name, "autopublish": True})["pulp_href"]
+    file = f"{name}-{size}.bin"
+    form, kind = multipart({"relative_path": file, "repository": repository}, file, content(name, int(size)))
+    api.task(api.call("POST", f"{v3}/content/file/files/", form, kind))
+    api.task(api.call("POST", f"{v3}/distributions/file/file/", {"name": name, "base_path": name, "repository": repository}))
+    print(f"/pulp/content/{name}/{file}")
+
+
+def expected(path):
+    name, _, size = path.rsplit("/", 1)[1].removesuffix(".bin").rpartition("-")
+    return content(name, int(size))
+
+
+def check(url, path):
+    with urllib.request.urlopen(url + path, timeout=60) as answer:
+        if answer.read() != expected(path):
+            sys.exit(f"{path} is not what it was")
+
+
+def status(url):
+    with urllib.request.urlopen(url + "/pulp/api/v3/status/", timeout=30) as answer:
+        found = json.load(answer)
+    print(*(f"{name} {len(found[f'online_{key}'])}" for name, key in
+            (("api", "api_apps"), ("content", "content_apps"), ("worker", "workers"))))
+
+
+def read(url, path, threads="4"):
+    host, wanted = urllib.parse.urlsplit(url).netloc, expected(path)
+    counts, failures, slowest, ended = collections.Counter(), [], [0.0], threading.Event()
+
+    def ask(what):
+        begun = time.monotonic()
+        connection = http.client.HTTPConnection(host, timeout=60)
+        try:
+            connection.request("GET", what)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != 200 or (what == path and body != wanted):
+                failures.append(f"{time.strftime('%T')} {what}: {answer.status}, {len(body)} bytes")
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(f"{time.strftime('%T')} {what}: {error!r}")
+        finally:
+            connection.close()
+        counts[what] += 1
+        slowest[0] = max(slowest[0], time.monotonic() - begun)
+
+    def work(number):
+        while not ended.is_set():
+            ask(path if number % 2 else "/pulp/api/v3/status/")
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(int(threads))]
+    for worker in workers:
+        worker.start()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait()
+    for worker in workers:
+        worker.join()
+    for failure in failures[:20]:
+        print(failure)
+    print(f"{sum(counts.values())} requests, {len(failures)} failed, slowest {slowest[0]:.1f} s")
+    sys.exit(1 if failures or min(counts.values(), default=0) == 0 else 0)
+
+
+if __name__ == "__main__":
+    {"publish": publish, "check": check, "status": status, "read": read}[sys.argv[1]](*sys.argv[2:])

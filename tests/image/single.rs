@@ -1,0 +1,428 @@
+//! One process a container: `pulp-minimal` and `pulp-web` before a PostgreSQL elsewhere, by the names of upstream's
+//! scripts. Nobody here is root, and no image may be written.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::external::POSTGRESQL;
+use crate::harness::{
+    Answer, Api, Boot, PATIENCE, PROMPTLY, Pulp, Said, curl, image, minimal, network, podman_ok, turn, until,
+    volume, web,
+};
+
+const DATABASE_PASSWORD: &str = "elsewhere-s3cret";
+const PASSWORD: &str = "first-s3cret";
+/// Such as OpenShift gives: nobody the image knows, in group 0.
+const ANYBODY: &str = "1000650000:0";
+const STATUS: &str = "/pulp/api/v3/status/";
+
+/// The folder that is mounted at /etc/pulp.
+struct Settings(tempfile::TempDir);
+
+impl Settings {
+    /// For a database on this host.
+    fn new(host: &str) -> Settings {
+        let settings = Settings(tempfile::tempdir().unwrap());
+        let text = format!(
+            "SECRET_KEY = 'not-so-secret'\nANALYTICS = False\nCONTENT_ORIGIN = 'http://localhost:8080'\n\
+             DATABASES = {{'default': {{'HOST': '{host}', 'NAME': 'pulp', 'USER': 'pulp', 'PASSWORD': \
+             '{DATABASE_PASSWORD}', 'ENGINE': 'django.db.backends.postgresql'}}}}\n"
+        );
+        let certs = settings.0.path().join("certs");
+        fs::create_dir(&certs).unwrap();
+        fs::write(settings.0.path().join("settings.py"), text).unwrap();
+        let key = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n";
+        fs::write(certs.join("database_fields.symmetric.key"), key).unwrap();
+        // Those who read it are users of the containers.
+        fs::set_permissions(settings.0.path(), Permissions::from_mode(0o755)).unwrap();
+        settings
+    }
+
+    /// A container with them.
+    fn boot(&self, what: &str, image: &str, ports: &[u16]) -> Boot {
+        let mount = format!("{}:/etc/pulp:ro", self.0.path().display());
+        Boot::new(what).of(image, ports).podman(&["--network", net(), "--volume", &mount])
+    }
+}
+
+fn net() -> &'static str {
+    static NETWORK: OnceLock<String> = OnceLock::new();
+    NETWORK.get_or_init(network)
+}
+
+/// A PostgreSQL with an empty database for Pulp, that containers find by this name.
+fn postgresql(name: &str) -> Pulp {
+    let boot = Boot::new(name).of(image(), &[]).env("PASSWORD", DATABASE_PASSWORD);
+    let boot = boot.podman(&["--user", "postgres", "--network", net(), "--network-alias", name]);
+    let pulp = boot.instead(&["bash", "-c", POSTGRESQL]).start();
+    until("postgresql's answer", PROMPTLY, || {
+        assert!(pulp.runs(), "{}", pulp.logs());
+        pulp.exec(&["pg_isready", "-q", "-h", "127.0.0.1"]).code == 0
+    });
+    pulp
+}
+
+/// Brings its database to the image's schema, as the multi-process image does at its first boot.
+fn migrate(postgresql: &Pulp) {
+    let restore = "PGPASSWORD=$PASSWORD psql -qX -h 127.0.0.1 -U pulp -d pulp -v ON_ERROR_STOP=1 -1 \
+                   -f /usr/share/pulp/database.sql >/dev/null";
+    postgresql.ok(&["bash", "-c", restore]);
+}
+
+/// All of a Pulp, a process a container.
+struct Cluster {
+    settings: Settings,
+    data: String,
+    _postgresql: Pulp,
+    api: Pulp,
+    content: Pulp,
+    worker: Pulp,
+    web: Pulp,
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let (settings, data) = (Settings::new("postgres"), volume());
+        let database = postgresql("postgres");
+        migrate(&database);
+        let set = settings.boot("password", minimal(), &[]).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD);
+        let set = set.podman(&["--user", "pulp"]).command(&["set_init_password.sh"]).start();
+        assert_eq!(set.ends_within(PATIENCE), 0, "{}", set.logs());
+        let start = |what: &str, user: &str| {
+            let boot = settings.boot(what, minimal(), &[]).mount(&data, "/var/lib/pulp");
+            let boot = boot.podman(&["--read-only", "--network-alias", what, "--user", user]);
+            boot.command(&[what]).start()
+        };
+        let (api, worker) = (start("pulp-api", ANYBODY), start("pulp-worker", ANYBODY));
+        let content = start("pulp-content", "pulp");
+        let web = Boot::new("pulp-web").of(web(), &[8080]);
+        let web = web.podman(&["--network", net(), "--read-only", "--user", ANYBODY]).start();
+        let cluster = Cluster { settings, data, _postgresql: database, api, content, worker, web };
+        until("the API's readiness", PATIENCE, || ready(&cluster.api, STATUS).code == 0);
+        until("the content app's readiness", PATIENCE, || {
+            ready(&cluster.content, "/pulp/content/").code == 0
+        });
+        until("a worker", PATIENCE, || {
+            let status = cluster.web.status();
+            status["online_workers"].as_array().is_some_and(|workers| !workers.is_empty())
+        });
+        cluster
+    })
+}
+
+/// As a compose file or Kubernetes asks.
+fn ready(container: &Pulp, path: &str) -> Said {
+    assert!(container.runs(), "{}", container.logs());
+    container.exec(&["/usr/bin/readyz.py", path])
+}
+
+fn size(image: &str) -> u64 {
+    podman_ok(&["image", "inspect", "--format", "{{.Size}}", image]).parse().unwrap()
+}
+
+#[test]
+fn images_are_small() {
+    let Some(_turn) = turn() else { return };
+    let (minimal, web) = (size(minimal()), size(web()));
+    eprintln!("pulp-minimal {} MB, pulp-web {} MB", minimal / 1_000_000, web / 1_000_000);
+    assert!(minimal <= 800_000_000 && web <= 80_000_000);
+}
+
+#[test]
+fn a_file_goes_from_container_to_container_though_none_may_write_its_image_and_none_is_root() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let bytes = b"through four containers".repeat(1000);
+    let file = Api::admin(&cluster.web, PASSWORD).publish_file("single", &bytes);
+    assert_eq!(cluster.web.get(&file).expect(200).body, bytes);
+    for container in [&cluster.api, &cluster.content, &cluster.worker, &cluster.web] {
+        assert_eq!(container.exec(&["pulp-setup", "healthy"]).code, 0, "{}", container.logs());
+        let user = container.ok(&["sh", "-c", "grep ^Uid: /proc/1/status"]);
+        assert!(!user.contains("\t0"), "{user}");
+        assert!(!container.logs().contains(DATABASE_PASSWORD));
+    }
+}
+
+#[test]
+fn readiness_has_upstreams_exit_codes() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    assert_eq!(ready(&cluster.api, STATUS).code, 0);
+    // Without its slash: the API redirects.
+    assert_eq!(ready(&cluster.api, STATUS.trim_end_matches('/')).code, 0);
+    let name = &cluster.api.name;
+    let cache = ["exec", "--env", "REDIS_SERVICE_HOST=10.0.0.1", name, "readyz.py", STATUS];
+    assert_eq!(crate::harness::podman(&cache).code, 4);
+    assert_eq!(ready(&cluster.content, "/pulp/content/nothing-here/").code, 1);
+    let nobody = ready(&cluster.worker, STATUS);
+    assert!(nobody.code == 1 && nobody.err.contains("no answer at"), "{nobody:?}");
+}
+
+#[test]
+fn route_paths_are_told_as_json() {
+    let Some(_turn) = turn() else { return };
+    let said = cluster().api.ok(&["/usr/bin/route_paths.py", "shop"]);
+    let routes: Value = serde_json::from_str(&said).unwrap();
+    let routes = routes.as_array().unwrap();
+    let route =
+        |path: &str| routes.iter().find(|route| route["path"] == path).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(route("/pypi/")["targetPort"], "api-24817");
+    assert_eq!(route("/pypi/")["name"], "shop-python-pypi");
+    assert_eq!(route("/pulp/container/")["serviceName"], "shop-content-svc");
+}
+
+/// Runs a name in a container of its own, and returns its exit code and output.
+fn run(boot: Boot, words: &[&str]) -> (i32, String) {
+    let container = boot.command(words).start();
+    (container.ends_within(PATIENCE), container.logs())
+}
+
+#[test]
+fn password_is_set_once_or_always_as_upstreams_script_does() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let user = |password: &str| Api::admin(&cluster.web, password).get("/pulp/api/v3/users/").status;
+    let set = |env: &[(&str, &str)]| {
+        let boot = cluster.settings.boot("password", minimal(), &[]).podman(&["--user", ANYBODY]);
+        run(env.iter().fold(boot, |boot, (name, value)| boot.env(name, value)), &["set_init_password.sh"])
+    };
+    // There is one already.
+    assert_eq!(set(&[("PULP_DEFAULT_ADMIN_PASSWORD", "second-s3cret")]).0, 0);
+    assert_eq!((user(PASSWORD), user("second-s3cret")), (200, 401));
+    let (code, said) = set(&[("PULP_ADMIN_PASSWORD", "third-s3cret")]);
+    assert!(code == 0 && !said.contains("third-s3cret"), "{said}");
+    assert_eq!((user(PASSWORD), user("third-s3cret")), (401, 200));
+    assert_eq!(set(&[("PULP_ADMIN_PASSWORD", PASSWORD)]).0, 0);
+    assert_eq!(user(PASSWORD), 200);
+    let (code, said) = set(&[]);
+    assert!(code == 1 && said.contains("there is no password to set"), "{said}");
+}
+
+#[test]
+fn signing_without_a_key_is_nothing_to_do() {
+    let Some(_turn) = turn() else { return };
+    let boot = cluster().settings.boot("signing", minimal(), &[]).podman(&["--user", "pulp"]);
+    let (code, said) = run(boot, &["sh", "-c", "add_signing_service.sh"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn waits_end_when_the_database_comes_and_when_it_is_migrated() {
+    let Some(_turn) = turn() else { return };
+    let settings = Settings::new("late");
+    let waits = "wait_on_postgres.py && wait_on_database_migrations.sh";
+    let boot = settings.boot("waits", minimal(), &[]).podman(&["--user", ANYBODY, "--read-only"]);
+    let waiting = boot.command(&["sh", "-c", waits]).start();
+    until("the wait for a database", PATIENCE, || {
+        waiting.logs().contains("waiting for the database at late")
+    });
+    let postgresql = postgresql("late");
+    until("the wait for its migrations", PATIENCE, || waiting.logs().contains("waiting for the migrations"));
+    assert!(waiting.runs());
+    migrate(&postgresql);
+    assert_eq!(waiting.ends_within(PATIENCE), 0, "{}", waiting.logs());
+    let logs = waiting.logs();
+    assert!(logs.contains("Postgres started.") && logs.ends_with("Database migrated!\n"), "{logs}");
+}
+
+#[test]
+fn waits_for_what_never_comes_end_in_one_message() {
+    let Some(_turn) = turn() else { return };
+    let boot = Settings::new("never");
+    let boot = boot.boot("never", minimal(), &[]).podman(&["--user", "pulp"]);
+    let (code, said) = run(boot.env("PULP_DATABASE_TIMEOUT", "2"), &["wait_on_postgres.py"]);
+    assert!(code == 1 && said.contains("no database at never, port 5432 after 2 s"), "{code}: {said}");
+    assert!(!said.contains(DATABASE_PASSWORD), "{said}");
+}
+
+#[test]
+fn missing_migrations_end_the_start_of_a_service() {
+    let Some(_turn) = turn() else { return };
+    let settings = Settings::new("empty");
+    let _postgresql = postgresql("empty");
+    let boot = settings.boot("empty", minimal(), &[]).podman(&["--user", "pulp"]);
+    let (code, said) = run(boot.env("PULP_MIGRATIONS_TIMEOUT", "2"), &["pulp-worker"]);
+    assert!(code == 1 && said.contains("the database is not migrated after 2 s"), "{code}: {said}");
+}
+
+#[test]
+fn a_wait_is_stopped_at_once() {
+    let Some(_turn) = turn() else { return };
+    let settings = Settings::new("never");
+    let waiting = settings.boot("stopped", minimal(), &[]).command(&["pulp-api"]).start();
+    until("the wait", PATIENCE, || waiting.logs().contains("waiting for the database"));
+    assert_eq!(waiting.stop(), 143);
+}
+
+#[test]
+fn a_service_that_still_imports_is_stopped_at_once() {
+    let Some(_turn) = turn() else { return };
+    let boot = cluster().settings.boot("importing", minimal(), &[]);
+    let api = boot.command(&["pulp-api"]).start();
+    until("its start", PATIENCE, || api.ok(&["cat", "/proc/1/cmdline"]).contains("pulpcore-api"));
+    // By now the interpreter may not have set it, or the API may be up: all of these are stops that nobody forced.
+    let code = api.stop();
+    assert!(code == 143 || code == 0, "{code}: {}", api.logs());
+}
+
+#[test]
+fn a_download_is_finished_before_the_content_app_stops() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let bytes = b"0123456789abcdef".repeat(1 << 19); // 8 MB
+    let file = Api::admin(&cluster.web, PASSWORD).publish_file("slow", &bytes);
+    let boot = cluster.settings.boot("leaving", minimal(), &[24816]).mount(&cluster.data, "/var/lib/pulp");
+    let content = boot.podman(&["--user", "pulp"]).command(&["pulp-content"]).start();
+    until("its readiness", PATIENCE, || ready(&content, "/pulp/content/").code == 0);
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy");
+    let mut slow = Command::new("curl");
+    slow.args(["--silent", "--fail", "--limit-rate", "3M", &content.url(&file), "--output"]).arg(&copy);
+    let mut slow = slow.spawn().unwrap();
+    until("the download's begin", PROMPTLY, || fs::metadata(&copy).is_ok_and(|is| is.len() > 1 << 18));
+    assert!(slow.try_wait().unwrap().is_none());
+    let code = content.stop();
+    assert!(slow.wait().unwrap().success());
+    assert_eq!((code, fs::read(&copy).unwrap() == bytes), (0, true), "{}", content.logs());
+}
+
+#[test]
+fn a_task_is_finished_before_its_worker_stops() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('pulpcore.app.tasks.test.sleep', args=(4,)).pk)";
+    let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", dispatch]);
+    let task = format!("/pulp/api/v3/tasks/{}/", said.lines().last().unwrap());
+    let api = Api::admin(&cluster.web, PASSWORD);
+    let state = || api.get(&task).expect(200).json()["state"].clone();
+    until("the task's begin", PATIENCE, || state() == "running");
+    let code = cluster.worker.stop();
+    let after = state();
+    podman_ok(&["start", &cluster.worker.name]);
+    assert_eq!((code, after), (0, "completed".into()), "{}", cluster.worker.logs());
+}
+
+#[test]
+fn static_files_are_nginxs_own_and_all_else_is_passed_on() {
+    let Some(_turn) = turn() else { return };
+    let web = &cluster().web;
+    let file = "/assets/rest_framework/css/default.css";
+    let answer = web.get(file).expect(200);
+    assert_eq!(answer.header("Content-Type"), Some("text/css"));
+    // The API puts this into each of its answers.
+    assert!(answer.header("Correlation-ID").is_none() && web.get(STATUS).header("Correlation-ID").is_some());
+    let challenge = web.get("/v2/");
+    assert!(challenge.header("Correlation-ID").is_some(), "{}", challenge.headers);
+    web.get("/pulp/content/").expect(200);
+}
+
+#[test]
+fn nginx_finds_a_content_app_that_took_anothers_place() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let start = || {
+        let boot = cluster.settings.boot("moving", minimal(), &[]).mount(&cluster.data, "/var/lib/pulp");
+        let boot = boot.podman(&["--user", "pulp", "--network-alias", "moving"]);
+        boot.command(&["pulp-content"]).start()
+    };
+    let boot = Boot::new("web-moving").of(web(), &[8080]).env("PULP_CONTENT_UPSTREAM", "moving");
+    let web = boot.podman(&["--network", net()]).start();
+    let answers = || web.get("/pulp/content/").status == 200;
+    let first = start();
+    until("the first one's answer", PATIENCE, answers);
+    let second = start();
+    drop(first);
+    until("the second one's answer", PATIENCE, answers);
+    assert!(second.runs());
+}
+
+#[test]
+fn web_server_has_tls_and_http_2() {
+    let Some(_turn) = turn() else { return };
+    let boot = Boot::new("web-tls")
+        .of(web(), &[8443, 8080])
+        .env("PULP_HTTPS", "true")
+        .env("PULP_HOSTNAME", "pulp.example.org");
+    let container = boot.podman(&["--network", net()]).start();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.crt").to_string_lossy().into_owned();
+    let certificate = format!("{}:/etc/pulp/certs/pulp_webserver.crt", container.name);
+    until("its certificate", PROMPTLY, || crate::harness::podman(&["cp", &certificate, &ca]).code == 0);
+    let (port, plain) = (container.port(8443), container.port(8080));
+    let get = |path: &str| -> Answer {
+        let resolve = format!("pulp.example.org:{port}:127.0.0.1");
+        let url = format!("https://pulp.example.org:{port}{path}");
+        curl(&["--http2", "--cacert", &ca, "--resolve", &resolve, &url])
+    };
+    until("its answer", PROMPTLY, || get("/assets/rest_framework/css/default.css").status == 200);
+    let answer = get("/assets/rest_framework/css/default.css");
+    assert!(answer.headers.starts_with("HTTP/2 200"), "{}", answer.headers);
+    let status = get(STATUS);
+    assert!(status.status == 200 && status.headers.starts_with("HTTP/2"), "{}", status.headers);
+    let redirect = curl(&[&format!("http://127.0.0.1:{plain}{STATUS}")]).expect(301);
+    assert!(redirect.header("Location").unwrap().starts_with("https://"), "{}", redirect.headers);
+    assert_eq!(container.stop(), 0);
+}
+
+/// As Pulp's operator mounts it.
+const OPERATORS: &str = "error_log /dev/stdout info;
+events { worker_connections 1024; }
+http {
+    include mime.types;
+    upstream pulp-content { server pulp-content:24816; }
+    upstream pulp-api { server pulp-api:24817; }
+    server {
+        listen 8080 default_server deferred;
+        root \"/opt/app-root/src\";
+        include /opt/app-root/etc/nginx.default.d/*.conf;
+        include /etc/nginx/pulp/*.conf;
+        location / { proxy_set_header Host $http_host; proxy_pass http://pulp-api; }
+    }
+}
+";
+
+#[test]
+fn configuration_of_the_operator_is_used_as_it_is() {
+    let Some(_turn) = turn() else { return };
+    cluster();
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(config.path(), OPERATORS).unwrap();
+    fs::set_permissions(config.path(), Permissions::from_mode(0o644)).unwrap();
+    let mount = format!("{}:/etc/nginx/nginx.conf:ro", config.path().display());
+    let boot = Boot::new("web-operator").of(web(), &[8080]).podman(&["--volume", &mount, "--network", net()]);
+    let container = boot.podman(&["--user", "700", "--cap-drop", "ALL"]).start();
+    until("its answer", PROMPTLY, || container.get(STATUS).status == 200);
+    assert!(container.logs().contains("using the \"epoll\" event method"), "{}", container.logs());
+}
+
+#[test]
+fn image_of_all_processes_is_one_process_too_and_roots_becomes_pulps() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let content = cluster.settings.boot("all", image(), &[]).command(&["pulp-content"]).start();
+    until("its readiness", PATIENCE, || ready(&content, "/pulp/content/").code == 0);
+    let processes = content.ok(&["ps", "-e", "-ww", "-o", "user=,args="]);
+    let ours: Vec<&str> = processes.lines().filter(|line| line.contains("pulpcore-content")).collect();
+    assert!(!ours.is_empty() && ours.iter().all(|line| line.starts_with("pulp ")), "{processes}");
+    assert_eq!(content.exec(&["pulp-setup", "healthy"]).code, 0);
+    assert_eq!(content.stop(), 0);
+}
+
+#[test]
+fn a_shell_script_for_upstreams_image_finds_the_shell_that_it_was_written_for() {
+    let Some(_turn) = turn() else { return };
+    // From Pulp's operator, which says `sh` and means bash.
+    let script = "names=(\"pulpcore-api\"); if which \"${names[0]}\"; then [[ -f /usr/bin/pulp-api ]] && echo {a,b}; fi";
+    for image in [minimal(), image()] {
+        let boot = Boot::new("shell").of(image, &[]).podman(&["--network=none"]);
+        assert_eq!(
+            run(boot, &["/bin/sh", "-c", script]),
+            (0, "/usr/local/bin/pulpcore-api\na b\n".to_owned())
+        );
+    }
+}
