@@ -121,8 +121,15 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 }
 
 fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
-    let outcome = Context::of_this_container()
-        .and_then(|context| run(&context, rest).map_err(|problem| space::explain(&context, problem)));
+    // As the command of a container, such as a job that migrates, a step has to be able to be stopped. What becomes
+    // another program sees to that by itself.
+    let alone =
+        std::process::id() == 1 && *name != "exec" && STEPS.iter().any(|Step(known, ..)| known == name);
+    let work = || {
+        let context = Context::of_this_container()?;
+        run(&context, rest).map_err(|problem| space::explain(&context, problem))
+    };
+    let outcome = if alone { single::Waiting::begin(work) } else { work() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

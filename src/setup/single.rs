@@ -134,10 +134,11 @@ pub fn temporary(context: &Context) -> Option<&'static str> {
 }
 
 /// While this is at work, TERM and INT end the process.
-struct Waiting(SigSet);
+pub struct Waiting(SigSet);
 
 impl Waiting {
-    fn begin(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+    /// Does it, and returns what came of it.
+    pub fn begin(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
         let waiting = Waiting::start();
         let result = work();
         // What is executed next begins with the mask of signals that we have.

@@ -138,10 +138,32 @@ fn the_api_and_the_content_app_are_where_the_settings_say() {
     assert!(!text.contains("/pulp/content"), "{text}");
 }
 
+/// In a container of its own, before others.
+fn alone(image: &Image) -> String {
+    let (context, ports) = (image.context(), Ports { http: 8080, https: 8443 });
+    let mut site = Site::beside_pulp(&context, ports, context.path("/tmp")).unwrap();
+    site.names = true;
+    site.resolver = Some("10.89.0.1 valid=5s".to_owned());
+    site.api = "pulp-api:24817".to_owned();
+    let found = Found { site, ui: Ui::default(), http2: Http2::Directive };
+    text(&context, &image.facts, &Variables::read(&context).unwrap(), &found).unwrap()
+}
+
+#[test]
+fn names_are_looked_up_while_nginx_runs() {
+    let text = alone(&Image::new());
+    assert_eq!(lines(&text, "set $pulp_api"), ["set $pulp_api pulp-api:24817;"]);
+    assert_eq!(lines(&text, "resolver "), ["resolver 10.89.0.1 valid=5s;"]);
+    assert!(lines(&text, "upstream").is_empty(), "a name in there is looked up once");
+    let passes = lines(&text, "proxy_pass");
+    assert!(passes.len() > 3 && passes.iter().all(|pass| pass.contains("http://$pulp_")), "{passes:?}");
+    assert!(lines(&Image::new().text(), "resolver").is_empty());
+}
+
 #[test]
 fn no_place_and_no_condition_is_left_in_the_text() {
     let (image, _) = Image::new().with_certificate();
-    for text in [Image::new().text(), image.text()] {
+    for text in [Image::new().text(), image.text(), alone(&image)] {
         assert!(!text.contains("{{") && !text.contains("}}") && !text.contains("# @"), "{text}");
         assert_eq!(text.matches('{').count(), text.matches('}').count());
     }
