@@ -38,11 +38,10 @@ demo: build      ## the supervisor without Pulp: nginx, redis and PostgreSQL und
 demo-stop:       ## stops and removes that
 	@scripts/demo-stop.sh
 
-compose-images: build ## the images of compose and Kubernetes: pulp-minimal, -web, -postgres, -redis
-	@scripts/image.sh $(binary) minimal web
+compose-images: images ## the images of compose and Kubernetes: pulp-minimal, -web, -postgres, -redis
 	@scripts/compose-images.sh $(binary)
 
-test-compose: image compose-images ## compose with podman-compose and docker-compose, and the data in one container
+test-compose: compose-images ## compose with podman-compose and docker-compose, and the data in one container
 	@scripts/compose.sh podman volumes
 	@scripts/compose.sh podman folders up swap
 	@scripts/compose.sh docker volumes

@@ -48,7 +48,7 @@ dockerd_start() {
     mkdir -p "$root/exec"
     export DOCKER_HOST=unix://$root/docker.sock
     as_root dockerd --data-root "$root/data" --exec-root "$root/exec" --pidfile "$root/pid" --host "$DOCKER_HOST" \
-        --group "$(id -gn)" --bip 172.31.255.1/24 --default-address-pool base=172.31.128.0/17,size=24 >"$root/log" 2>&1 &
+        --group "$(id -gn)" --bridge none --default-address-pool base=172.31.128.0/18,size=24 >"$root/log" 2>&1 &
     daemon=$!
     until docker version >/dev/null 2>&1; do
         kill -0 $daemon 2>/dev/null || { tail -n 5 "$root/log" >&2; die "dockerd does not run here: see .cache/docker/log"; }
@@ -93,7 +93,7 @@ finish() {
     fi
     clear_away || true
     remove_data || true
-    [ -z "$daemon" ] || { as_root kill "$daemon"; wait "$daemon" 2>/dev/null || true; }
+    [ -z "$daemon" ] || { as_root kill "$(cat "$root/pid")" 2>/dev/null; wait "$daemon" 2>/dev/null; } || true
     exit $code
 }
 trap finish EXIT
@@ -152,7 +152,7 @@ stage_up() {
     first=$(python3 $client publish "$(web)" first)
     python3 $client check "$(web)" "$first"
     until_true 60 "at two replicas each" has api 2 content 2 worker 2
-    ! grep -rn "$PULP_PASSWORD" "$work/up.log" || die "$tool: a password is in compose's output"
+    ! grep -qF -e "$PULP_PASSWORD" "$work/up.log" || die "$tool: a password is in compose's output"
 }
 
 stage_scale() {

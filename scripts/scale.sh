@@ -37,7 +37,7 @@ finish() {
 }
 remove() {
     podman ps -aq --filter "label=$prefix" | xargs -r podman rm -f -t 2 >/dev/null 2>&1 || true
-    podman volume ls -q --filter "label=$prefix" | xargs -r podman volume rm -f >/dev/null 2>&1 || true
+    as_root rm -rf "$work"
     podman network rm -f $network >/dev/null 2>&1 || true
 }
 trap finish EXIT
@@ -63,14 +63,11 @@ start() {
         ${options[@]+"${options[@]}"} "$@" >/dev/null
 }
 
-# A volume that anybody may write, as an emptyDir is.
-empty_dir() {
-    podman volume create --label $prefix "$prefix-$1" >/dev/null
-    as_root chmod 1777 "$(podman volume inspect -f '{{.Mountpoint}}' "$prefix-$1")"
-}
+# A directory that anybody may write, as an emptyDir is. (podman gives a volume the mode of what it is mounted on.)
+empty_dir() { mkdir -p "$work/$1" && as_root chmod 1777 "$work/$1"; }
 
 secrets() {
-    rm -rf "$work" && mkdir -p "$work/certs" "$work/s3"
+    mkdir -p "$work/certs" "$work/s3"
     compose/kube/secrets.sh >"$work/secret.yml"
     sed -n 's/^  \([a-z_.]*\): \([A-Za-z0-9+\/=]*\)$/\1 \2/p' "$work/secret.yml" | while read -r name value; do
         [ "$name" = name ] || echo "$value" | base64 -d >"$work/certs/$name"
@@ -88,7 +85,7 @@ secrets() {
 
 postgres() {
     empty_dir "$1-run"
-    start "$1" 26:26 --volume "$prefix-$1-run:/run" --volume "$prefix-$1:/var/lib/pgsql" \
+    start "$1" 26:26 --volume "$work/$1-run:/run" --volume "$work/$1:/var/lib/pgsql" \
         --volume "$work/database_password:/etc/pulp-secrets/database_password:ro" \
         --env POSTGRES_USER=pulp --env POSTGRES_DB=pulp --env POSTGRES_PASSWORD_FILE=/etc/pulp-secrets/database_password \
         --env POSTGRES_MAX_CONNECTIONS=300 -- "$postgres"
@@ -101,9 +98,9 @@ standby() {
     password=$(openssl rand -hex 24)
     echo "create role standby login replication password '$password'" \
         | podman exec -i "$prefix-pg1" psql -qX -h /run/postgresql -U postgres -d postgres -f -
-    podman volume create --label $prefix --opt o=uid=26,gid=26 $prefix-pg2 >/dev/null
+    empty_dir pg2
     PGPASSWORD=$password run run --rm --label $prefix --network $network --user 26:26 --env PGPASSWORD \
-        --volume $prefix-pg2:/var/lib/pgsql "$postgres" pg_basebackup --host pg1 --username standby \
+        --volume "$work/pg2:/var/lib/pgsql" "$postgres" pg_basebackup --host pg1 --username standby \
         --pgdata /var/lib/pgsql/data --write-recovery-conf --checkpoint fast
     postgres pg2
     until_true 60 "following" follows
@@ -116,11 +113,12 @@ follows() {
 pulp() {
     local name=$1 command=$2
     shift 2
+    empty_dir "$name"
     start "$name" 700:700 --volume "$PWD/compose/kube/many-nodes/settings.py:/etc/pulp/settings.py:ro" \
         --volume "$work/certs:/etc/pulp/certs:ro" --volume "$work/s3:/etc/pulp/s3:ro" \
-        --mount type=tmpfs,destination=/var/lib/pulp,tmpfs-mode=1777,notmpcopyup --env HOME=/tmp \
-        --env POSTGRES_HOST=pg1,pg2 --env POSTGRES_PORT=5432,5432 --env REDIS_LOCATION=redis://redis:6379/0 \
-        --env S3_ENDPOINT=http://s3:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.10:8080 \
+        --volume "$work/$name:/var/lib/pulp" --env HOME=/tmp \
+        --env POSTGRES_HOST=pg1,pg2 --env REDIS_LOCATION=redis://redis:6379/0 \
+        --env S3_ENDPOINT=http://s3:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.240:8080 \
         --env PULP_REDIRECT_TO_OBJECT_STORAGE="${REDIRECT:-false}" \
         --env PULP_API_WORKERS=1 --env PULP_CONTENT_WORKERS=1 "$@" -- "$pulp" sh -c "$command"
 }
@@ -128,15 +126,15 @@ replica() { pulp "$1$2" "exec pulp-$1" --network-alias "pulp-$1"; }
 
 front() {
     local number
-    for number in 1 2; do start web$number 700:700 --ip $subnet.1$number -- "$web"; done
+    for number in 1 2; do start web$number 700:700 --ip $subnet.24$number -- "$web"; done
     cat >"$work/nginx.conf" <<END
-daemon off; pid /tmp/nginx.pid; error_log stderr error;
+pid /tmp/nginx.pid; error_log stderr error;
 events { worker_connections 4096; }
 http {
     access_log off;
     client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
     sendfile on;
-    upstream web { server $subnet.11:8080 max_fails=1 fail_timeout=2s; server $subnet.12:8080 max_fails=1 fail_timeout=2s; }
+    upstream web { server $subnet.241:8080 max_fails=1 fail_timeout=2s; server $subnet.242:8080 max_fails=1 fail_timeout=2s; }
     server {
         listen 8080;
         client_max_body_size 0;
@@ -147,20 +145,20 @@ http {
 }
 END
     chmod 644 "$work/nginx.conf"
-    start front 700:700 --ip $subnet.10 --volume "$work/nginx.conf:/etc/nginx/nginx.conf:ro" -- "$web"
+    start front 700:700 --ip $subnet.240 --volume "$work/nginx.conf:/etc/nginx/nginx.conf:ro" -- "$web"
 }
 
-answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.10:8080/pulp/api/v3/status/"; }
+answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.240:8080/pulp/api/v3/status/"; }
 ready() { podman exec "$prefix-$1" readyz.py "$2"; }
 api_ready() { ready "$1" /pulp/api/v3/status/; }
 content_ready() { ready "$1" /pulp/content/; }
-url=http://$subnet.10:8080
+url=http://$subnet.240:8080
 
 everything() {
     remove
     secrets
     podman network create --subnet $subnet.0/24 --label $prefix $network >/dev/null
-    podman volume create --label $prefix --opt o=uid=26,gid=26 $prefix-pg1 >/dev/null
+    empty_dir pg1
     start redis 700:700 -- "$redis"
     start s3 65534:65534 -- "$s3"
     postgres pg1
@@ -197,7 +195,7 @@ stage_figures() {
     curl --silent --output "$work/file" "$url$file"
     podman exec $prefix-front mkdir -p /tmp/file
     podman exec -i $prefix-front sh -c 'cat >/tmp/file/file' <"$work/file"
-    measure "nginx, the same file" "http://$subnet.10:8081/file"
+    measure "nginx, the same file" "http://$subnet.240:8081/file"
     measure "content: 1 replica, by S3" "$url$file"
     replica content 2
     until_true 300 "ready: content2" content_ready content2
@@ -255,7 +253,7 @@ stage_rolling() {
         until_true 300 "ready: content$number" content_ready content$number
         run restart -t 40 $prefix-worker$number >/dev/null
         run restart -t 40 $prefix-web$number >/dev/null
-        until_true 60 "ready: web$number" curl --silent --fail --output /dev/null "http://$subnet.1$number:8080/pulp/api/v3/status/"
+        until_true 60 "ready: web$number" curl --silent --fail --output /dev/null "http://$subnet.24$number:8080/pulp/api/v3/status/"
     done
     run restart -t 10 $prefix-redis >/dev/null
     until_true 60 "ready: redis" podman exec $prefix-redis redis-cli ping

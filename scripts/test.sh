@@ -34,7 +34,6 @@ if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none lo
     step "the Pulp image with Docker"
     scripts/docker.sh
     step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"
-    scripts/image.sh "$binary" minimal web
     scripts/compose-images.sh "$binary"
     scripts/compose.sh podman volumes up scale
     scripts/kube.sh schemas quadlet
