@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::facts::Facts;
 use super::imports::{self, Plain};
+use super::postgres::lock;
 use super::variables::{Processes, Variables};
 use super::{Context, Problem, daemons, python};
 
@@ -31,6 +32,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
+    }
     if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
         match imports::hand_over(context, &variables, &words) {
             Ok(()) => return Ok(()),

@@ -46,6 +46,9 @@ pub struct Facts {
     pub media_root: String,
     /// `STATIC_ROOT`.
     pub static_root: String,
+    /// `WORKER_TYPE`: where workers keep their locks, in PostgreSQL (`pulpcore`) or redis.
+    #[serde(default)]
+    pub worker_type: String,
     /// The settings that a migration copies into the database, as text: when they change, it has to run again.
     pub migrated_settings: String,
 }

@@ -15,7 +15,7 @@ use super::command::Tool;
 use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
-use super::{Context, Problem, files, python};
+use super::{Context, Problem, abandoned, files, keys, python};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
@@ -31,6 +31,7 @@ type Migration = (String, String);
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
     let psql = Psql::pulp(context, &facts.database)?;
+    keys::proof::check(context, &facts, &psql)?;
     let Found { applied, stamp: found } = found(&psql)?;
     let stamp = stamp(context, &facts.migrated_settings)?;
     if let (Some(list), Some(stamp)) = (files::read(&context.path(LIST))?, &stamp) {
@@ -39,6 +40,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
         let missing = known.difference(&applied).count();
         if missing == 0 && found == *stamp {
             context.say("the database is up to date");
+            abandoned::at_boot(context, &facts, &psql);
             return proven(context, &facts);
         }
         context.say(&match missing {
@@ -53,6 +55,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     if let Some(stamp) = &stamp {
         psql.run("note that the database is migrated", &stamping(stamp))?;
     }
+    abandoned::at_boot(context, &facts, &psql);
     proven(context, &facts)
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
+pub mod abandoned;
 pub mod admin;
 pub mod certs;
 pub mod command;
@@ -19,6 +20,7 @@ pub mod imports;
 pub mod keys;
 pub mod migrations;
 pub mod nginx;
+pub mod ports;
 pub mod postgres;
 pub mod problem;
 pub mod psql;
@@ -27,6 +29,8 @@ pub mod ready;
 pub mod routes;
 pub mod settings;
 pub mod signing;
+pub mod space;
+pub mod stopped;
 pub mod template;
 pub mod variables;
 pub mod volumes;
@@ -46,8 +50,9 @@ const STEPS: &[Step] = &[
     Step("settings", "reads the user's settings, adds what is missing", settings::run),
     Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
     Step("ready", "wait until api, content or nginx answers", ready::run),
-    Step("alive", "whether api, content or nginx answers at all", ready::alive),
+    Step("alive", "whether a service answers at all, and none of its processes is stopped", ready::alive),
     Step("volumes", "make the directories of the services and give them to their users", volumes::run),
+    Step("ports", "whether what is to be listened on is free", ports::run),
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
@@ -56,6 +61,7 @@ const STEPS: &[Step] = &[
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
+    Step("ended", "says it if a full volume may have ended a service", space::ended),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
     Step("signing", "registers signing services", signing::run),
@@ -78,7 +84,8 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     let Some(Step(_, _, run)) = STEPS.iter().find(|Step(step, ..)| step == name) else {
         return refuse(&format!("there is no step `{name}`"));
     };
-    let outcome = Context::of_this_container().and_then(|context| run(&context, rest));
+    let outcome = Context::of_this_container()
+        .and_then(|context| run(&context, rest).map_err(|problem| space::explain(&context, problem)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

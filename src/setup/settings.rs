@@ -164,6 +164,7 @@ fn facts(context: &Context, set: &Map<String, Value>) -> Result<Facts, Problem> 
         token_private_key: text("PRIVATE_KEY_PATH", "/etc/pulp/certs/token_private_key.pem"),
         token_public_key: text("PUBLIC_KEY_PATH", "/etc/pulp/certs/token_public_key.pem"),
         media_root: text("MEDIA_ROOT", "/var/lib/pulp/media"),
+        worker_type: text("WORKER_TYPE", "pulpcore"),
         migrated_settings: migrated_settings(set),
         static_root: text(
             "STATIC_ROOT",
