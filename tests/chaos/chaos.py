@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -34,7 +35,7 @@ API = "/pulp/api/v3/"
 PASSWORD = "only for this container"
 PLACES = ("/etc/pulp", "/var/lib/pulp", "/var/lib/pgsql", "/var/lib/containers")
 # Seconds between two attacks: enough for some work to be done, too little for all to be well again.
-PAUSE = (1.0, 7.0)
+PAUSE = (2.0, 14.0)
 SIGNALS = ("KILL", "KILL", "TERM", "STOP", "STOP")
 # Within this all is to be well after the last attack. Health checks need up to 100 s to give a service up.
 SETTLE = 300
@@ -264,10 +265,10 @@ def attack(world, choice, log):
     """One process, one signal."""
     processes = world.container.processes()
     pid, _, args = choice.choice(processes)
-    signal = choice.choice(SIGNALS)
-    world.container.exec("kill", f"-{signal}", str(pid), check=False)
-    world.count(f"SIG{signal}")
-    log.append(f"{signal} {args[:60]}")
+    name = choice.choice(SIGNALS)
+    world.container.exec("kill", f"-{name}", str(pid), check=False)
+    world.count(f"SIG{name}")
+    log.append(f"{time.strftime('%H:%M:%S')} {name} {args[:60]}")
 
 
 def settle(world):
@@ -374,6 +375,8 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--out")
     options = parser.parse_args()
+    # What was started is to be removed, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     print(f"seed {options.seed}, {options.minutes:g} minutes, {options.image}", flush=True)
     container = Container(options.image)
     try:

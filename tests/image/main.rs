@@ -11,8 +11,11 @@
 //! | `https` | `PULP_HTTPS=true` |
 //! | `imports` | Pulp imported once, and its services forked from there |
 //! | `interrupted` | first boots that are killed at any moment |
+//! | `interrupted` | first boots, and boots that upgrade the database, killed at any moment |
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |
+//! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
+//! | `powercut` | everything killed at once while clients upload and a sync runs |
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
@@ -28,6 +31,7 @@
 )]
 
 mod external;
+mod faults;
 mod harness;
 mod https;
 mod imports;
@@ -35,6 +39,7 @@ mod interrupted;
 mod killed;
 mod mistakes;
 mod places;
+mod powercut;
 mod quickstart;
 mod secrets;
 mod upgrade;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use api::Api;
 pub use folders::Folders;
 pub use http::{Answer, curl};
-pub use pulp::{Boot, Pulp, volume};
+pub use pulp::{Boot, Pulp};
 
 /// No test waits longer than this for anything. Without a prepared database, migrations take minutes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(900);
@@ -42,6 +42,11 @@ pub fn image() -> &'static str {
 
 fn image_name() -> String {
     std::env::var("PULP_IMAGE").unwrap_or_else(|_| "localhost/pulp".to_owned())
+}
+
+/// A number that a variable may change: how much of a long series is run.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// What a command said.
