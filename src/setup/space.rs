@@ -33,8 +33,11 @@ pub fn explain(context: &Context, problem: Problem) -> Problem {
         (free < enough || files == 0).then(|| (volume, free, files))
     });
     let Some((volume, free, files)) = full else { return problem };
-    let what =
-        if files == 0 { "it can hold no more files".to_owned() } else { format!("{} are left", shown(free)) };
+    let what = if files == 0 {
+        "it can hold no more files".to_owned()
+    } else {
+        format!("less than {} are left", shown(free.max(1 << 20)))
+    };
     Problem::new(
         format!("{}: the volume at {volume} is full, {what}", problem.what().trim_end_matches('.')),
         CURE,
@@ -88,7 +91,7 @@ mod tests {
         );
         umount2(&volume, MntFlags::MNT_DETACH).unwrap();
         assert!(
-            told.what().contains("connection: the volume at /var/lib/pgsql is full, 8 MB are left"),
+            told.what().contains("connection: the volume at /var/lib/pgsql is full, less than 8 MB are left"),
             "{told}"
         );
         assert_eq!(config, Problem::config("a", "b"));

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 
 use super::{Context, Problem};
 
@@ -25,16 +25,19 @@ struct Process {
     stopped: bool,
 }
 
-/// Lets every process of this service go on that is stopped. If there was one, that is a problem.
+/// Lets every process go on that `init` has started, directly or not, and that is stopped: also those of services that
+/// only start yet, which nobody checks. If one is of this service, that is a problem.
 pub fn go_on(context: &Context) -> Result<(), Problem> {
     let Some(main) = context.var(MAIN).and_then(|number| number.parse().ok()) else { return Ok(()) };
-    let stopped = stopped_below(main, &processes());
+    let all = processes();
+    // Our parent is `init`. What somebody else has started, and may have stopped with ^Z, is not below it.
+    for pid in stopped_below(getppid().as_raw(), &all) {
+        // One that is gone by now is no longer in the way; one that we may not continue is another check's.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+    }
+    let stopped = stopped_below(main, &all);
     if stopped.is_empty() {
         return Ok(());
-    }
-    for &pid in &stopped {
-        // One that is gone by now is no longer in the way; one that we may not continue is found again.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
     }
     let numbers: Vec<String> = stopped.iter().map(i32::to_string).collect();
     Err(Problem::new(

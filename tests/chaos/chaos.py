@@ -55,7 +55,7 @@ class Container:
 
     def __init__(self, image):
         self.name = f"pulp-chaos-{os.getpid()}"
-        self.volumes = [podman("volume", "create").strip() for _ in PLACES]
+        self.volumes = [podman("volume", "create", "--label", "pulp-init-chaos").strip() for _ in PLACES]
         mounts = [word for pair in zip(self.volumes, PLACES) for word in ("--volume", ":".join(pair))]
         os.environ["PULP_DEFAULT_ADMIN_PASSWORD"] = PASSWORD
         podman("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::80",
