@@ -347,6 +347,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_key_that_is_missing_beside_a_database_is_only_made_if_the_user_says_so() {
+        let (dir, context) = container(&facts());
+        fs::create_dir_all(context.path("/var/lib/pgsql/data")).unwrap();
+        fs::write(context.path("/var/lib/pgsql/data/PG_VERSION"), "17\n").unwrap();
+        let problem = run(&context, &[]).unwrap_err();
+        assert!(problem.what().contains("missing, but there is a database"), "{problem}");
+        assert!(problem.cure().contains("restore the key") && problem.code() == 78, "{problem}");
+        assert_eq!(fs::read_dir(context.path(OURS)).unwrap().count(), 0);
+        let insists = Context::for_test(dir.path(), [(LOST_VARIABLE, "true")]);
+        run(&insists, &[]).unwrap();
+        assert!(context.path(DATABASE_KEY).exists());
+    }
+
+    #[test]
     fn a_key_elsewhere_is_the_users_to_make() {
         let elsewhere = Facts { db_encryption_key: "/keys/db".to_owned(), ..facts() };
         let (_dir, context) = container(&elsewhere);

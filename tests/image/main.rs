@@ -10,7 +10,6 @@
 //! | `volumes` | the documented folders, a second boot, a clean stop |
 //! | `https` | `PULP_HTTPS=true` |
 //! | `imports` | Pulp imported once, and its services forked from there |
-//! | `interrupted` | first boots that are killed at any moment |
 //! | `interrupted` | first boots, and boots that upgrade the database, killed at any moment |
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |

@@ -148,6 +148,11 @@ mod tests {
         let said = starter.output().unwrap();
         let pid: i32 = String::from_utf8(said.stdout).unwrap().trim().parse().unwrap();
         let orphan = Pid::from_raw(pid);
+        assert!(kill(orphan, None).is_ok(), "flock(1) is missing");
+        let locks = |file: File| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err();
+        while !locks(File::open(&place.data).unwrap()) {
+            std::thread::sleep(STEP);
+        }
         let ours = parent(orphan) == Some(getppid());
         let outcome = take(&context, &place);
         let left: Vec<Pid> = workers(&place.data);
