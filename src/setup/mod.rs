@@ -18,6 +18,7 @@ pub mod facts;
 pub mod files;
 pub mod imports;
 pub mod keys;
+pub mod memory;
 pub mod migrations;
 pub mod nginx;
 pub mod ports;
@@ -61,7 +62,8 @@ const STEPS: &[Step] = &[
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
-    Step("ended", "says it if a full volume may have ended a service", space::ended),
+    Step("ended", "says it if want of space or memory may have ended a service", space::ended),
+    Step("memory", "whether there is enough memory", memory::run),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
     Step("signing", "registers signing services", signing::run),

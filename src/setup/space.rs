@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 
 use super::postgres::place::shown;
-use super::{Context, Problem};
+use super::{Context, Problem, memory};
 
 /// What may run full.
 const VOLUMES: &[&str] =
@@ -51,6 +51,11 @@ pub fn ended(context: &Context, args: &[String]) -> Result<(), Problem> {
         return Ok(());
     }
     let name = args.first().map_or("the service", String::as_str);
+    if context.var("EXIT_SIGNAL") == Some("9")
+        && let Some(problem) = memory::told(context, name)?
+    {
+        return Err(problem);
+    }
     let problem = Problem::new(format!("{name} ended with exit code {code}"), "see its log");
     // Without a full volume there is nothing to add to what it said itself.
     if explain(context, problem.clone()) == problem { Ok(()) } else { Err(problem) }

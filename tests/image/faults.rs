@@ -225,6 +225,13 @@ fn a_database_that_cannot_be_found_or_does_not_answer_ends_the_boot() {
 }
 
 #[test]
+fn too_little_memory_ends_the_boot() {
+    let Some(_turn) = turn() else { return };
+    let pulp = Boot::new("memory").podman(&["--memory", "200m"]).start();
+    pulp.fails_with(&["may use 200 MB of memory"]);
+}
+
+#[test]
 fn volumes_are_left_by_a_boot_that_failed_as_they_were() {
     let Some(_turn) = turn() else { return };
     let folders = Folders::new("");
