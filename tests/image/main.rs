@@ -14,6 +14,7 @@
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |
 //! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
+//! | `chaos` | random processes killed and stopped while clients work |
 //! | `powercut` | everything killed at once while clients upload and a sync runs |
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
@@ -29,6 +30,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod chaos;
 mod external;
 mod faults;
 mod harness;
