@@ -8,7 +8,7 @@ use crate::harness::{Api, Folders, PASSWORD, Said, image, shared, turn};
 /// What upstream's image did on its first boot, with the PostgreSQL 13 that it had: a cluster that trusts everybody,
 /// Pulp's role and database. Into that goes what is on standard input.
 const UPSTREAM: &str = r"set -e
-PATH=/usr/lib/postgresql/13/bin:$PATH
+PATH=/usr/lib/postgresql/$1/bin:$PATH
 initdb -D /var/lib/pgsql/data --encoding=UTF-8 --locale=en_US.UTF-8 >/dev/null
 pg_ctl -D /var/lib/pgsql/data -s -w -o '-c listen_addresses= -c unix_socket_directories=/tmp' start >/dev/null
 export PGHOST=/tmp
@@ -39,15 +39,20 @@ pub fn older_database() -> String {
     dump
 }
 
-/// Makes a cluster of PostgreSQL 13 with that database, in a volume or a folder of this host.
-pub fn old_cluster(data: &str, dump: &str) {
+/// The shared container's database as it is, with today's schema. PostgreSQL 13 has no room for that, 15 does.
+pub fn todays_database() -> String {
+    shared().ok(&["pg_dump", "-h", "/run/postgresql", "-U", "pulp", "pulp"])
+}
+
+/// Makes a cluster of an older release of PostgreSQL with that database, in a folder of this host.
+pub fn old_cluster(release: &str, data: &str, dump: &str) {
     let mut run = Command::new("podman");
     run.args(["run", "--rm", "--interactive", "--network=none"]);
     run.args(["--volume", &format!("{data}:/var/lib/pgsql"), "--entrypoint", "bash", image(), "-c"]);
     // A folder is root's at first.
-    let script = "chown postgres: /var/lib/pgsql && exec setpriv --reuid postgres --regid postgres --clear-groups bash -c \"$0\"";
+    let script = "chown postgres: /var/lib/pgsql && exec setpriv --reuid postgres --regid postgres --clear-groups bash -c \"$0\" bash \"$1\"";
     let mut run = run
-        .args([script, UPSTREAM])
+        .args([script, UPSTREAM, release])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -72,7 +77,7 @@ fn database_of_an_older_pulp_in_postgresql_13_is_upgraded_and_the_old_one_kept()
     let Some(_turn) = turn() else { return };
     let folders = Folders::new("");
     key(&folders.path("settings/certs"));
-    old_cluster(&folders.path("pgsql").to_string_lossy(), &older_database());
+    old_cluster("13", &folders.path("pgsql").to_string_lossy(), &older_database());
     let pulp = folders.boot("upgrade").ready();
     assert!(pulp.sql("show server_version").starts_with("17."));
     let counts = pulp.sql("select count(*) from auth_user union all select count(*) from core_domain");
