@@ -30,7 +30,7 @@ pub fn explain(context: &Context, problem: Problem) -> Problem {
     let full = VOLUMES.iter().find_map(|volume| {
         let (free, files) = left(&context.path(volume))?;
         let enough = if volume.starts_with("/var/lib/pgsql") { SEGMENT } else { NOTHING };
-        (free < enough || files == 0).then(|| (volume, free, files))
+        (free < enough || files == 0).then_some((volume, free, files))
     });
     let Some((volume, free, files)) = full else { return problem };
     let what = if files == 0 {
