@@ -32,15 +32,15 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
+    }
     if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
         match imports::hand_over(context, &variables, &words) {
             Ok(()) => return Ok(()),
             Err(Plain::Unwanted) => {}
             Err(Plain::Because(why)) => context.say(&format!("it imports Pulp by itself: {why}")),
         }
-    }
-    if args.first().is_some_and(|what| what == "postgresql") {
-        lock::keep(context)?;
     }
     let mut command = Command::new(program);
     command.args(rest.iter().map(OsString::from)).envs(environment(context, &variables));
