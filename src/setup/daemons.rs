@@ -46,16 +46,16 @@ pub fn postgresql(context: &Context, facts: &Facts) -> Result<Vec<String>, Probl
     ] {
         words.extend(["-c".to_owned(), setting]);
     }
-    if tcp && !facts.database.port.is_empty() {
-        words.extend(["-c".to_owned(), format!("port={}", facts.database.port)]);
+    if let Some(port) = postgresql_port(facts) {
+        words.extend(["-c".to_owned(), format!("port={port}")]);
     }
     Ok(words)
 }
 
-/// Whether the embedded PostgreSQL takes connections and does not still recover.
-pub fn postgresql_answers(context: &Context) -> Result<(), Problem> {
-    let sockets = format!("--host={POSTGRESQL_SOCKETS}");
-    answers(Tool::new(context, "pg_isready").args([&sockets, "--dbname=postgres", "--username=postgres"]))
+/// The port of the embedded PostgreSQL, which its socket is named after, where it is not the usual one.
+pub fn postgresql_port(facts: &Facts) -> Option<String> {
+    let port = &facts.database.port;
+    (is_loopback(&facts.database.host) && !port.is_empty()).then(|| port.clone())
 }
 
 /// Whether the embedded redis answers.

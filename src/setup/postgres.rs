@@ -14,6 +14,7 @@
 //! neither renamed nor replaced. The work directories are then inside it, else beside it: see [`place`].
 
 pub mod access;
+pub mod answer;
 pub mod lock;
 pub mod place;
 pub mod release;

@@ -1,4 +1,4 @@
-//! `pulp-setup ready api|content|nginx` and `alive`: whether a service answers, as a readiness check of `init`.
+//! `pulp-setup ready api|content|nginx|postgresql` and `alive`: whether a service answers, as a readiness check of `init`.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::exec::{API_BIND, CONTENT_BIND};
 use super::facts::Facts;
-use super::{Context, Problem, abandoned, daemons, imports, stopped, variables};
+use super::{Context, Problem, abandoned, daemons, imports, postgres, stopped, variables};
 
 /// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
 const PATIENCE: Duration = Duration::from_secs(55);
@@ -30,7 +30,8 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).and_then(ok)
         }
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
-        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx")),
+        Some("postgresql") => postgres::answer::wait(context, until),
+        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
     }
 }
 
@@ -51,7 +52,7 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
         Some("imports") => imports::alive(context, ALIVE)
             .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
-        Some("postgresql") => daemons::postgresql_answers(context),
+        Some("postgresql") => postgres::answer::alive(context),
         Some("redis") => daemons::redis_answers(context),
         // Nobody can ask it anything. A database that does not answer is not its fault.
         Some("worker") => {
