@@ -5,6 +5,6 @@ if have podman; then
     QUIET=1 host_podman
     podman_calmly rm -f -t 10 pulp pulp-init-demo >/dev/null 2>&1 || true
     podman volume rm pulp-init-demo pulp-settings pulp-storage pulp-pgsql pulp-containers >/dev/null 2>&1 || true
-    podman rmi -f localhost/pulp localhost/pulp-minimal localhost/pulp-init-demo localhost/pulp-init-base >/dev/null 2>&1 || true
+    podman rmi -f localhost/pulp localhost/pulp-minimal localhost/pulp-web localhost/pulp-init-demo localhost/pulp-init-base >/dev/null 2>&1 || true
 fi
 rm -rf .cache

@@ -145,7 +145,8 @@ fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
 
 fn usage() -> String {
     let list = |steps: &[Step]| -> String {
-        steps.iter().map(|Step(name, about, _)| format!("  {name:<12} {about}\n")).collect()
+        let width = steps.iter().map(|Step(name, ..)| name.len()).max().unwrap_or_default();
+        steps.iter().map(|Step(name, about, _)| format!("  {name:<width$} {about}\n")).collect()
     };
     format!(
         "Usage: pulp-setup STEP\n\nThe steps of a boot, each of which does only what is missing:\n{}\n\

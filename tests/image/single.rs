@@ -241,13 +241,19 @@ fn waits_for_what_never_comes_end_in_one_message() {
 }
 
 #[test]
-fn missing_migrations_end_the_start_of_a_service() {
+fn missing_migrations_end_the_start_of_a_service_and_a_job_that_runs_them_can_be_stopped() {
     let Some(_turn) = turn() else { return };
     let settings = Settings::new("empty");
     let _postgresql = postgresql("empty");
     let boot = settings.boot("empty", minimal(), &[]).podman(&["--user", "pulp"]);
     let (code, said) = run(boot.env("PULP_MIGRATIONS_TIMEOUT", "2"), &["pulp-worker"]);
     assert!(code == 1 && said.contains("the database is not migrated after 2 s"), "{code}: {said}");
+    for words in [["pulp-setup", "migrations"], ["pulpcore-manager", "migrate"]] {
+        let boot = settings.boot("job", minimal(), &[]).podman(&["--user", ANYBODY, "--read-only"]);
+        let job = boot.command(&words).start();
+        until("a migration", PATIENCE, || job.logs().contains("Applying "));
+        assert_eq!(job.stop(), 143, "{words:?}");
+    }
 }
 
 #[test]

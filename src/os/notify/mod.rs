@@ -3,7 +3,7 @@
 //! Each run of a service has a socket of its own, whose path only that service is told and which only its user may
 //! write to. So a message needs no cookie to be matched with its run, and one from the last run goes nowhere. On top of
 //! that the kernel says who sent it, and [`belongs`] whether that process is one of the service's. `MAINPID` is believed
-//! only of the main process itself, about a child of ours ([`heir`]): which process is the service's, its parent knows
+//! only of the main process itself, about a child of ours ([`mod@heir`]): which process is the service's, its parent knows
 //! best.
 
 mod heir;
