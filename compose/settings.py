@@ -21,7 +21,8 @@ DATABASES = {
     }
 }
 CACHE_ENABLED = True
-REDIS_URL = "redis://redis:6379/0"
+# Where redis does not answer, Pulp goes on without it: it is not to wait for long before.
+REDIS_URL = "redis://redis:6379/0?socket_connect_timeout=0.5&socket_timeout=0.5"
 
 CONTENT_ORIGIN = os.environ.get("PULP_CONTENT_ORIGIN") or "http://localhost:8080"
 TOKEN_SERVER = f"{CONTENT_ORIGIN}/token/"

@@ -7,6 +7,8 @@
 #   rolling  restarts each container of Pulp in turn while a client reads: no request may fail
 #   again    takes everything down and up again: the data are still there, no key is new
 #   swap     the same data under the image with everything, and back (podman only)
+#   figures  (only if named; podman) requests/s of content with 1, 2 and 4 replicas, and of nginx serving the same file.
+#            Those of a machine that does something else besides are of no use: they are printed, not judged
 #
 # Images: PULP_IMAGE, PULP_WEB_IMAGE, POSTGRES_IMAGE, REDIS_IMAGE, and PULP_ALL_IMAGE for `swap`.
 . "$(dirname "$0")/host.sh"
@@ -110,15 +112,21 @@ until_true() {
     done
 }
 
-answers() { curl --silent --fail --max-time 10 --output /dev/null "$(web)/pulp/api/v3/status/"; }
+answers() { curl --silent --fail --fail-early --max-time 10 -o /dev/null -o /dev/null "$(web)/pulp/"{api/v3/status,content}/; }
 has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
 
 up() {
     compose up -d >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; die "$tool: compose up failed"; }
     until_true "${PATIENCE:-600}" "answering at pulp_web" answers
-    # A password that is read is not shown.
+    # The password is set after the migrations. What is read is not shown.
+    until_true 120 "done with the password" password_set
     PULP_PASSWORD=$(run exec "$(containers pulp_api | head -n 1)" cat /run/pulp-secrets/admin_password)
     export PULP_PASSWORD
+}
+
+password_set() {
+    [ "$(run inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$(run ps -a --filter "label=com.docker.compose.project=$project" \
+        --filter label=com.docker.compose.service=set_init_password_service --format '{{.Names}}')")" = 'exited 0' ]
 }
 
 reading() {
@@ -233,6 +241,43 @@ stage_swap() {
     python3 $client publish "$(web)" fourth >/dev/null
     say "podman: $kind: the data of one container in compose"
 }
+
+# measure WHAT URL: requests/s over some seconds; all answers must be good.
+measure() {
+    local out
+    wrk --threads 1 --connections 16 --duration 2s "$2" >/dev/null # warms caches up
+    out=$(wrk --threads 1 --connections 16 --duration "${SECONDS_EACH:-5}s" --latency "$2")
+    ! grep 'Non-2xx' <<<"$out" >&2 || die "$tool: $1: not all answers were good"
+    printf '%-40s %9s requests/s, median %s, 99 %% %s\n' "$1" \
+        "$(sed -n 's/^Requests\/sec: *//p' <<<"$out")" "$(awk '/50%/ { print $2 }' <<<"$out")" "$(awk '/99%/ { print $2 }' <<<"$out")"
+}
+
+stage_figures() {
+    need wrk=wrk
+    local number name url
+    url=$(web)
+    say "$tool: $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg) before, file of 100,000 bytes, 16 connections"
+    curl --silent --output "$work/file" "$url$first"
+    chmod 644 "$work/file"
+    printf '%s\n' 'pid /tmp/pid; error_log stderr error; events {} http { access_log off; sendfile on; tcp_nopush on;' \
+        'client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;' \
+        'server { listen 8080; root /srv; } }' >"$work/nginx.conf"
+    run run --detach --name "$single" --publish 127.0.0.1::8080 --volume "$work/nginx.conf:/etc/nginx/nginx.conf:ro" \
+        --volume "$work/file:/srv/file:ro" "$PULP_WEB_IMAGE" >/dev/null
+    name=http://$(run port "$single" 8080/tcp | head -n 1)/file
+    until_true 30 "served by nginx" curl --silent --fail --output /dev/null "$name"
+    measure "nginx, the same file" "$name"
+    run rm -f -t 2 "$single" >/dev/null
+    for number in 4 2 1; do
+        PULP_CONTENT_REPLICAS=4 compose up -d pulp_content >"$work/figures.log" 2>&1 || true
+        for name in $(containers pulp_content | sort | tail -n +$((number + 1))); do run stop -t 35 "$name" >/dev/null; done
+        for name in $(containers pulp_content); do until_true 120 "ready: $name" ready "$name" /pulp/content/; done
+        # nginx may know those that are gone for five seconds more.
+        until_true 60 "at $number" has_content $number
+        measure "content, $number of a process each" "$url$first"
+    done
+}
+has_content() { python3 $client status "$(web)" | grep -q "content $1 "; }
 
 mkdir -p "$work/folders"
 [ "$tool" = podman ] || dockerd_start

@@ -63,7 +63,7 @@ clear_away() {
     podman pod rm -f -t 2 pulp-test-pod >/dev/null 2>&1 || true
     for volume in defaults secrets settings storage pgsql; do podman volume rm -f pulp-test-pod-$volume >/dev/null 2>&1 || true; done
 }
-answers() { curl --silent --fail --max-time 10 --output /dev/null "http://127.0.0.1:$port/pulp/api/v3/status/"; }
+answers() { curl --silent --fail --fail-early --max-time 10 -o /dev/null -o /dev/null "http://127.0.0.1:$port/pulp/"{api/v3/status,content}/; }
 play() {
     podman_calmly kube play "$work/pod.yml" >/dev/null
     local end=$((SECONDS + 600))
@@ -84,6 +84,8 @@ stage_play() {
     pod >"$work/pod.yml"
     local begin=$SECONDS file
     play
+    # The password is set after the migrations.
+    until podman logs pulp-test-pod-migrate 2>&1 | grep 'the user admin has' >/dev/null; do sleep 1; done
     PULP_PASSWORD=$(podman exec pulp-test-pod-api cat /run/pulp-secrets/admin_password)
     export PULP_PASSWORD
     file=$(python3 $client publish "http://127.0.0.1:$port" first)

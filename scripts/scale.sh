@@ -118,8 +118,8 @@ pulp() {
         --volume "$work/certs:/etc/pulp/certs:ro" --volume "$work/s3:/etc/pulp/s3:ro" \
         --volume "$work/$name:/var/lib/pulp" --env HOME=/tmp \
         --env POSTGRES_HOST=pg1,pg2 --env REDIS_LOCATION=redis://redis:6379/0 \
-        --env S3_ENDPOINT=http://s3:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.240:8080 \
-        --env PULP_REDIRECT_TO_OBJECT_STORAGE="${REDIRECT:-false}" \
+        --env S3_ENDPOINT=http://$subnet.243:5000 --env PULP_CONTENT_ORIGIN=http://$subnet.240:8080 \
+        --env PULP_REDIRECT_TO_OBJECT_STORAGE=true \
         --env PULP_API_WORKERS=1 --env PULP_CONTENT_WORKERS=1 "$@" -- "$pulp" sh -c "$command"
 }
 replica() { pulp "$1$2" "exec pulp-$1" --network-alias "pulp-$1"; }
@@ -149,6 +149,7 @@ END
 }
 
 answers() { curl --silent --fail --max-time 10 --output /dev/null "http://$subnet.240:8080/pulp/api/v3/status/"; }
+migrated() { [ "$(podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' $prefix-migrate)" = 'exited 0' ]; }
 ready() { podman exec "$prefix-$1" readyz.py "$2"; }
 api_ready() { ready "$1" /pulp/api/v3/status/; }
 content_ready() { ready "$1" /pulp/content/; }
@@ -160,7 +161,7 @@ everything() {
     podman network create --subnet $subnet.0/24 --label $prefix $network >/dev/null
     empty_dir pg1
     start redis 700:700 -- "$redis"
-    start s3 65534:65534 -- "$s3"
+    start s3 65534:65534 --ip $subnet.243 -- "$s3"
     postgres pg1
     standby
     until_true 60 "a bucket" podman exec $prefix-s3 python3 -c "
@@ -173,6 +174,7 @@ boto3.client('s3', endpoint_url='http://127.0.0.1:5000', aws_access_key_id='test
     for number in 1 2; do replica api $number; replica worker $number; done
     replica content 1
     front
+    until_true 600 "migrated" migrated
     until_true 600 "answering at the front" answers
     until_true 120 "ready: content" content_ready content1
     file=$(python3 "$client" publish $url first)
@@ -191,22 +193,22 @@ measure() {
 }
 
 stage_figures() {
-    say "scale: $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), file of 100,000 bytes, 16 connections"
-    curl --silent --output "$work/file" "$url$file"
+    say "scale: $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg) before, file of 100,000 bytes, 16 connections"
+    curl --silent --location --output "$work/file" "$url$file"
     podman exec $prefix-front mkdir -p /tmp/file
     podman exec -i $prefix-front sh -c 'cat >/tmp/file/file' <"$work/file"
     measure "nginx, the same file" "http://$subnet.240:8081/file"
-    measure "content: 1 replica, by S3" "$url$file"
+    measure "content: 1 replica, sending to S3" "$url$file"
     replica content 2
     until_true 300 "ready: content2" content_ready content2
     sleep_until_looked_up
-    measure "content: 2 replicas, by S3" "$url$file"
+    measure "content: 2 replicas, sending to S3" "$url$file"
     replica content 3
     replica content 4
     until_true 300 "ready: content3" content_ready content3
     until_true 300 "ready: content4" content_ready content4
     sleep_until_looked_up
-    measure "content: 4 replicas, by S3" "$url$file"
+    measure "content: 4 replicas, sending to S3" "$url$file"
 }
 # What each replica holds of the database and of memory.
 stage_costs() {

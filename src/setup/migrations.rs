@@ -17,7 +17,7 @@ use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
 use super::variables::Variables;
-use super::{Context, Problem, abandoned, files, keys, python};
+use super::{Context, Problem, abandoned, files, keys, python, volumes};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
@@ -240,6 +240,7 @@ fn manager(context: &Context) -> Tool {
 }
 
 fn migrate(context: &Context) -> Result<(), Problem> {
+    volumes::for_one_process(context);
     let output =
         manager(context).args(["migrate", "--noinput"]).limit(LIMIT).stream(&|line| context.say(line))?;
     if output.status.success() {

@@ -14,7 +14,7 @@ use super::database;
 use super::facts::Facts;
 use super::psql::Psql;
 use super::variables::Variables;
-use super::{Context, Problem, admin, exec, files, migrations, settings, signing};
+use super::{Context, Problem, admin, exec, migrations, settings, signing, volumes};
 
 /// As long as upstream's script tries, unless `PULP_DATABASE_TIMEOUT` says otherwise.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(300);
@@ -91,18 +91,10 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
             "mount the one that this database was first used with; for a new one make it with `openssl rand -base64 32`",
         ));
     }
-    directories(context);
+    volumes::for_one_process(context);
     Waiting::begin(|| ready(context, &facts))?;
     let words: Vec<String> = [what.to_owned()].into_iter().chain(args.iter().cloned()).collect();
     exec::run(&everywhere(context), &words)
-}
-
-/// An empty volume, as Kubernetes mounts it, has no directories, and Pulp's processes begin by entering one. Where they
-/// cannot be made, the settings may name others.
-fn directories(context: &Context) {
-    for path in ["/var/lib/pulp/tmp", "/var/lib/pulp/media"] {
-        let _ = files::directory(context, &context.path(path), context.accounts.pulp, 0o755);
-    }
 }
 
 fn prepared(context: &Context) -> Result<(), Problem> {

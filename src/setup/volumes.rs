@@ -68,6 +68,14 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     settings_can_be_read(context)
 }
 
+/// An empty volume, as Kubernetes mounts it, has no directories, and Pulp's processes begin by entering one. Where they
+/// cannot be made, the settings may name others.
+pub fn for_one_process(context: &Context) {
+    for path in ["/var/lib/pulp/tmp", "/var/lib/pulp/media"] {
+        let _ = files::directory(context, &context.path(path), context.accounts.pulp, 0o755);
+    }
+}
+
 fn places(pulp: Owner, postgres: Owner) -> [Place; 9] {
     use Content::{Given, Left};
     use Needs::{Reading, Writing};

@@ -21,7 +21,6 @@ import sys
 import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import uuid
 
@@ -103,22 +102,19 @@ def status(url):
 
 
 def read(url, path, threads="4"):
-    host, wanted = urllib.parse.urlsplit(url).netloc, expected(path)
+    wanted = expected(path)
     counts, failures, slowest, ended = collections.Counter(), [], [0.0], threading.Event()
 
     def ask(what):
         begun = time.monotonic()
-        connection = http.client.HTTPConnection(host, timeout=60)
         try:
-            connection.request("GET", what)
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != 200 or (what == path and body != wanted):
-                failures.append(f"{time.strftime('%T')} {what}: {answer.status}, {len(body)} bytes")
+            # It follows to where the content is.
+            with urllib.request.urlopen(url + what, timeout=60) as answer:
+                body = answer.read()
+            if what == path and body != wanted:
+                failures.append(f"{time.strftime('%T')} {what}: {len(body)} bytes")
         except (OSError, http.client.HTTPException) as error:
             failures.append(f"{time.strftime('%T')} {what}: {error!r}")
-        finally:
-            connection.close()
         counts[what] += 1
         slowest[0] = max(slowest[0], time.monotonic() - begun)
 

@@ -20,7 +20,8 @@ DATABASES = {
     }
 }
 CACHE_ENABLED = True
-REDIS_URL = os.environ.get("REDIS_LOCATION", "redis://pulp-redis:6379/0")
+# Where redis does not answer, Pulp goes on without it: it is not to wait for long before.
+REDIS_URL = os.environ.get("REDIS_LOCATION", "redis://pulp-redis:6379/0") + "?socket_connect_timeout=0.5&socket_timeout=0.5"
 
 _origin = os.environ.get("PULP_CONTENT_ORIGIN", "http://localhost:8080")
 TOKEN_SERVER = f"{_origin}/token/"
