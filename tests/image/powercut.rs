@@ -113,7 +113,9 @@ fn cut(pulp: &Pulp, api: &Api, sync: &(String, Value), round: u64) -> (Accepted,
 fn a_power_cut_loses_no_accepted_upload_and_leaves_no_task_undone() {
     let Some(_turn) = turn() else { return };
     let folders = Folders::new("");
-    let boot = |what: &str| folders.boot(what).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).ready();
+    let boot = |what: &str| {
+        folders.boot(what).cheap_passwords().env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).ready()
+    };
     let mut pulp = boot("powercut");
     let sync = something_to_sync(&Api::admin(&pulp, PASSWORD));
     for round in 0..number("PULP_INIT_POWERCUTS", 1) {

@@ -42,6 +42,13 @@ impl Boot {
         self
     }
 
+    /// With a cheap hash of passwords. The good one takes half a second of CPU for each request, which is not what tests
+    /// of many requests are about.
+    pub fn cheap_passwords(self) -> Boot {
+        let hashers = r#"["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]"#;
+        self.env("PULP_PASSWORD_HASHERS", hashers)
+    }
+
     /// With options of `podman run`.
     pub fn podman(mut self, args: &[&str]) -> Boot {
         self.args.extend(args.iter().map(|&arg| arg.to_owned()));
