@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot fuzz install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -69,6 +69,9 @@ bench-quick: build ## the same with three runs, and no peers
 
 bench-boot: image ## how fast the Pulp image boots and stops, beside the floor
 	@scripts/bench-boot.sh
+
+chaos: image     ## kills random processes of Pulp for CHAOS_MINUTES (30) while clients work
+	@scripts/chaos.sh
 
 fuzz:            ## each fuzz target for FUZZ_SECONDS (600)
 	@scripts/fuzz.sh

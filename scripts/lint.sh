@@ -13,7 +13,7 @@ check "clippy" cargo clippy --quiet --locked --all-targets -- -D warnings
 check "clippy, all features" cargo clippy --quiet --locked --all-targets --all-features -- -D warnings
 check "documentation" env RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --quiet --locked --all-features --no-deps --document-private-items
 check "shell scripts" shellcheck --external-sources scripts/*.sh .ci/run images/pulp/files/single-process images/pulp/files/web-image compose/kube/secrets.sh
-check "python" env PYTHONPYCACHEPREFIX="$cache/pycache" python3 -m compileall -q tests/bench tests/compose compose
+check "python" env PYTHONPYCACHEPREFIX="$cache/pycache" python3 -m compileall -q tests/bench tests/chaos tests/compose compose
 check "compose files" scripts/compose-folders.sh --check
 check "the binary" scripts/check-binary.sh "$1"
 [ ${#failed[@]} = 0 ] || die "lint: not clean: $(IFS=,; echo "${failed[*]}")"

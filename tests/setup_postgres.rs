@@ -14,9 +14,15 @@ use pulp_init::setup::command::Tool;
 use pulp_init::setup::context::{Accounts, Owner};
 use pulp_init::setup::database::prepared;
 use pulp_init::setup::facts::{Database, Facts};
+use pulp_init::setup::keys::proof;
+use pulp_init::setup::postgres::lock;
+use pulp_init::setup::postgres::place::Place;
 use pulp_init::setup::postgres::release::Release;
 use pulp_init::setup::psql::Psql;
-use pulp_init::setup::{Context, Problem, admin, database, migrations, postgres, settings};
+use pulp_init::setup::{Context, Problem, abandoned, admin, database, migrations, postgres, settings};
+
+/// Where the key of encrypted fields is.
+const KEY: &str = "/etc/pulp/key";
 
 /// A container's root in a temporary directory.
 struct Image {
@@ -85,6 +91,7 @@ impl Image {
     fn facts(&self, change: impl FnOnce(&mut Facts)) {
         let mut facts = Facts {
             database: Database { name: "pulp".into(), user: "pulp".into(), ..Database::default() },
+            db_encryption_key: KEY.into(),
             ..Facts::default()
         };
         change(&mut facts);
@@ -446,6 +453,89 @@ fn migrations_run_only_when_the_database_lacks_one_of_the_image() {
     image.pulp_sql("insert into django_migrations (app, name) values ('core', '0003_newer')").unwrap();
     assert!(migrations::run(&image.context, &[]).unwrap_err().what().contains("0003_newer"));
     assert_eq!(log().lines().count(), 3, "it must not touch a database of a newer Pulp");
+}
+
+/// Of Fernet's specification (generate.json): a key, and a token of it.
+const FERNET_KEY: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+const TOKEN: &str =
+    "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==";
+
+#[test]
+fn a_key_that_encrypted_none_of_the_secrets_is_refused_before_anything_is_migrated() {
+    let Some(image) = image(&[]) else { return };
+    image.postgres().unwrap();
+    let _server = image.serve("", 5432);
+    database::run(&image.context, &[]).unwrap();
+    let check = |key: &str| {
+        fs::write(image.context.path(KEY), key).unwrap();
+        let facts = Facts::load(&image.context).unwrap();
+        let psql = Psql::pulp(&image.context, &facts.database).unwrap();
+        proof::check(&image.context, &facts, &psql)
+    };
+    let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    // No table yet, then no secret yet.
+    check(other).unwrap();
+    image.pulp_sql("create table core_remote (username text, password text, name text)").unwrap();
+    image.pulp_sql("insert into core_remote values (null, null, 'public')").unwrap();
+    check(other).unwrap();
+    image.pulp_sql(&format!("insert into core_remote values (null, '{TOKEN}', 'secret')")).unwrap();
+    check(FERNET_KEY).unwrap();
+    let problem = check(other).unwrap_err();
+    assert!(
+        problem.what().contains("not the key") && problem.cure().contains("PULP_ALLOW_LOST_KEY"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn tasks_of_processes_that_are_gone_are_freed_and_others_are_not() {
+    let Some(image) = image(&[]) else { return };
+    image.postgres().unwrap();
+    let _server = image.serve("", 5432);
+    database::run(&image.context, &[]).unwrap();
+    // An older Pulp has no such tables.
+    abandoned::now_and_then(&image.context).unwrap();
+    image
+        .pulp_sql(
+            "create table core_appstatus (pulp_id int primary key, last_heartbeat timestamptz, ttl interval);
+             create table core_task (name text,
+                 app_lock_id int references core_appstatus deferrable initially deferred);
+             insert into core_appstatus values (1, now() - interval '31 s', '30 s'), (2, now() - interval '20 s', '30 s');
+             insert into core_task values ('of one that is gone', 1), ('of one that works', 2), ('of nobody', null);",
+        )
+        .unwrap();
+    let locked = || {
+        image.pulp_sql("select string_agg(name, ', ') from core_task where app_lock_id is not null").unwrap()
+    };
+    abandoned::now_and_then(&image.context).unwrap();
+    assert_eq!(locked(), "of one that works");
+    assert_eq!(image.pulp_sql("select pulp_id from core_appstatus").unwrap(), "2");
+    // Where nothing of Pulp runs yet, all are gone; but not on a database of others.
+    let facts = Facts::load(&image.context).unwrap();
+    let psql = Psql::pulp(&image.context, &facts.database).unwrap();
+    let elsewhere = Facts { external_postgresql: Some("HOST".into()), ..facts.clone() };
+    let redis = Facts { worker_type: "redis".into(), ..facts.clone() };
+    for facts in [&elsewhere, &redis] {
+        abandoned::at_boot(&image.context, facts, &psql);
+        assert_eq!(locked(), "of one that works");
+    }
+    abandoned::at_boot(&image.context, &facts, &psql);
+    assert_eq!(locked(), "");
+}
+
+#[test]
+fn a_database_that_another_container_uses_is_not_touched() {
+    let Some(image) = image(&[]) else { return };
+    image.postgres().unwrap();
+    let running = lock::take(&image.context, &Place::of(&image.context)).unwrap();
+    let file = image.data().join("postmaster.pid");
+    fs::write(&file, "1\n").unwrap();
+    let problem = image.postgres().unwrap_err();
+    assert!(problem.what().contains("another container"), "{problem}");
+    assert!(file.exists());
+    drop(running);
+    image.postgres().unwrap();
+    assert!(!file.exists());
 }
 
 #[test]

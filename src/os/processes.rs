@@ -84,6 +84,9 @@ impl Init {
         let mut opened = Opened::default();
         if role == Role::Main {
             self.open_readiness(id, run, &mut opened)?;
+        } else if let Some(pid) = self.supervisor.main_pid(id) {
+            // For checks and hooks that look at the service's process: sd-notify's and systemd's name for it.
+            opened.variables.push(("MAINPID".to_owned(), pid.to_string()));
         }
         let procs = self.cgroup_of(id)?;
         let Some(service) = self.supervisor.plan().services.get(id.index()) else { return Err(no_service()) };

@@ -1,13 +1,18 @@
 //! What `pulp-setup exec` runs for the embedded PostgreSQL and redis. Pulp's own services are in `exec`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::command::Tool;
 use super::facts::Facts;
 use super::settings::{POSTGRESQL_SOCKETS, REDIS_SOCKET, is_loopback};
 use super::{Context, Problem};
 
 /// Where Debian has PostgreSQL's programs, a directory a release.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
+
+/// How long an answer may take. A machine that is busy lets even a good server wait.
+const ANSWER: Duration = Duration::from_secs(12);
 
 /// The directory of the newest PostgreSQL's programs, or `PULP_POSTGRES_BIN`.
 pub fn postgresql_bin(context: &Context) -> Result<PathBuf, Problem> {
@@ -41,10 +46,25 @@ pub fn postgresql(context: &Context, facts: &Facts) -> Result<Vec<String>, Probl
     ] {
         words.extend(["-c".to_owned(), setting]);
     }
-    if tcp && !facts.database.port.is_empty() {
-        words.extend(["-c".to_owned(), format!("port={}", facts.database.port)]);
+    if let Some(port) = postgresql_port(facts) {
+        words.extend(["-c".to_owned(), format!("port={port}")]);
     }
     Ok(words)
+}
+
+/// The port of the embedded PostgreSQL, which its socket is named after, where it is not the usual one.
+pub fn postgresql_port(facts: &Facts) -> Option<String> {
+    let port = &facts.database.port;
+    (is_loopback(&facts.database.host) && !port.is_empty()).then(|| port.clone())
+}
+
+/// Whether the embedded redis answers.
+pub fn redis_answers(context: &Context) -> Result<(), Problem> {
+    answers(Tool::new(context, "redis-cli").args(["-s", REDIS_SOCKET, "ping"]))
+}
+
+fn answers(tool: Tool) -> Result<(), Problem> {
+    tool.limit(ANSWER).run("get an answer", "see its log: `svctl logs`").map(drop)
 }
 
 /// The words of redis's command line. It is a cache: nothing is kept on disk.

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::facts::Facts;
 use super::imports::{self, Plain};
+use super::postgres::lock;
 use super::variables::{Processes, Variables};
 use super::{Context, Problem, daemons, python, single};
 
@@ -31,6 +32,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
+    }
     if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
         match imports::hand_over(context, &variables, &words) {
             Ok(()) => return Ok(()),
@@ -39,7 +43,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         }
     }
     let mut command = Command::new(program);
-    command.args(rest.iter().map(OsString::from)).envs(variables.for_pulp());
+    command.args(rest.iter().map(OsString::from)).envs(environment(context, &variables));
     alone(context, args, &mut command);
     let error = command.exec();
     Err(Problem::new(
@@ -48,16 +52,18 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     ))
 }
 
-/// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's, and have
-/// somewhere to put temporary files.
+/// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's.
 fn alone(context: &Context, args: &[String], command: &mut Command) {
     let of_pulp = args.first().is_some_and(|what| ["api", "content", "worker"].contains(&what.as_str()));
     if of_pulp && context.accounts.may_chown {
         command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
     }
-    if let Some(directory) = single::temporary(context) {
-        command.env("TMPDIR", directory);
-    }
+}
+
+/// What it is to have in its environment besides what we have.
+pub fn environment(context: &Context, variables: &Variables) -> Vec<(String, String)> {
+    let temporary = single::temporary(context).map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
+    variables.for_pulp().into_iter().chain(temporary).collect()
 }
 
 /// The program and its arguments.

@@ -46,6 +46,9 @@ pub struct Facts {
     pub media_root: String,
     /// `STATIC_ROOT`.
     pub static_root: String,
+    /// `WORKER_TYPE`: where workers keep their locks, in PostgreSQL (`pulpcore`) or redis.
+    #[serde(default)]
+    pub worker_type: String,
     /// Whether there is a `SECRET_KEY` in the user's settings.
     #[serde(default)]
     pub secret_key: bool,

@@ -15,7 +15,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use serde::{Deserialize, Serialize};
 
 use super::variables::Variables;
-use super::{Context, Problem};
+use super::{Context, Problem, exec};
 
 /// Where that process listens.
 pub const SOCKET: &str = "/run/pulp/imports/socket";
@@ -108,7 +108,7 @@ fn because(whose: &'static str) -> impl Fn(std::io::Error) -> Plain {
 fn request(context: &Context, variables: &Variables, words: &[String]) -> Result<Vec<u8>, Plain> {
     let mut environment: BTreeMap<String, String> =
         context.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    environment.extend(variables.for_pulp());
+    environment.extend(exec::environment(context, variables));
     let cwd = std::env::current_dir().map_err(because("working directory"))?;
     let request = Request { words, environment, cwd, umask: umask() };
     let mut text = serde_json::to_vec(&request).map_err(|error| Plain::Because(error.to_string()))?;

@@ -4,6 +4,7 @@
 //! that is damaged stops the boot. The one exception is a file without a byte in it where nothing can have been
 //! encrypted yet: a boot of upstream's image that was killed leaves such files.
 
+pub mod proof;
 mod token;
 
 use std::path::Path;
@@ -28,6 +29,9 @@ const SECRET_KEY: &str = "/etc/pulp/certs/secret_key";
 /// Where the embedded PostgreSQL has its data, and `postgres` what it upgraded from.
 const DATABASES: &str = "/var/lib/pgsql";
 
+/// Goes on without the key of a database that is there.
+const LOST_VARIABLE: &str = "PULP_ALLOW_LOST_KEY";
+
 /// Makes the keys that are missing, and examines the others.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let facts = Facts::load(context)?;
@@ -42,11 +46,7 @@ fn database_key(context: &Context, facts: &Facts) -> Result<(), Problem> {
     match files::read(&path)? {
         None if to_make => {
             if has_database(context) {
-                context.say(&format!(
-                    "{}: missing, so a new key is made. Passwords and other secrets that the database holds under an \
-                     older key can only be read again once you put that key back",
-                    path.display()
-                ));
+                lost(context, &path)?;
             }
             make_database_key(context, &path)
         }
@@ -65,6 +65,28 @@ fn database_key(context: &Context, facts: &Facts) -> Result<(), Problem> {
             pulp_reads(context, &path)
         }
     }
+}
+
+/// There is a database, so there was a key. (At a first boot this step comes before the one that makes the database.)
+fn lost(context: &Context, path: &Path) -> Result<(), Problem> {
+    let what =
+        format!("{}: missing, but there is a database, whose secrets were encrypted with it", path.display());
+    if may_be_lost(context) {
+        context.say(&format!("{what}; a new one is made because of {LOST_VARIABLE}"));
+        return Ok(());
+    }
+    Err(Problem::config(
+        what,
+        format!(
+            "mount the folder at /etc/pulp that belongs to this database, or restore the key from a backup; nothing was \
+             changed ({LOST_VARIABLE}=true makes a new one: then the secrets of all remotes have to be entered again)"
+        ),
+    ))
+}
+
+/// Whether the user has said that the key is lost for good.
+fn may_be_lost(context: &Context) -> bool {
+    context.var(LOST_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 fn make_database_key(context: &Context, path: &Path) -> Result<(), Problem> {
@@ -187,6 +209,7 @@ pub(super) mod tests {
             external_postgresql: None,
             external_redis: None,
             redis_port: None,
+            worker_type: String::new(),
             db_encryption_key: DATABASE_KEY.to_owned(),
             token_private_key: "/etc/pulp/certs/token_private_key.pem".to_owned(),
             token_public_key: "/etc/pulp/certs/token_public_key.pem".to_owned(),
@@ -323,6 +346,20 @@ pub(super) mod tests {
         let (_dir, context) = container(&external);
         fs::write(context.path(DATABASE_KEY), "").unwrap();
         assert!(run(&context, &[]).unwrap_err().what().contains("damaged"));
+    }
+
+    #[test]
+    fn a_key_that_is_missing_beside_a_database_is_only_made_if_the_user_says_so() {
+        let (dir, context) = container(&facts());
+        fs::create_dir_all(context.path("/var/lib/pgsql/data")).unwrap();
+        fs::write(context.path("/var/lib/pgsql/data/PG_VERSION"), "17\n").unwrap();
+        let problem = run(&context, &[]).unwrap_err();
+        assert!(problem.what().contains("missing, but there is a database"), "{problem}");
+        assert!(problem.cure().contains("restore the key") && problem.code() == 78, "{problem}");
+        assert_eq!(fs::read_dir(context.path(OURS)).unwrap().count(), 0);
+        let insists = Context::for_test(dir.path(), [(LOST_VARIABLE, "true")]);
+        run(&insists, &[]).unwrap();
+        assert!(context.path(DATABASE_KEY).exists());
     }
 
     #[test]

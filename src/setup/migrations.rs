@@ -17,7 +17,7 @@ use super::facts::Facts;
 use super::postgres::place;
 use super::psql::{Psql, literal};
 use super::variables::Variables;
-use super::{Context, Problem, files, python, volumes};
+use super::{Context, Problem, abandoned, files, keys, python, volumes};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
@@ -43,6 +43,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
         prepared::restore(context, &facts.database)?;
     }
     let psql = Psql::pulp(context, &facts.database)?;
+    keys::proof::check(context, &facts, &psql)?;
     let Found { applied, stamp: found } = found(&psql)?;
     let stamp = stamp(context, &facts.migrated_settings)?;
     if let (Some(list), Some(stamp)) = (files::read(&context.path(LIST))?, &stamp) {
@@ -51,6 +52,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
         let missing = known.difference(&applied).count();
         if missing == 0 && found == *stamp {
             context.say("the database is up to date");
+            abandoned::at_boot(context, &facts, &psql);
             return proven(context, &facts);
         }
         context.say(&match missing {
@@ -65,6 +67,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     if let Some(stamp) = &stamp {
         psql.run("note that the database is migrated", &stamping(stamp))?;
     }
+    abandoned::at_boot(context, &facts, &psql);
     proven(context, &facts)
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
+pub mod abandoned;
 pub mod admin;
 pub mod certs;
 pub mod command;
@@ -17,8 +18,10 @@ pub mod facts;
 pub mod files;
 pub mod imports;
 pub mod keys;
+pub mod memory;
 pub mod migrations;
 pub mod nginx;
+pub mod ports;
 pub mod postgres;
 pub mod problem;
 pub mod psql;
@@ -31,6 +34,8 @@ pub mod server;
 pub mod settings;
 pub mod signing;
 pub mod single;
+pub mod space;
+pub mod stopped;
 pub mod template;
 pub mod variables;
 pub mod volumes;
@@ -53,8 +58,9 @@ const STEPS: &[Step] = &[
     Step("settings", "reads the user's settings, adds what is missing", settings::run),
     Step("embedded", "whether the embedded postgresql or redis is used", settings::embedded),
     Step("ready", "wait until api, content or nginx answers", ready::run),
-    Step("alive", "whether api, content or nginx answers at all", ready::alive),
+    Step("alive", "whether a service answers at all, and none of its processes is stopped", ready::alive),
     Step("volumes", "make the directories of the services and give them to their users", volumes::run),
+    Step("ports", "whether what is to be listened on is free", ports::run),
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
@@ -63,6 +69,8 @@ const STEPS: &[Step] = &[
     Step("nginx", "configure nginx", nginx::run),
     Step("route_paths", "print the URL paths of the plugins", routes::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
+    Step("ended", "says it if want of space or memory may have ended a service", space::ended),
+    Step("memory", "whether there is enough memory", memory::run),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
     Step("migrations", "brings the database's schema up to date", migrations::run),
     Step("signing", "registers signing services", signing::run),
@@ -117,7 +125,10 @@ fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
     // another program sees to that by itself.
     let alone =
         std::process::id() == 1 && *name != "exec" && STEPS.iter().any(|Step(known, ..)| known == name);
-    let work = || Context::of_this_container().and_then(|context| run(&context, rest));
+    let work = || {
+        let context = Context::of_this_container()?;
+        run(&context, rest).map_err(|problem| space::explain(&context, problem))
+    };
     let outcome = if alone { single::Waiting::begin(work) } else { work() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,8 @@
 //! neither renamed nor replaced. The work directories are then inside it, else beside it: see [`place`].
 
 pub mod access;
+pub mod answer;
+pub mod lock;
 pub mod place;
 pub mod release;
 pub mod stale;
@@ -64,6 +66,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
     let release = Release::of_this_image(context)?;
     directories(context, &place)?;
+    let _alone = lock::take(context, &place)?;
     access::write(context, &facts)?;
     cluster(context, &place, &release)?;
     own(context, &place.data)?;
@@ -83,6 +86,7 @@ fn cluster(context: &Context, place: &Place, ours: &Release) -> Result<(), Probl
     match inspect(place)? {
         Found::Nothing => {
             context.say(&format!("making an empty database of PostgreSQL {}", ours.major));
+            upgrade::room_for_a_new_one(place)?;
             place.begin(context)?;
             ours.initdb(context, place, &ours.locale())?;
         }

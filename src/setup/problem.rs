@@ -51,7 +51,8 @@ impl Problem {
             }
             Kind::ReadOnlyFilesystem => "mount that volume without `:ro`",
             Kind::PermissionDenied => {
-                "let the container's root write there: check the volume's owner and mode, and on SELinux mount it with `:Z`"
+                "let the container's root write there: check the volume's owner and mode, leave the container the \
+                 capability CHOWN, and on SELinux mount the volume with `:Z`"
             }
             Kind::NotFound => "check that the volume is mounted and that nothing was deleted from it",
             _ => "check the volume and the kernel's log (`dmesg`), then start the container again",

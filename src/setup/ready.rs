@@ -1,4 +1,4 @@
-//! `pulp-setup ready api|content|nginx` and `alive`: whether a service answers, as a readiness check of `init`.
+//! `pulp-setup ready api|content|nginx|postgresql` and `alive`: whether a service answers, as a readiness check of `init`.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::exec::{API_BIND, CONTENT_BIND};
 use super::facts::Facts;
-use super::{Context, Problem, imports, variables};
+use super::{Context, Problem, abandoned, daemons, imports, postgres, stopped, variables};
 
 /// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
 const PATIENCE: Duration = Duration::from_secs(55);
@@ -30,13 +30,15 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).and_then(ok)
         }
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
-        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx")),
+        Some("postgresql") => postgres::answer::wait(context, until),
+        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
     }
 }
 
-/// `pulp-setup alive api|content|nginx`: as a health check. Any answer will do: an error page is the database's trouble,
-/// and no reason to restart this service.
+/// `pulp-setup alive SERVICE`: as a health check. Any answer will do: an error page is the database's trouble, and no
+/// reason to restart this service. None of its processes may be stopped.
 pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
+    stopped::go_on(context)?;
     let until = Instant::now() + ALIVE;
     match args.first().map(String::as_str) {
         Some("api") => {
@@ -50,7 +52,17 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
         Some("imports") => imports::alive(context, ALIVE)
             .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
-        _ => Err(Problem::config("which service?", "pulp-setup alive api|content|nginx|imports")),
+        Some("postgresql") => postgres::answer::alive(context),
+        Some("redis") => daemons::redis_answers(context),
+        // Nobody can ask it anything. A database that does not answer is not its fault.
+        Some("worker") => {
+            let _ = abandoned::now_and_then(context);
+            Ok(())
+        }
+        _ => Err(Problem::config(
+            "which service?",
+            "pulp-setup alive api|content|worker|imports|nginx|postgresql|redis",
+        )),
     }
 }
 

@@ -175,6 +175,7 @@ fn facts(context: &Context, set: &Map<String, Value>) -> Result<Facts, Problem> 
         token_private_key: text("PRIVATE_KEY_PATH", "/etc/pulp/certs/token_private_key.pem"),
         token_public_key: text("PUBLIC_KEY_PATH", "/etc/pulp/certs/token_public_key.pem"),
         media_root: text("MEDIA_ROOT", "/var/lib/pulp/media"),
+        worker_type: text("WORKER_TYPE", "pulpcore"),
         secret_key: set.get("SECRET_KEY").and_then(Value::as_str).is_some_and(|key| !key.is_empty()),
         some_plugins: set.get("ENABLED_PLUGINS").is_some_and(|value| !value.is_null()),
         migrated_settings: migrated_settings(set),

@@ -1,21 +1,24 @@
-//! First boots that are killed at any moment, as by a power cut, up to five times in a row; then one that is let be.
+//! Boots that are killed at any moment, as by a power cut, up to five times in a row; then one that is let be: first
+//! boots, which make keys and certificate, make a cluster and restore the prepared database, and boots that upgrade the
+//! cluster and the schema of a database that upstream's image wrote.
 //!
-//! `PULP_INIT_HISTORIES` says how many such histories (2), `PULP_INIT_SEED` where to begin; each prints its seed.
+//! `PULP_INIT_HISTORIES` says how many such histories of first boots (2), `PULP_INIT_UPGRADES` of upgrades (0),
+//! `PULP_INIT_SEED` where to begin; each prints its seed.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Api, Folders, PASSWORD, podman_ok, turn};
+use crate::harness::{Api, Boot, Folders, PASSWORD, Pulp, number, podman_ok, turn};
+use crate::upgrade;
 
-/// A boot on an idle machine is over after this; later kills hit a system that runs.
-const LONGEST: u64 = 12_000;
+/// How long a boot takes until the first has shown it; later kills hit a system that runs.
+const LONGEST: Duration = Duration::from_secs(12);
+/// One upgrade in so many is of a database that is to be migrated, too.
+const MIGRATED: u64 = 10;
 /// Keys that must never change once they are there.
 const KEYS: &[&str] = &["secret_key", "database_fields.symmetric.key", "token_private_key.pem"];
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// splitmix64.
 struct Random(u64);
@@ -29,9 +32,10 @@ impl Random {
         (z ^ (z >> 31)) % bound
     }
 
-    /// Half of the kills come in the first sixth, where most steps are.
-    fn delay(&mut self) -> Duration {
-        let longest = if self.below(2) == 0 { LONGEST / 6 } else { LONGEST };
+    /// Half of the kills come in the first third, where most steps are.
+    fn delay(&mut self, boot: Duration) -> Duration {
+        let longest = u64::try_from(boot.as_millis()).unwrap();
+        let longest = if self.below(2) == 0 { longest / 3 } else { longest };
         Duration::from_millis(self.below(longest))
     }
 }
@@ -42,44 +46,96 @@ fn keys(folders: &Folders) -> BTreeMap<String, Vec<u8>> {
     KEYS.iter().filter_map(|&key| Some((key.to_owned(), fs::read(certs.join(key)).ok()?))).collect()
 }
 
+/// Boots with these folders that are killed, then one that is not. Returns that one, and how long it took.
+fn history(seed: u64, folders: &Folders, longest: Duration) -> (Pulp, Duration) {
+    let mut random = Random(seed);
+    let mut known = BTreeMap::new();
+    let mut kills = Vec::new();
+    for _ in 0..=random.below(5) {
+        let pulp = boot(folders, "killed").start();
+        let delay = random.delay(longest);
+        // Not a wait for anything: this is the moment of the power cut.
+        std::thread::sleep(delay);
+        assert!(pulp.runs(), "seed {seed}: after kills at {kills:?} ms it ended by itself:\n{}", pulp.logs());
+        podman_ok(&["kill", "--signal", "KILL", &pulp.name]);
+        kills.push(delay.as_millis());
+        let now = keys(folders);
+        for (name, key) in &known {
+            assert_eq!(now.get(name), Some(key), "seed {seed}: {name} changed after kills at {kills:?} ms");
+        }
+        known = now;
+    }
+    eprintln!("seed {seed}: killed after {kills:?} ms");
+    let begin = Instant::now();
+    let pulp = boot(folders, "whole").ready();
+    let took = begin.elapsed();
+    for (name, key) in &known {
+        assert_eq!(keys(folders).get(name), Some(key), "seed {seed}: {name} changed");
+    }
+    (pulp, took)
+}
+
+fn boot(folders: &Folders, what: &str) -> Boot {
+    folders.boot(what).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).cheap_passwords()
+}
+
+/// It does what Pulp is for, and stops cleanly.
+fn works(seed: u64, pulp: &Pulp) {
+    assert_eq!(pulp.status()["database_connection"]["connected"], true, "seed {seed}");
+    let bytes = seed.to_string().repeat(1000).into_bytes();
+    let file = Api::admin(pulp, PASSWORD).publish_file("whole", &bytes);
+    assert_eq!(pulp.get(&file).expect(200).body, bytes, "seed {seed}");
+    assert_eq!(pulp.stop(), 0, "seed {seed}");
+}
+
+fn seeds(variable: &str, default: u64) -> std::ops::Range<u64> {
+    let first = number("PULP_INIT_SEED", 1);
+    first..first + number(variable, default)
+}
+
 #[test]
 fn a_first_boot_that_is_killed_at_any_moment_comes_up_with_the_keys_that_it_made_first() {
     let Some(_turn) = turn() else { return };
-    let (histories, first) = (number("PULP_INIT_HISTORIES", 2), number("PULP_INIT_SEED", 1));
-    for seed in first..first + histories {
-        let mut random = Random(seed);
+    let mut longest = LONGEST;
+    for seed in seeds("PULP_INIT_HISTORIES", 2) {
         let folders = Folders::new("");
-        let mut known = BTreeMap::new();
-        let mut kills = Vec::new();
-        for _ in 0..=random.below(5) {
-            let pulp = folders.boot("killed").start();
-            let delay = random.delay();
-            // Not a wait for anything: this is the moment of the power cut.
-            std::thread::sleep(delay);
-            if pulp.runs() {
-                podman_ok(&["kill", "--signal", "KILL", &pulp.name]);
-            }
-            kills.push(delay.as_millis());
-            let now = keys(&folders);
-            for (name, key) in &known {
-                assert_eq!(
-                    now.get(name),
-                    Some(key),
-                    "seed {seed}: {name} changed after kills at {kills:?} ms"
-                );
-            }
-            known = now;
+        let (pulp, took) = history(seed, &folders, longest);
+        longest = took;
+        works(seed, &pulp);
+    }
+}
+
+#[test]
+fn an_upgrade_that_is_killed_at_any_moment_comes_up_with_the_data_and_keeps_the_old_cluster() {
+    let Some(_turn) = turn() else { return };
+    let seeds = seeds("PULP_INIT_UPGRADES", 0);
+    if seeds.is_empty() {
+        eprintln!("SKIPPED: needs PULP_INIT_UPGRADES=1 or more");
+        return;
+    }
+    let (old, older) = (Folders::new(""), Folders::new(""));
+    upgrade::old_cluster("15", &old.path("pgsql").to_string_lossy(), &upgrade::todays_database());
+    let mut longest = LONGEST;
+    for seed in seeds {
+        // Most keep the schema: migrations take minutes, and are Django's.
+        let (release, old) = if seed % MIGRATED == 0 { ("13", &older) } else { ("15", &old) };
+        if release == "13" && !old.path("pgsql/data").exists() {
+            upgrade::old_cluster(release, &old.path("pgsql").to_string_lossy(), &upgrade::older_database());
         }
-        eprintln!("seed {seed}: killed after {kills:?} ms");
-        let pulp = folders.boot("whole").ready();
-        for (name, key) in &known {
-            assert_eq!(keys(&folders).get(name), Some(key), "seed {seed}: {name} changed");
-        }
-        assert_eq!(pulp.status()["database_connection"]["connected"], true, "seed {seed}");
-        pulp.set_password(PASSWORD);
-        let bytes = seed.to_string().repeat(1000).into_bytes();
-        let file = Api::admin(&pulp, PASSWORD).publish_file("whole", &bytes);
-        assert_eq!(pulp.get(&file).expect(200).body, bytes, "seed {seed}");
-        assert_eq!(pulp.stop(), 0, "seed {seed}");
+        let folders = Folders::new("");
+        // The key is one that upstream's image has made.
+        upgrade::key(&folders.path("settings/certs"));
+        let copied =
+            Command::new("cp").arg("-a").arg(old.path("pgsql/.")).arg(folders.path("pgsql")).status();
+        assert!(copied.unwrap().success());
+        let (pulp, took) = history(seed, &folders, longest);
+        longest = took.max(LONGEST);
+        assert!(pulp.sql("show server_version").starts_with("17."), "seed {seed}");
+        assert_eq!(pulp.sql("select count(*) from auth_user where username = 'admin'"), "1", "seed {seed}");
+        let kept = |name: String| fs::read_to_string(folders.path("pgsql").join(name).join("PG_VERSION"));
+        assert_eq!(kept(format!("data_old.{release}")).unwrap().trim(), release, "seed {seed}");
+        let twice = kept(format!("data_old.{release}-2"));
+        assert!(twice.is_err(), "seed {seed}: the old cluster was upgraded twice");
+        works(seed, &pulp);
     }
 }

@@ -10,9 +10,12 @@
 //! | `volumes` | the documented folders, a second boot, a clean stop |
 //! | `https` | `PULP_HTTPS=true` |
 //! | `imports` | Pulp imported once, and its services forked from there |
-//! | `interrupted` | first boots that are killed at any moment |
+//! | `interrupted` | first boots, and boots that upgrade the database, killed at any moment |
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |
+//! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
+//! | `chaos` | random processes killed and stopped while clients work |
+//! | `powercut` | everything killed at once while clients upload and a sync runs |
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
@@ -28,7 +31,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod chaos;
 mod external;
+mod faults;
 mod harness;
 mod https;
 mod imports;
@@ -36,6 +41,7 @@ mod interrupted;
 mod killed;
 mod mistakes;
 mod places;
+mod powercut;
 mod quickstart;
 mod secrets;
 mod single;

@@ -2,16 +2,11 @@
 
 use std::fs;
 
-use crate::harness::{Boot, Folders, PROMPTLY, Pulp, turn};
+use crate::harness::{Boot, Folders, Pulp, turn};
 
 /// Waits for the end, and returns the only line of the log with these words.
 fn complaint(pulp: &Pulp, words: &[&str]) -> String {
-    let code = pulp.ends_within(PROMPTLY);
-    let logs = pulp.logs();
-    assert!(code != 0 && code < 128, "exit code {code}\n{logs}");
-    let found: Vec<&str> = logs.lines().filter(|line| words.iter().all(|word| line.contains(word))).collect();
-    assert!(found.len() == 1, "{words:?} in {} lines of:\n{logs}", found.len());
-    found[0].to_owned()
+    pulp.complains(words)
 }
 
 #[test]

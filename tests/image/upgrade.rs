@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Api, Boot, PASSWORD, Said, image, shared, turn, volume};
+use crate::harness::{Api, Folders, PASSWORD, Said, image, shared, turn};
 
 /// What upstream's image did on its first boot, with the PostgreSQL 13 that it had: a cluster that trusts everybody,
 /// Pulp's role and database. Into that goes what is on standard input.
 const UPSTREAM: &str = r"set -e
-PATH=/usr/lib/postgresql/13/bin:$PATH
+PATH=/usr/lib/postgresql/$1/bin:$PATH
 initdb -D /var/lib/pgsql/data --encoding=UTF-8 --locale=en_US.UTF-8 >/dev/null
 pg_ctl -D /var/lib/pgsql/data -s -w -o '-c listen_addresses= -c unix_socket_directories=/tmp' start >/dev/null
 export PGHOST=/tmp
@@ -29,7 +29,7 @@ pg_dump --data-only -t auth_user pulp | psql -qX -d older -v ON_ERROR_STOP=1
 "#;
 
 /// The same, as SQL that any PostgreSQL reads: only in a newer one is there room for today's schema.
-fn older_database() -> String {
+pub fn older_database() -> String {
     let pulp = shared();
     // root may be both roles.
     pulp.ok(&["bash", "-ec", OLDER]);
@@ -39,32 +39,46 @@ fn older_database() -> String {
     dump
 }
 
-/// A volume with that database in a cluster of PostgreSQL 13.
-fn old_volume(dump: &str) -> String {
-    let data = volume();
+/// The shared container's database as it is, with today's schema. PostgreSQL 13 has no room for that, 15 does.
+pub fn todays_database() -> String {
+    shared().ok(&["pg_dump", "-h", "/run/postgresql", "-U", "pulp", "pulp"])
+}
+
+/// Makes a cluster of an older release of PostgreSQL with that database, in a folder of this host.
+pub fn old_cluster(release: &str, data: &str, dump: &str) {
     let mut run = Command::new("podman");
-    run.args(["run", "--rm", "--interactive", "--network=none", "--user=postgres"]);
-    run.args([
-        "--volume",
-        &format!("{data}:/var/lib/pgsql"),
-        "--entrypoint",
-        "bash",
-        image(),
-        "-c",
-        UPSTREAM,
-    ]);
-    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run.args(["run", "--rm", "--interactive", "--network=none"]);
+    run.args(["--volume", &format!("{data}:/var/lib/pgsql"), "--entrypoint", "bash", image(), "-c"]);
+    // A folder is root's at first.
+    let script = "chown postgres: /var/lib/pgsql && exec setpriv --reuid postgres --regid postgres --clear-groups bash -c \"$0\" bash \"$1\"";
+    let mut run = run
+        .args([script, UPSTREAM, release])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     run.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
     let said: Said = run.wait_with_output().unwrap().into();
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
-    data
+}
+
+/// The key that upstream's image made beside its database, in a directory of certificates.
+pub fn key(certs: &std::path::Path) {
+    std::fs::write(
+        certs.join("database_fields.symmetric.key"),
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+    )
+    .unwrap();
 }
 
 #[test]
 fn database_of_an_older_pulp_in_postgresql_13_is_upgraded_and_the_old_one_kept() {
     let Some(_turn) = turn() else { return };
-    let data = old_volume(&older_database());
-    let pulp = Boot::new("upgrade").mount(&data, "/var/lib/pgsql").ready();
+    let folders = Folders::new("");
+    key(&folders.path("settings/certs"));
+    old_cluster("13", &folders.path("pgsql").to_string_lossy(), &older_database());
+    let pulp = folders.boot("upgrade").ready();
     assert!(pulp.sql("show server_version").starts_with("17."));
     let counts = pulp.sql("select count(*) from auth_user union all select count(*) from core_domain");
     assert_eq!(counts, "1\n1");

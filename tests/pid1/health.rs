@@ -37,6 +37,19 @@ fn unhealthy_service_is_restarted() {
 }
 
 #[test]
+fn checks_find_the_number_of_the_main_process() {
+    let setup = Setup::new();
+    let log = setup.path("pids");
+    let check =
+        format!("[health]\ninterval = \"20ms\"\nexec = [\"sh\", \"-c\", \"echo $$MAINPID >> {log}\"]");
+    let running = setup.longrun("web", "sleep-forever", &check).start();
+    running.booted();
+    running.until("it was checked", || !running.read("pids").is_empty());
+    let pid = running.status("web").pid.unwrap().to_string();
+    assert!(running.read("pids").iter().all(|said| *said == pid), "{pid}: {:?}", running.read("pids"));
+}
+
+#[test]
 fn single_failure_below_the_threshold_does_nothing() {
     let setup = Setup::new();
     let count = setup.path("count");

@@ -137,6 +137,63 @@ fn hundreds_of_restarts_and_reloads_leak_nothing() {
     assert_eq!(sockets, 1, "one service has a notify socket");
 }
 
+/// What `init` holds: open files, memory of its own in KiB.
+fn held(running: &Running) -> (usize, u64) {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    (files, line.split_whitespace().nth(1).unwrap().parse().unwrap())
+}
+
+/// A service that ends at once, and is started again at once. `PULP_INIT_SOAK` says how often (1,000): the line that it
+/// says each time goes round in the ring of its log.
+#[test]
+fn thousands_of_restarts_of_a_service_leak_neither_memory_nor_files_nor_log() {
+    let wanted: u32 = std::env::var("PULP_INIT_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
+    let setup = Setup::new().file("init.toml", "log-ring = \"4KiB\"\n");
+    let running = setup
+        .longrun(
+            "brief",
+            "say 'a line of some length that fills the ring soon' exit 0",
+            "restart.delay = \"0s\"\nrestart.factor = 1",
+        )
+        .longrun("other", "sleep-forever", "")
+        .start();
+    running.booted();
+    let restarts = || running.status("brief").restarts;
+    // Until its ring has gone round.
+    running.until("the first restarts", || restarts() >= wanted.min(300) / 2);
+    let (first, begin) = (restarts(), Instant::now());
+    let before = held(&running);
+    while restarts() < first + wanted {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(
+            begin.elapsed() < PROMPTLY * (1 + wanted / 100),
+            "{} restarts after {:?}",
+            restarts(),
+            begin.elapsed()
+        );
+    }
+    let after = held(&running);
+    let lines = running.ok(&["logs", "-n", "100000", "brief"]);
+    eprintln!(
+        "{} restarts in {:.1} s: files {} to {}, memory {} to {} KiB, {} bytes of log",
+        restarts() - first,
+        begin.elapsed().as_secs_f64(),
+        before.0,
+        after.0,
+        before.1,
+        after.1,
+        lines.len()
+    );
+    assert!(after.0 <= before.0 + 3, "{before:?} {after:?}");
+    assert!(after.1 <= before.1 + 256, "{before:?} {after:?}");
+    assert!(lines.len() <= 4096, "{}", lines.len());
+    assert_eq!(running.phase("other"), Up);
+    running.ok(&["stop", "brief"]);
+    running.until("only one process is left", || running.processes().len() == 1);
+}
+
 #[test]
 fn term_while_init_reads_its_plan_is_not_lost() {
     let mut setup = Setup::new().not_in_a_container();

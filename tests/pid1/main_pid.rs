@@ -14,9 +14,10 @@ fn service(setup: Setup, fork: &str, after: &str, rest: &str) -> Setup {
     setup.shell("web", "longrun", &script, &format!("[ready]\nnotify = true\n{rest}"))
 }
 
-/// A process that became a child of `init`, because its parent ended.
+/// A process that became a child of `init`, because its parent ended, and that leads a group of its own.
 fn orphan(words: &str) -> String {
-    format!("(setsid PUPPET {words} & echo $! > PID)")
+    let own = "echo \\$\\$ > PID.new; mv PID.new PID";
+    format!("(setsid sh -c \"{own}; exec PUPPET {words}\" &); PUPPET wait-file PID")
 }
 
 fn heir(running: &crate::harness::Running) -> i32 {

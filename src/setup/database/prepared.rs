@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use crate::setup::facts::Database;
 use crate::setup::psql::{Psql, said};
-use crate::setup::{Context, Problem, files, migrations, settings};
+use crate::setup::{Context, Problem, files, migrations, settings, space};
 
 /// The prepared database, as `pg_dump` writes it: plain SQL.
 pub const PATH: &str = "/usr/share/pulp/database.sql";
@@ -53,8 +53,15 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
         context.say("the database is filled with the prepared one");
         return Ok(());
     }
-    // It would only have saved time.
     let why = said(&output);
+    // Migrations need the same room and minutes to find that out.
+    if why.contains("No space left on device") {
+        return Err(Problem::new(
+            format!("cannot fill the database with the prepared one: {why}"),
+            space::CURE,
+        ));
+    }
+    // It would only have saved time.
     context.say(&format!("the prepared database could not be restored, migrations will be run: {why}"));
     Ok(())
 }

@@ -93,6 +93,7 @@ fn facts() -> Facts {
         some_plugins: false,
         external_redis: None,
         redis_port: None,
+        worker_type: String::new(),
         db_encryption_key: String::new(),
         token_private_key: String::new(),
         token_public_key: String::new(),

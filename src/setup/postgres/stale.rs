@@ -101,7 +101,7 @@ fn end(directory: &Path, signal: impl Fn(Pid) -> (Pid, Signal)) -> Result<(), Pr
 }
 
 /// The processes that work in this directory.
-fn workers(directory: &Path) -> Vec<Pid> {
+pub fn workers(directory: &Path) -> Vec<Pid> {
     let Ok(directory) = fs::canonicalize(directory) else { return Vec::new() };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes

@@ -22,7 +22,7 @@ use control::Control;
 
 /// Recovery, and the copy of a large database on a slow disk. Nothing else bounds it.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// What a new cluster takes up before there is any data in it, with its first log segments.
+/// What a new cluster takes up before there is any data in it, with Pulp's empty tables and the first log segments.
 const EMPTY: u64 = 160 << 20;
 
 /// Makes the new cluster from the old one in `data`.
@@ -60,28 +60,31 @@ fn can_clone(context: &Context, place: &Place) -> bool {
     cloned.is_ok_and(|output| output.status.success())
 }
 
+fn free(place: &Place) -> Result<u64, Problem> {
+    statvfs(&place.shelf)
+        .map(|is| is.blocks_available().saturating_mul(is.fragment_size()))
+        .map_err(|error| Problem::io("look at", &place.shelf, &error.into()))
+}
+
+/// Refuses to make a database on a volume on which the first boot would fail halfway.
+pub fn room_for_a_new_one(place: &Place) -> Result<(), Problem> {
+    enough("a new database", &place.shelf, EMPTY, free(place)?)
+}
+
 /// Refuses to begin what cannot end.
 fn room(place: &Place, cloning: bool) -> Result<(), Problem> {
-    let free = statvfs(&place.shelf)
-        .map(|is| is.blocks_available().saturating_mul(is.fragment_size()))
-        .map_err(|error| Problem::io("look at", &place.shelf, &error.into()))?;
     // Without older clusters that may be kept in the same directory.
     let size = || Ok(place.own_entries()?.iter().map(|name| size_of(&place.data.join(name))).sum::<u64>());
     let copy = if cloning { 0 } else { size()? };
-    enough(&place.shelf, copy + EMPTY, free)
+    enough("an upgrade of the database copies it and", &place.shelf, copy + EMPTY, free(place)?)
 }
 
-fn enough(shelf: &Path, needed: u64, free: u64) -> Result<(), Problem> {
+fn enough(what: &str, shelf: &Path, needed: u64, free: u64) -> Result<(), Problem> {
     if needed <= free {
         return Ok(());
     }
     Err(Problem::config(
-        format!(
-            "an upgrade of the database copies it and needs {} in {}, where {} are free",
-            shown(needed),
-            shelf.display(),
-            shown(free)
-        ),
+        format!("{what} needs {} in {}, where {} are free", shown(needed), shelf.display(), shown(free)),
         format!("make that volume larger by {} and start again; nothing was changed", shown(needed - free)),
     ))
 }
@@ -192,7 +195,9 @@ mod tests {
 
     #[test]
     fn an_upgrade_without_room_is_refused_with_both_figures() {
-        let problem = enough(Path::new("/v"), 300 << 20, 100 << 20).unwrap_err();
+        let problem =
+            enough("an upgrade of the database copies it and", Path::new("/v"), 300 << 20, 100 << 20)
+                .unwrap_err();
         assert!(problem.what().contains("300 MB") && problem.what().contains("100 MB"), "{problem}");
         assert!(problem.cure().contains("200 MB"), "{problem}");
     }

@@ -36,6 +36,20 @@ impl<'a> Api<'a> {
         self.done(self.call(path, &args))
     }
 
+    /// Starts what a task does; where that task is.
+    pub fn start(&self, path: &str, body: &Value) -> String {
+        let body = body.to_string();
+        let answer = self.call(path, &["--header", "Content-Type: application/json", "--data", &body]);
+        answer.expect(202).json()["task"].as_str().unwrap().to_owned()
+    }
+
+    /// Cancels a task.
+    pub fn cancel(&self, task: &str) {
+        let args = ["--request", "PATCH", "--form", "state=canceled"];
+        let answer = self.call(task, &args);
+        assert!([200, 202, 409].contains(&answer.status), "{}", answer.text());
+    }
+
     fn done(&self, answer: Answer) -> Value {
         assert!([200, 201, 202].contains(&answer.status), "{}\n{}", answer.headers, answer.text());
         let made = answer.json();

@@ -36,10 +36,56 @@ impl Folders {
 
     /// A container with them.
     pub fn boot(&self, what: &str) -> Boot {
-        PLACES.iter().fold(Boot::new(what), |boot, (folder, place)| {
+        self.boot_without("", what)
+    }
+
+    /// A container with all of them but one.
+    pub fn boot_without(&self, without: &str, what: &str) -> Boot {
+        let places = PLACES.iter().filter(|(folder, _)| *folder != without);
+        places.fold(Boot::new(what), |boot, (folder, place)| {
             boot.mount(&self.path(folder).to_string_lossy(), place)
         })
     }
+
+    /// Puts a small disk at one of them, as `mount -o size=` has it; what was in the folder is hidden. Nothing, with a
+    /// line that says so, where we may not mount.
+    pub fn disk(&self, folder: &str, size: &str) -> Option<Disk> {
+        let disk = Disk(self.path(folder));
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "tmpfs"], &disk.0);
+        if !mounted {
+            eprintln!("SKIPPED: needs the right to mount");
+            std::mem::forget(disk);
+            return None;
+        }
+        Some(disk)
+    }
+}
+
+/// A disk of a certain size, in memory.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// Makes it larger or smaller; what is on it stays.
+    pub fn resize(&self, size: &str) {
+        assert!(mount(&["-o", &format!("remount,size={size}")], &self.0), "{size}");
+    }
+
+    /// Leaves next to no room on it.
+    pub fn fill(&self) {
+        let is = nix::sys::statvfs::statvfs(&self.0).unwrap();
+        let used = (is.blocks() - is.blocks_free()) * is.fragment_size();
+        self.resize(&(used + (128 << 10)).to_string());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+fn mount(options: &[&str], at: &std::path::Path) -> bool {
+    Command::new("mount").args(options).arg(at).output().is_ok_and(|output| output.status.success())
 }
 
 impl Drop for Folders {

@@ -44,6 +44,11 @@ fn image_name() -> String {
     std::env::var("PULP_IMAGE").unwrap_or_else(|_| "localhost/pulp".to_owned())
 }
 
+/// A number that a variable may change: how much of a long series is run.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// The image of one process a container, by its id.
 pub fn minimal() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();

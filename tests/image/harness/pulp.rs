@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Answer, PATIENCE, Said, curl, image, label, podman, podman_ok};
+use super::{Answer, PATIENCE, PROMPTLY, Said, curl, image, label, podman, podman_ok};
 
 /// How a container is to be started.
 pub struct Boot {
@@ -42,6 +42,13 @@ impl Boot {
         self
     }
 
+    /// With a cheap hash of passwords. The good one takes half a second of CPU for each request, which is not what tests
+    /// of many requests are about.
+    pub fn cheap_passwords(self) -> Boot {
+        let hashers = r#"["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]"#;
+        self.env("PULP_PASSWORD_HASHERS", hashers)
+    }
+
     /// With options of `podman run`.
     pub fn podman(mut self, args: &[&str]) -> Boot {
         self.args.extend(args.iter().map(|&arg| arg.to_owned()));
@@ -70,6 +77,12 @@ impl Boot {
     /// With something mounted: a directory of this host, or a volume of [`volume`].
     pub fn mount(self, from: &str, to: &str) -> Boot {
         self.podman(&["--volume", &format!("{from}:{to}")])
+    }
+
+    /// Without any port published: it is in somebody else's network.
+    pub fn unpublished(mut self) -> Boot {
+        self.ports.clear();
+        self
     }
 
     /// To run this instead of Pulp: something else that the image has.
@@ -264,6 +277,28 @@ impl Pulp {
         assert_eq!(said.code, 0, "{} still runs after {limit:?}", self.name);
         eprintln!("{}: ended after {:.1} s", self.name, self.began.elapsed().as_secs_f64());
         said.out.trim().parse().unwrap()
+    }
+
+    /// Waits until it has ended because of a problem, which is told once, and with a cure; returns the line with these
+    /// words.
+    pub fn fails_with(&self, words: &[&str]) -> String {
+        let line = self.complains(words);
+        let logs = self.logs();
+        let cures = logs.lines().filter(|line| line.contains("to fix it: ")).count();
+        assert_eq!(cures, 1, "{logs}");
+        eprintln!("{line}");
+        line
+    }
+
+    /// Waits until it has ended because of a problem, and returns the only line of the log with these words.
+    pub fn complains(&self, words: &[&str]) -> String {
+        let code = self.ends_within(PROMPTLY);
+        let logs = self.logs();
+        assert!(code != 0 && code < 128, "exit code {code}\n{logs}");
+        let found: Vec<&str> =
+            logs.lines().filter(|line| words.iter().all(|word| line.contains(word))).collect();
+        assert!(found.len() == 1, "{words:?} in {} lines of:\n{logs}", found.len());
+        found[0].to_owned()
     }
 
     /// Stops it as a person does, and returns its exit code.
