@@ -51,6 +51,7 @@ test-kube: compose-images ## manifests against the schemas, the pod with podman,
 
 test-scale: compose-images ## replicas, a standby of PostgreSQL, S3: figures, rolling restart, failover
 	@scripts/scale.sh
+	@scripts/compose.sh podman volumes up figures
 
 test: build      ## everything: checks, unit tests, real processes, containers
 	@scripts/test.sh $(binary)
