@@ -8,13 +8,24 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Folders, PASSWORD, PROMPTLY, Pulp, curl, number, podman_ok, turn, until};
+use crate::harness::{
+    Answer, Api, Boot, Folders, PASSWORD, PROMPTLY, Pulp, curl, number, podman_ok, turn, until,
+};
 
 const ARTIFACTS: &str = "/pulp/api/v3/artifacts/";
 const FILES: &str = "/pulp/api/v3/content/file/files/";
 const UNDONE: &str = "select count(*) from core_task where state in ('waiting', 'running', 'canceling')";
-/// Files of the repository that is synced, one a second.
-const SOURCES: usize = 12;
+/// A repository of 300 files that Pulp does not have yet. One a second is downloaded.
+const SERVER: &str = r"
+import hashlib, http.server, os
+os.mkdir('/tmp/files'); os.chdir('/tmp/files')
+with open('PULP_MANIFEST', 'w') as manifest:
+    for number in range(300):
+        data = b'source %d' % number
+        open(str(number), 'wb').write(data)
+        manifest.write(f'{number},{hashlib.sha256(data).hexdigest()},{len(data)}\n')
+http.server.ThreadingHTTPServer(('0.0.0.0', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()
+";
 
 /// What Pulp has taken: the digest of an artifact (201), or the task of an upload (202) and the digest.
 #[derive(Default)]
@@ -61,22 +72,10 @@ fn sha256(bytes: &[u8]) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A repository that Pulp itself serves, and a slow remote for it; the path of a sync, and what to post there.
-fn something_to_sync(api: &Api) -> (String, Value) {
-    let repository = api.post("/pulp/api/v3/repositories/file/file/", &json!({ "name": "source" }));
-    let repository = repository["pulp_href"].as_str().unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    for number in 0..SOURCES {
-        let path = dir.path().join("file");
-        std::fs::write(&path, format!("source {number}")).unwrap();
-        let file = format!("file=@{}", path.display());
-        api.upload(FILES, &[&file, &format!("relative_path={number}"), &format!("repository={repository}")]);
-    }
-    let publication = api.post("/pulp/api/v3/publications/file/file/", &json!({ "repository": repository }));
-    let served = json!({ "name": "source", "base_path": "source", "publication": publication });
-    api.post("/pulp/api/v3/distributions/file/file/", &served);
-    let url = "http://127.0.0.1/pulp/content/source/PULP_MANIFEST";
-    let remote = json!({ "name": "source", "url": url, "rate_limit": 1, "max_retries": 0 });
+/// A slow remote; the path of a sync of it, and what to post there.
+fn something_to_sync(api: &Api, server: &Pulp) -> (String, Value) {
+    let url = format!("http://{}:8000/PULP_MANIFEST", server.inspect("{{.NetworkSettings.IPAddress}}"));
+    let remote = json!({ "name": "source", "url": url, "rate_limit": 1 });
     let remote = api.post("/pulp/api/v3/remotes/file/file/", &remote);
     let copy = api.post("/pulp/api/v3/repositories/file/file/", &json!({ "name": "copy" }));
     (format!("{}sync/", copy["pulp_href"].as_str().unwrap()), json!({ "remote": remote["pulp_href"] }))
@@ -117,7 +116,8 @@ fn a_power_cut_loses_no_accepted_upload_and_leaves_no_task_undone() {
         folders.boot(what).cheap_passwords().env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).ready()
     };
     let mut pulp = boot("powercut");
-    let sync = something_to_sync(&Api::admin(&pulp, PASSWORD));
+    let server = Boot::new("server").unpublished().instead(&["python3", "-c", SERVER]).start();
+    let sync = something_to_sync(&Api::admin(&pulp, PASSWORD), &server);
     for round in 0..number("PULP_INIT_POWERCUTS", 1) {
         let (accepted, task) = cut(&pulp, &Api::admin(&pulp, PASSWORD), &sync, round);
         drop(pulp);
