@@ -20,7 +20,7 @@ import urllib.request
 
 STATUS = "/pulp/api/v3/status/"
 # Targets of the project: what, the figure, and its unit.
-TARGETS = {"warm, of the floor": 1.15, "cold more than warm": 2.0, "stop": 3.0, "PSS": 600.0}
+TARGETS = {"warm": 3.5, "warm, of the floor": 1.15, "cold more than warm": 2.0, "stop": 3.0, "PSS": 600.0}
 
 
 def podman(*words, check=True):
@@ -143,6 +143,7 @@ def main():
         print(f"{name:6} {median[name]:8.2f} {unit:2}  ({min(all):.2f} to {max(all):.2f}, {len(all)} runs)")
     print()
     measured = {
+        "warm": median["warm"],
         "warm, of the floor": median["warm"] / median["floor"],
         "cold more than warm": median["cold"] - median["warm"],
         "stop": median["stop"],
