@@ -166,7 +166,7 @@ fn a_database_and_a_key_that_do_not_fit_are_refused_and_left_alone() {
     assert_eq!(fs::read_to_string(&version).unwrap(), "99\n");
     fs::write(&version, "17\n").unwrap();
 
-    let pulp = folders.boot("fits").ready();
+    let pulp = with_password(folders.boot("fits")).ready();
     let found: Value = Api::admin(&pulp, PASSWORD).get(&remote).expect(200).json();
     assert_eq!(found["name"], "secret", "{found}");
     assert_eq!(pulp.stop(), 0);

@@ -20,6 +20,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const ANSWER: Duration = Duration::from_secs(12);
 /// Version 3.0 of the protocol, as its first packet names it (PostgreSQL's manual, "Message Formats").
 const PROTOCOL: u32 = 3 << 16;
+/// The message that ends a connection.
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
 /// The error code of a server that starts, recovers or shuts down: `cannot_connect_now`.
 const NOT_NOW: &[u8] = b"C57P03\0";
 
@@ -79,7 +81,12 @@ fn ask(socket: &std::path::Path) -> Result<bool> {
     let mut kind = [0];
     stream.read_exact(&mut kind)?;
     match &kind {
-        b"R" => Ok(true),
+        b"R" => {
+            // A client that hangs up in the middle is a line in the server's log.
+            stream.write_all(TERMINATE)?;
+            stream.take(64 * 1024).read_to_end(&mut Vec::new())?;
+            Ok(true)
+        }
         b"E" => {
             let mut text = Vec::new();
             stream.take(4096).read_to_end(&mut text)?;
@@ -109,6 +116,11 @@ mod tests {
                 stream.read_exact(&mut rest).unwrap();
                 assert_eq!(rest, b"\0\x03\0\0user\0postgres\0database\0postgres\0\0");
                 stream.write_all(answer).unwrap();
+                if answer.starts_with(b"R") {
+                    let mut last = [0; TERMINATE.len()];
+                    stream.read_exact(&mut last).unwrap();
+                    assert_eq!(last, TERMINATE);
+                }
             }
         });
         (dir, path)
