@@ -57,7 +57,7 @@ fn volumes_that_are_full_are_named_and_larger_ones_come_up_with_all_that_was_the
     eprintln!("the database refused upload {refused:?} after its volume was full");
     pulp.stop();
     drop(pulp);
-    let pulp = folders.boot("full").start();
+    let pulp = with_password(folders.boot("full")).start();
     let mut ended = false;
     until("it is up or has ended", PROMPTLY * 2, || {
         ended = !pulp.runs();
@@ -73,7 +73,7 @@ fn volumes_that_are_full_are_named_and_larger_ones_come_up_with_all_that_was_the
     eprintln!("a boot on a full volume of the database: {}", if ended { "ended" } else { "is up" });
     drop(pulp);
     pgsql.resize("400m");
-    let pulp = folders.boot("larger").ready();
+    let pulp = with_password(folders.boot("larger")).ready();
     assert_eq!(pulp.get(&file).expect(200).text(), "before the database's volume was full");
     assert_eq!(upload(&pulp, 50), 201);
     assert_eq!(pulp.stop(), 0);
