@@ -13,7 +13,8 @@ as_root dockerd --data-root "$root/data" --exec-root "$root/exec" --pidfile "$ro
 daemon=$!
 finish() {
     docker rm --force --volumes $name >/dev/null 2>&1 || true
-    as_root kill $daemon 2>/dev/null || true
+    # The background job is a shell, whose end would leave the daemon behind.
+    [ ! -s "$root/pid" ] || as_root kill "$(cat "$root/pid")" 2>/dev/null || true
     wait $daemon 2>/dev/null || true
 }
 trap finish EXIT
