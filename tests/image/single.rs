@@ -288,7 +288,7 @@ fn a_download_is_finished_before_the_content_app_stops() {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy");
     let mut slow = Command::new("curl");
-    slow.args(["--silent", "--fail", "--limit-rate", "3M", &content.url(&file), "--output"]).arg(&copy);
+    slow.args(["--silent", "--fail", "--limit-rate", "1M", &content.url(&file), "--output"]).arg(&copy);
     let mut slow = slow.spawn().unwrap();
     until("the download's begin", PROMPTLY, || fs::metadata(&copy).is_ok_and(|is| is.len() > 1 << 18));
     assert!(slow.try_wait().unwrap().is_none());
