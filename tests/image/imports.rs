@@ -97,6 +97,24 @@ fn settings_that_were_changed_are_those_of_a_restarted_service() {
 }
 
 #[test]
+fn where_an_import_leaves_a_thread_nothing_is_forked_and_all_is_well() {
+    let Some(_turn) = turn() else { return };
+    let folders = Folders::new("OTEL_ENABLED = True\n");
+    let pulp = folders.boot("unsafe").ready();
+    assert!(is_well(&pulp), "{}", pulp.ok(&["svctl", "list"]));
+    assert_eq!(pulp.services()["pulp-imports"]["restarts"], 0);
+    let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-content"]);
+    assert!(said.contains("it imports Pulp by itself: metrics are exported"), "{said}");
+
+    let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n";
+    fs::write(folders.path("settings/settings.py"), thread).unwrap();
+    pulp.ok(&["svctl", "restart", "pulp-api"]);
+    assert!(pulp.ok(&["svctl", "logs", "-n", "100", "pulp-api"]).contains("threads running"));
+    until("all is well", PROMPTLY, || is_well(&pulp));
+    assert_eq!(pulp.services()["pulp-imports"]["restarts"], 0);
+}
+
+#[test]
 fn variable_turns_it_off_and_a_service_with_variables_of_its_own_is_not_forked() {
     let Some(_turn) = turn() else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -9,8 +9,7 @@ input, output and error beside it. It gets one line back:
     {"plain": WHY}  the service has to import Pulp by itself
 
 Only what is safe to share is shared. Where the import left a thread or a connection behind, which a fork would break,
-this process ends, and services start by themselves. So does one that differs from this process in its user, limits or
-variables. Settings or packages that changed are noticed at the next request.
+every service has to import Pulp by itself. So does one that differs from this process in its user, limits or variables. Settings or packages that changed are noticed at the next request.
 """
 
 import gc
@@ -18,13 +17,12 @@ import importlib.util
 import json
 import os
 import resource
-import signal
 import socket
 import struct
 import sys
 from importlib.metadata import entry_points
 
-SOCKET = os.environ.get("PULP_IMPORTS_SOCKET", "/run/pulp/imports/socket")
+SOCKET = "/run/pulp/imports/socket"
 # Set where this process replaced itself: the descriptor of its socket.
 INHERITED = "PULP_IMPORTS_FD"
 PROGRAMS = ("pulpcore-api", "pulpcore-content", "pulpcore-worker")
@@ -73,11 +71,11 @@ def listen():
 
 def import_pulp():
     """Everything that the services import, and what they would import at their first request."""
-    programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
     from django.conf import settings
 
     if getattr(settings, "OTEL_ENABLED", False):
-        decline("metrics are exported, by a thread of each service")
+        raise Refusal("metrics are exported, by a thread of each service")
+    programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
     import pulpcore.content  # noqa: F401
     from pulpcore.app.apps import pulp_plugin_configs
 
@@ -105,9 +103,8 @@ def import_wsgi():
         using_pulp_api_worker.reset(token)
 
 
-def decline(why):
-    print(f"nothing is shared: {why}", file=sys.stderr, flush=True)
-    sys.exit(0)
+class Refusal(Exception):
+    """Why nothing can be shared."""
 
 
 def make_sure_that_forks_are_safe(listener):
@@ -116,14 +113,14 @@ def make_sure_that_forks_are_safe(listener):
     connections.close_all()
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
-        decline(f"the import left {threads - 1} threads running")
+        raise Refusal(f"the import left {threads - 1} threads running")
     for number in os.listdir("/proc/self/fd"):
         try:
             what = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
             continue  # the directory itself
         if what.startswith("socket:") and int(number) not in (listener.fileno(), 0, 1, 2):
-            decline("the import left a connection open")
+            raise Refusal("the import left a connection open")
 
 
 def stamps():
@@ -171,8 +168,13 @@ class Server:
         self.listener = listener
         self.environment = environment
         self.stamps = stamps()
-        self.programs = import_pulp()
-        make_sure_that_forks_are_safe(listener)
+        self.programs, self.refusal = {}, None
+        try:
+            self.programs = import_pulp()
+            make_sure_that_forks_are_safe(listener)
+        except Refusal as why:
+            print(f"nothing is shared: {why}", file=sys.stderr, flush=True)
+            self.refusal = str(why)
         self.traits = traits(os.getpid())
 
     def run(self):
@@ -193,7 +195,7 @@ class Server:
             request = json.loads(text)
             if stamps() != self.stamps:
                 answer(connection, {"again": "settings or packages have changed"})
-                self.begin_anew(connection, descriptors)
+                self.begin_anew()
             why = self.objection(connection, request, descriptors)
             if why:
                 return answer(connection, {"plain": why})
@@ -202,7 +204,7 @@ class Server:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def begin_anew(self, connection, descriptors):
+    def begin_anew(self):
         """Replaces this process by itself. The socket stays, and with it those who wait there."""
         print("settings or packages have changed: importing Pulp anew", file=sys.stderr, flush=True)
         os.set_inheritable(self.listener.fileno(), True)
@@ -211,6 +213,8 @@ class Server:
 
     def objection(self, connection, request, descriptors):
         """Why this service cannot be forked from here; `None`: it can."""
+        if self.refusal:
+            return self.refusal
         pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if request["words"][0] not in self.programs or len(descriptors) != 3:
             return "it is no program of Pulp"
@@ -313,7 +317,6 @@ def main():
     title(sys.orig_argv)
     # It takes the title for a name, in whose spaces Python's count of threads goes astray.
     name("pulp-imports")
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     environment = dict(os.environ)
     listener = listen()
     environment.pop(INHERITED, None)
