@@ -33,8 +33,8 @@ file=compose/compose.yml
 QUIET=1 host_podman
 need curl=curl
 if [ "$tool" = podman ]; then
-    # Containers find each other by name with this one only.
-    need podman-compose=podman-compose /usr/lib/podman/aardvark-dns=aardvark-dns
+    need podman-compose=podman-compose
+    host_names
     calmly() { grep -v 'unable to get systemd connection' >&2 || true; }
     compose() { podman-compose -f "$file" -p "$project" "$@" 2> >(calmly); }
     run() { podman "$@" 2> >(calmly); }

@@ -92,6 +92,12 @@ host_sources() {
         2>/dev/null | sort -u | grep .
 }
 
+# While the calling script runs, its containers find each other by name.
+host_names() {
+    need python3=python3 /usr/lib/podman/aardvark-dns=aardvark-dns
+    PYTHONDONTWRITEBYTECODE=1 python3 scripts/podman-names.py $$ </dev/null &
+}
+
 # Without systemd podman has nobody to time a HEALTHCHECK, and says so at each run and stop as if it were an error.
 # (By way of a file: a container that outlives us would hold a pipe open.)
 podman_calmly() {

@@ -20,7 +20,8 @@ s3=${S3_IMAGE:-localhost/pulp-s3-test}
 prefix=pulp-scale network=pulpscale subnet=10.189.77
 work=$cache/scale client=$PWD/tests/compose/client.py
 QUIET=1 host_podman
-need wrk=wrk openssl=openssl /usr/lib/podman/aardvark-dns=aardvark-dns curl=curl
+need wrk=wrk openssl=openssl curl=curl
+host_names
 
 run() { podman_calmly "$@"; }
 reader=''

@@ -180,15 +180,17 @@ class World:
 
     def task(self, path):
         """A task that has ended; that it does is looked at in the end."""
-        until = time.monotonic() + SETTLE
+        until, last = time.monotonic() + SETTLE, "never seen"
         while time.monotonic() < until:
             try:
-                task = self.get(path)
+                last = task = self.get(path)
                 if task["state"] not in ("waiting", "running", "canceling"):
                     return task
-            except Refused:
-                pass
+            except Refused as why:
+                last = why
             time.sleep(0.3)
+        print(f"{time.strftime('%H:%M:%S')} not ended after {SETTLE} s: {last}", flush=True)
+        print(self.container.exec("ps", "-eww", "-o", "pid,ppid,stat,etimes,wchan:20,args", check=False), flush=True)
         raise Refused("a task that does not end")
 
     def client(self, number, what):

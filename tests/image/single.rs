@@ -7,6 +7,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
@@ -79,7 +81,7 @@ fn migrate(postgresql: &Pulp) {
 struct Cluster {
     settings: Settings,
     data: String,
-    _postgresql: Pulp,
+    postgresql: Pulp,
     api: Pulp,
     content: Pulp,
     worker: Pulp,
@@ -104,7 +106,7 @@ fn cluster() -> &'static Cluster {
         let content = start("pulp-content", "pulp");
         let web = Boot::new("pulp-web").of(web(), &[8080]);
         let web = web.podman(&["--network", net(), "--read-only", "--user", ANYBODY]).start();
-        let cluster = Cluster { settings, data, _postgresql: database, api, content, worker, web };
+        let cluster = Cluster { settings, data, postgresql: database, api, content, worker, web };
         until("the API's readiness", PATIENCE, || ready(&cluster.api, STATUS).code == 0);
         until("the content app's readiness", PATIENCE, || {
             ready(&cluster.content, "/pulp/content/").code == 0
@@ -213,6 +215,71 @@ fn signing_without_a_key_is_nothing_to_do() {
     assert_eq!(code, 0, "{said}");
 }
 
+/// What docs/signing.md says to do, as the user pulp on the volume of the data.
+const KEY: &str = r#"
+gpg --batch --quiet --passphrase '' --quick-gen-key pulp@example.com rsa2048 sign never
+mkdir -p /var/lib/pulp/scripts
+cat >/var/lib/pulp/scripts/collection_sign.sh <<'EOF'
+#!/bin/sh
+set -eu
+gpg --batch --yes --quiet --homedir /var/lib/pulp/.gnupg --local-user "$PULP_SIGNING_KEY_FINGERPRINT" \
+    --armor --detach-sign --output "$1.asc" "$1"
+printf '{"file": "%s", "signature": "%s.asc"}\n' "$1" "$1"
+EOF
+chmod +x /var/lib/pulp/scripts/collection_sign.sh
+gpg --list-keys --with-colons pulp@example.com | sed -n 's/^fpr:*\([0-9A-F]*\):$/\1/p'
+"#;
+
+#[test]
+fn signing_service_is_registered_once_with_a_real_key() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let own = || {
+        let boot = cluster.settings.boot("signing", minimal(), &[]).mount(&cluster.data, "/var/lib/pulp");
+        boot.podman(&["--user", "pulp"])
+    };
+    let (code, said) = run(own(), &["sh", "-euc", KEY]);
+    let fingerprint = said.lines().last().unwrap_or_default();
+    assert!(code == 0 && fingerprint.len() == 40, "{said}");
+    let register =
+        || run(own().env("PULP_SIGNING_KEY_FINGERPRINT", fingerprint), &["add_signing_service.sh"]);
+    let (code, said) = register();
+    assert!(code == 0 && said.contains("ansible-default signs collections with the key"), "{said}");
+    let (code, said) = register();
+    assert!(code == 0 && !said.contains("ansible-default"), "{said}");
+    let services =
+        Api::admin(&cluster.web, PASSWORD).get("/pulp/api/v3/signing-services/").expect(200).json();
+    assert_eq!(services["count"], 1, "{services}");
+    assert_eq!(services["results"][0]["pubkey_fingerprint"], fingerprint);
+}
+
+#[test]
+fn migrations_of_plugins_that_are_not_enabled_are_not_waited_for() {
+    let Some(_turn) = turn() else { return };
+    let wait = || {
+        let boot = cluster().settings.boot("plugins", minimal(), &[]).podman(&["--user", "pulp"]);
+        boot.env("PULP_ENABLED_PLUGINS", "[\"file\", \"rpm\"]").env("PULP_MIGRATIONS_TIMEOUT", "60")
+    };
+    // As a database is that never had others.
+    let psql = |sql: &str| {
+        let words = ["psql", "-XAtq", "-h", "127.0.0.1", "-U", "pulp", "-d", "pulp", "-c", sql];
+        let password = format!("PGPASSWORD={DATABASE_PASSWORD}");
+        podman_ok(&[&["exec", "--env", &password, &cluster().postgresql.name], &words[..]].concat())
+    };
+    psql(
+        "create table set_aside as select * from django_migrations; \
+          delete from django_migrations where app = 'deb'",
+    );
+    let (code, said) = run(wait(), &["wait_on_database_migrations.sh"]);
+    psql("delete from django_migrations where app = 'file' and name like '0001%'");
+    let (missing, why) = run(wait().env("PULP_MIGRATIONS_TIMEOUT", "1"), &["wait_on_database_migrations.sh"]);
+    psql(
+        "truncate django_migrations; insert into django_migrations select * from set_aside; drop table set_aside",
+    );
+    assert!(code == 0 && said.ends_with("Database migrated!\n"), "{said}");
+    assert!(missing == 1 && why.contains("Django says"), "{why}");
+}
+
 #[test]
 fn waits_end_when_the_database_comes_and_when_it_is_migrated() {
     let Some(_turn) = turn() else { return };
@@ -256,6 +323,37 @@ fn missing_migrations_end_the_start_of_a_service_and_a_job_that_runs_them_can_be
         let job = boot.command(&words).start();
         until("a migration", PATIENCE, || job.logs().contains("Applying "));
         assert_eq!(job.stop(), 143, "{words:?}");
+    }
+}
+
+/// A name server that answers the fifth time it is asked, and Python, which asks it.
+const LATE_NAMES: &str = r#"
+import collections, pathlib, socket, struct, threading
+pathlib.Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+asked = collections.Counter()
+def answer():
+    while True:
+        query, client = server.recvfrom(512)
+        asked[query[2:]] += 1
+        if asked[query[2:]] >= 5:
+            v4 = query[-4:-2] == b"\0\1"
+            head = query[:2] + struct.pack("!5H", 0x8180, 1, v4, 0, 0)
+            found = struct.pack("!3HIH4s", 0xC00C, 1, 1, 60, 4, b"\x7f\0\0\1") if v4 else b""
+            server.sendto(head + query[12:query.index(b"\0", 12) + 5] + found, client)
+threading.Thread(target=answer, daemon=True).start()
+print(socket.getaddrinfo("late.example", 80, type=socket.SOCK_STREAM)[0][4])
+"#;
+
+#[test]
+fn lost_answers_of_a_name_server_are_asked_for_again() {
+    let Some(_turn) = turn() else { return };
+    for image in [minimal(), image()] {
+        let boot = Boot::new("late-names").of(image, &[]).podman(&["--user", "root"]);
+        let asks = boot.instead(&["python3", "-c", LATE_NAMES]).start();
+        let code = asks.ends_within(PATIENCE);
+        assert_eq!((code, asks.logs().trim_end()), (0, "('127.0.0.1', 80)"));
     }
 }
 
@@ -303,6 +401,40 @@ fn a_download_is_finished_before_the_content_app_stops() {
         stop.join().unwrap()
     });
     assert_eq!((code, copy.ends_with(&bytes)), (0, true), "{}", content.logs());
+}
+
+#[test]
+fn an_upload_is_finished_before_the_api_stops() {
+    let Some(_turn) = turn() else { return };
+    let cluster = cluster();
+    let boot = cluster.settings.boot("leaving", minimal(), &[24817]).mount(&cluster.data, "/var/lib/pulp");
+    let boot = boot.env("PULP_API_WORKERS", "1").podman(&["--user", "pulp"]);
+    let api = boot.command(&["pulp-api"]).start();
+    until("its readiness", PATIENCE, || ready(&api, STATUS).code == 0);
+    // A client that takes its time between the two halves of a file.
+    let bytes = "0123456789abcdef".repeat(1 << 16);
+    let body = format!(
+        "--mark\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{bytes}\r\n--mark--\r\n"
+    );
+    let (begin, end) = body.split_at(body.len() / 2);
+    let mut slow = TcpStream::connect(("127.0.0.1", api.port(24817))).unwrap();
+    let login = STANDARD.encode(format!("admin:{PASSWORD}"));
+    write!(
+        slow,
+        "POST /pulp/api/v3/artifacts/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {login}\r\n\
+         Connection: close\r\nContent-Type: multipart/form-data; boundary=mark\r\nContent-Length: {}\r\n\r\n{begin}",
+        body.len()
+    )
+    .unwrap();
+    let (code, answer) = std::thread::scope(|scope| {
+        let stop = scope.spawn(|| api.stop());
+        until("the stop's begin", PROMPTLY, || api.logs().contains("Handling signal"));
+        slow.write_all(end.as_bytes()).unwrap();
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).unwrap();
+        (stop.join().unwrap(), answer)
+    });
+    assert!(code == 0 && answer.starts_with("HTTP/1.1 201"), "{code}: {answer}\n{}", api.logs());
 }
 
 #[test]

@@ -134,9 +134,14 @@ impl Boot {
 }
 
 /// A new network, whose containers know each other by name, and which is removed after the tests.
+#[expect(clippy::zombie_processes, reason = "it ends after us")]
 pub fn network() -> String {
-    let name = format!("pulp-test-{}", std::process::id());
-    podman_ok(&["network", "create", "--label", &label(), &name])
+    let own = std::process::id().to_string();
+    let name = format!("pulp-test-{own}");
+    let made = podman_ok(&["network", "create", "--label", &label(), &name]);
+    // podman's name server may end while containers come and go.
+    Command::new("python3").args(["scripts/podman-names.py", &own]).stdin(Stdio::null()).spawn().unwrap();
+    made
 }
 
 /// A new volume, which is removed after the tests.
