@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Keeps podman's name server at work as long as the process PID lives.
 
-aardvark-dns 1.4 (Debian 12) can end, or live on without an answer, when containers of a network come and go at once;
-until the next ones are started no container finds another by name. Tests start and remove many, and are not about
+aardvark-dns 1.4 (Debian 12) can end, or run twice, when containers of a network come and go at once; until the next
+ones are started no container finds another by name. Tests start and remove many, and are not about
 that. This asks the server of each network for one of its names, and starts the server anew if there is no answer.
 
     podman-names.py PID
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -52,11 +53,23 @@ def silent():
     return found
 
 
+def servers():
+    """Its processes: two of them may have been started at once, and the one that has the port gets no news."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if str(NAMES).encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                yield int(process.name)
+        except OSError:
+            continue  # it has ended
+
+
 def start_anew():
-    try:
-        os.kill(int((NAMES / "aardvark.pid").read_text()), signal.SIGKILL)
-    except (OSError, ValueError):
-        pass  # it had ended
+    for pid in servers():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 5
+    while list(servers()) and time.monotonic() < until:
+        time.sleep(0.01)
     subprocess.run([SERVER, "--config", str(NAMES), "-p", "53", "run"], stdin=subprocess.DEVNULL,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
