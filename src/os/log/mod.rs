@@ -34,8 +34,11 @@ use ring::{Records, Ring};
 use sink::Sink;
 use stream::Stream;
 
-/// The most that is read at once, in bytes: this, what it becomes and the ring fit into a core's own cache.
+/// The most that is read at once, in bytes, of a pipe as it was made.
 const CHUNK: usize = 64 * 1024;
+/// The same of a pipe that was made larger. Each read wakes a writer that waits for room, which costs more than the
+/// reading: the more room it then finds, the better. This, what it becomes and the ring fit into a core's own cache.
+const LARGE_CHUNK: usize = 256 * 1024;
 /// After so many reads in a row that filled the chunk, a service's pipe is made larger.
 const NOISY: u8 = 8;
 /// So many pipes are made larger at most: beyond a user's share the kernel would make new pipes smaller.
@@ -132,13 +135,16 @@ impl Logs {
 
     /// Reads once from a service's pipe, and passes on what came.
     pub fn read(&mut self, id: LogId, pipe: BorrowedFd<'_>) -> Reading {
-        let Some(writes) = self.stream(id).map(|stream| stream.writes()) else { return Reading::Empty };
+        let Some(stream) = self.stream(id) else { return Reading::Empty };
+        let (writes, size) = (stream.writes(), if stream.was_noisy() { LARGE_CHUNK } else { CHUNK });
         if writes && !self.has_room() {
             return Reading::Full;
         }
         let mut chunk = std::mem::take(&mut self.chunk);
-        chunk.resize(CHUNK, 0);
-        let reading = match nix::unistd::read(pipe, &mut chunk) {
+        if chunk.len() < size {
+            chunk.resize(size, 0);
+        }
+        let reading = match nix::unistd::read(pipe, chunk.get_mut(..size).unwrap_or_default()) {
             Ok(0) => {
                 self.emptied(id);
                 Reading::Closed

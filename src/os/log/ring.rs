@@ -70,23 +70,24 @@ impl Ring {
         self.bytes.capacity() + self.marks.capacity() * MARK
     }
 
-    /// Keeps `run`, whole lines each with its newline, dropping the oldest for it. A line longer than the ring
-    /// is cut.
-    pub fn push(&mut self, time_ms: u64, run: &[u8]) {
+    /// Keeps `run`, so many whole `lines` each with its newline, dropping the oldest for it. A line longer than the
+    /// ring is cut.
+    pub fn push(&mut self, time_ms: u64, run: &[u8], lines: u64) {
         if run.is_empty() || self.limit <= 2 * MARK {
             return;
         }
         let room = self.limit - MARK;
         if run.len() <= room {
-            return self.append(time_ms, run);
+            return self.append(time_ms, run, lines);
         }
         self.clear();
         match last_lines(run, room) {
-            Some((skipped, kept)) => {
-                self.skip(memchr_iter(b'\n', skipped).count() as u64);
-                self.append(time_ms, kept);
+            Some(kept) => {
+                let keeps = memchr_iter(b'\n', kept).count() as u64;
+                self.skip(lines.saturating_sub(keeps));
+                self.append(time_ms, kept, keeps);
             }
-            None => self.push_cut(time_ms, run, room),
+            None => self.push_cut(time_ms, run, lines, room),
         }
     }
 
@@ -116,21 +117,18 @@ impl Ring {
     }
 
     /// Not one of the lines fits but the end of the last: keep how that one begins.
-    fn push_cut(&mut self, time_ms: u64, run: &[u8], room: usize) {
+    fn push_cut(&mut self, time_ms: u64, run: &[u8], lines: u64, room: usize) {
         let body = run.strip_suffix(b"\n").unwrap_or(run);
-        let (before, line) = match memrchr(b'\n', body) {
-            Some(at) => body.split_at_checked(at + 1).unwrap_or((&[], body)),
-            None => (&[][..], body),
-        };
-        self.skip(memchr_iter(b'\n', before).count() as u64);
+        let line = memrchr(b'\n', body).and_then(|at| body.get(at + 1..)).unwrap_or(body);
+        self.skip(lines.saturating_sub(1));
         self.push_line(time_ms, line.get(..room).unwrap_or(line));
     }
 
-    fn append(&mut self, time_ms: u64, run: &[u8]) {
+    fn append(&mut self, time_ms: u64, run: &[u8], lines: u64) {
         self.make_room(time_ms, run.len());
         self.mark(time_ms);
         self.extend(run);
-        self.next += memchr_iter(b'\n', run).count() as u64;
+        self.next += lines;
     }
 
     /// Counts lines that are not kept; nothing older is.
@@ -222,11 +220,11 @@ impl Ring {
     }
 }
 
-/// As many of the last lines of `run` as fit into `room`, and what is before them; `None`: not even one fits.
-fn last_lines(run: &[u8], room: usize) -> Option<(&[u8], &[u8])> {
+/// As many of the last lines of `run` as fit into `room`; `None`: not even one fits.
+fn last_lines(run: &[u8], room: usize) -> Option<&[u8]> {
     let from = run.len().checked_sub(room + 1)?;
     let start = from + memchr(b'\n', run.get(from..)?)? + 1;
-    run.split_at_checked(start).filter(|(_, kept)| !kept.is_empty())
+    run.get(start..).filter(|kept| !kept.is_empty())
 }
 
 /// Lines of a [`Ring`], oldest first.
@@ -323,7 +321,7 @@ mod tests {
                 all.push((all.len() as u64, time, line));
             }
             if !single {
-                ring.push(time, &run);
+                ring.push(time, &run, lengths.len() as u64);
             }
             assert!(ring.bytes.len() + ring.marks.len() * MARK <= limit, "holds more than {limit}");
             assert!(ring.bytes.capacity() <= limit, "allocates more than {limit}");
@@ -376,7 +374,7 @@ mod tests {
     #[test]
     fn ring_of_nothing_keeps_and_allocates_nothing() {
         let mut ring = Ring::new(0);
-        ring.push(1, b"a\nb\n");
+        ring.push(1, b"a\nb\n", 2);
         ring.push_line(1, b"c");
         assert_eq!((ring.heap(), ring.since(0).1.count(), ring.since(7).0), (0, 0, 0));
     }
@@ -384,7 +382,7 @@ mod tests {
     #[test]
     fn ring_grows_with_what_it_holds() {
         let mut ring = Ring::new(1 << 20);
-        ring.push(1, b"one line\n");
+        ring.push(1, b"one line\n", 1);
         assert!(ring.heap() < 300, "{}", ring.heap());
     }
 
@@ -394,7 +392,7 @@ mod tests {
         let mut ring = Ring::new(MARK + 12);
         ring.limit = 100;
         ring.push_line(0, b"old");
-        ring.push(1, &run);
+        ring.push(1, &run, 1000);
         let kept = plain(ring.since(0).1);
         assert_eq!(kept.last().cloned(), Some((1000, 1, b"999".to_vec())));
         assert!(kept.len() > 10, "{}", kept.len());

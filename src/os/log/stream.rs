@@ -36,6 +36,11 @@ impl Stream {
         matches!(self.mode, Log::Prefix | Log::Json)
     }
 
+    /// Whether it ever was; see [`Stream::is_noisy`].
+    pub fn was_noisy(&self) -> bool {
+        self.full_reads >= NOISY
+    }
+
     /// True once in a service's life: when it has filled the chunk [`NOISY`] times in a row.
     pub fn is_noisy(&mut self, full: bool) -> bool {
         match (self.full_reads, full) {
@@ -64,18 +69,20 @@ impl Stream {
         let keeps = ring_limit > 0 && self.mode != Log::None;
         let mut ring = keeps.then(|| self.ring.get_or_insert_with(|| Box::new(Ring::new(ring_limit))));
         let mut rest = chunk;
-        // The whole lines of the chunk that the ring has not got yet begin here, and end at `rest`.
-        let mut run = 0;
+        // The whole lines of the chunk that the ring has not got yet begin here, and end at `rest`; so many they are.
+        let (mut run, mut lines) = (0, 0);
         let mut wanted = true;
         while wanted {
             let before = chunk.len() - rest.len();
             let Some(piece) = self.lines.next(&mut rest) else {
-                keep(&mut ring, time_ms, chunk.get(run..before));
+                keep(&mut ring, time_ms, chunk.get(run..before), lines);
                 run = chunk.len();
                 break;
             };
-            if !piece.in_chunk {
-                keep(&mut ring, time_ms, chunk.get(run..before));
+            if piece.in_chunk {
+                lines += 1;
+            } else {
+                keep(&mut ring, time_ms, chunk.get(run..before), std::mem::take(&mut lines));
                 if let Some(ring) = &mut ring {
                     ring.push_line(time_ms, piece.text);
                 }
@@ -83,7 +90,7 @@ impl Stream {
             }
             wanted = each(&piece);
         }
-        keep(&mut ring, time_ms, chunk.get(run..chunk.len() - rest.len()));
+        keep(&mut ring, time_ms, chunk.get(run..chunk.len() - rest.len()), lines);
         if let Some(piece) = finish.then(|| self.lines.finish()).flatten() {
             if let Some(ring) = &mut ring {
                 ring.push_line(time_ms, piece.text);
@@ -94,8 +101,8 @@ impl Stream {
     }
 }
 
-fn keep(ring: &mut Option<&mut Box<Ring>>, time_ms: u64, run: Option<&[u8]>) {
+fn keep(ring: &mut Option<&mut Box<Ring>>, time_ms: u64, run: Option<&[u8]>, lines: u64) {
     if let (Some(ring), Some(run)) = (ring, run) {
-        ring.push(time_ms, run);
+        ring.push(time_ms, run, lines);
     }
 }
