@@ -99,6 +99,12 @@ class PulpInitLog(PulpInit):
     inherits = False
 
 
+def s6_room(svscan, services):
+    """s6-svscan's option for so many services with loggers: -c until 2.12, -C since."""
+    usage = subprocess.run([svscan, "-h"], capture_output=True, text=True, check=False).stderr
+    return ["-c" if "-c maxservices" in usage else "-C", str(2 * services + 64)]
+
+
 class S6(Peer):
     """s6-svscan alone: one supervised directory a service, no dependencies."""
 
@@ -119,7 +125,8 @@ class S6(Peer):
                 job.write(d / "notification-fd", "3\n")
             if s.logger:
                 job.write(d / "log" / "run", self.logger_script(job, s), executable=True)
-        return Command([self.path["s6-svscan"], "-C", 2 * len(job.services) + 64, scandir])
+        svscan = self.path["s6-svscan"]
+        return Command([svscan, *s6_room(svscan, len(job.services)), scandir])
 
     def logger_script(self, job, service):
         return f"#!/bin/sh\nexec s6-log -b n2 s200000000 {job.run}/log/{service.name}\n"
@@ -175,7 +182,7 @@ mkfifo {job.run}/up
 	s6-rc-init -c {compiled} -l {live} {scandir}
 	exec s6-rc -v0 -l {live} -u change all
 ) &
-exec s6-svscan -C {2 * len(job.services) + 64} -d 4 {scandir} 4>{job.run}/up
+exec s6-svscan {" ".join(s6_room(self.path["s6-svscan"], len(job.services)))} -d 4 {scandir} 4>{job.run}/up
 """, True)
         return Command([init])
 
