@@ -174,7 +174,8 @@ fn probe_that_hangs_is_killed_and_tried_again() {
     );
     let running = setup.longrun("web", "sleep-forever", &hang).start();
     running.reach("web", Up);
-    assert_eq!(running.read("count").len(), 3);
+    // More on a machine so busy that the one that would answer is too late, too.
+    assert!(running.read("count").len() >= 3);
     running.until("no probe is left", || running.processes().len() == 1);
 }
 
