@@ -326,37 +326,6 @@ fn missing_migrations_end_the_start_of_a_service_and_a_job_that_runs_them_can_be
     }
 }
 
-/// A name server that answers the fifth time it is asked, and Python, which asks it.
-const LATE_NAMES: &str = r#"
-import collections, pathlib, socket, struct, threading
-pathlib.Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("127.0.0.1", 53))
-asked = collections.Counter()
-def answer():
-    while True:
-        query, client = server.recvfrom(512)
-        asked[query[2:]] += 1
-        if asked[query[2:]] >= 5:
-            v4 = query[-4:-2] == b"\0\1"
-            head = query[:2] + struct.pack("!5H", 0x8180, 1, v4, 0, 0)
-            found = struct.pack("!3HIH4s", 0xC00C, 1, 1, 60, 4, b"\x7f\0\0\1") if v4 else b""
-            server.sendto(head + query[12:query.index(b"\0", 12) + 5] + found, client)
-threading.Thread(target=answer, daemon=True).start()
-print(socket.getaddrinfo("late.example", 80, type=socket.SOCK_STREAM)[0][4])
-"#;
-
-#[test]
-fn lost_answers_of_a_name_server_are_asked_for_again() {
-    let Some(_turn) = turn() else { return };
-    for image in [minimal(), image()] {
-        let boot = Boot::new("late-names").of(image, &[]).podman(&["--user", "root"]);
-        let asks = boot.instead(&["python3", "-c", LATE_NAMES]).start();
-        let code = asks.ends_within(PATIENCE);
-        assert_eq!((code, asks.logs().trim_end()), (0, "('127.0.0.1', 80)"));
-    }
-}
-
 #[test]
 fn a_wait_is_stopped_at_once() {
     let Some(_turn) = turn() else { return };
