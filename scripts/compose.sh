@@ -189,16 +189,24 @@ workers_are() { python3 $client status "$(web)" | grep -q "worker $1\$"; }
 
 ready() { run exec "$1" readyz.py "$2"; }
 
+# found NAME SINCE: whether the reader's requests come to a container. With podman a restart gives it another address,
+# of which nginx hears within five seconds: who restarts its neighbour before that has none of the two.
+found() { run logs --since "$2" "$1" 2>&1 | grep -q Python-urllib; }
+
 stage_rolling() {
-    local name
+    local name since
     reading "$first"
     for name in $(containers pulp_api); do
         run restart -t 35 "$name" >/dev/null
+        since=$(date -u +%FT%TZ)
         until_true 120 "ready: $name" ready "$name" /pulp/api/v3/status/
+        until_true 60 "asked by nginx: $name" found "$name" "$since"
     done
     for name in $(containers pulp_content); do
         run restart -t 35 "$name" >/dev/null
+        since=$(date -u +%FT%TZ)
         until_true 120 "ready: $name" ready "$name" /pulp/content/
+        until_true 60 "asked by nginx: $name" found "$name" "$since"
     done
     for name in $(containers pulp_worker); do run restart -t 60 "$name" >/dev/null; done
     until_true 120 "at two workers" workers_are 2
