@@ -2,8 +2,8 @@
 """Keeps podman's name server at work as long as the process PID lives.
 
 aardvark-dns 1.4 (Debian 12) can end, or run twice, when containers of a network come and go at once; until the next
-ones are started no container finds another by name. Tests start and remove many, and are not about
-that. This asks the server of each network for one of its names, and starts the server anew if there is no answer.
+ones are started no container finds another by name. Tests start and remove many, and are not about that. This asks the
+server of each network for all of its names, and starts the server anew if there is no answer.
 
     podman-names.py PID
 """
@@ -34,7 +34,7 @@ def answers(server, name):
             out.connect((server, 53))
             out.send(query)
             return struct.unpack("!6H", out.recv(4096)[:12])[3] > 0
-        except OSError:
+        except (OSError, struct.error):
             return False
 
 
@@ -44,11 +44,12 @@ def silent():
     for file in NAMES.glob("*"):
         try:
             text = file.read_text()
-            server, first, *_ = text.splitlines()
-            name = first.split()[-1].split(",")[0]
+            server, *containers = text.splitlines()
+            # Of each: a server without news still knows the first ones.
+            names = [line.split()[-1].split(",")[0] for line in containers]
         except (OSError, ValueError, IndexError):
             continue  # the server's number, or a network that has no container now
-        if not any(answers(server.split(",")[0], name) for _ in range(3)):
+        if not all(any(answers(server.split(",")[0], name) for _ in range(3)) for name in names):
             found[file.name] = text
     return found
 

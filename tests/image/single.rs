@@ -262,9 +262,8 @@ fn migrations_of_plugins_that_are_not_enabled_are_not_waited_for() {
     };
     // As a database is that never had others.
     let psql = |sql: &str| {
-        let words = ["psql", "-XAtq", "-h", "127.0.0.1", "-U", "pulp", "-d", "pulp", "-c", sql];
-        let password = format!("PGPASSWORD={DATABASE_PASSWORD}");
-        podman_ok(&[&["exec", "--env", &password, &cluster().postgresql.name], &words[..]].concat())
+        let ask = "PGPASSWORD=$PASSWORD psql -qX -h 127.0.0.1 -U pulp -d pulp -c \"$0\"";
+        cluster().postgresql.ok(&["bash", "-c", ask, sql])
     };
     psql(
         "create table set_aside as select * from django_migrations; \
@@ -358,9 +357,7 @@ fn a_download_is_finished_before_the_content_app_stops() {
     // A client that takes little at a time: what it has not read is more than the kernel keeps for it.
     let mut slow = TcpStream::connect(("127.0.0.1", content.port(24816))).unwrap();
     setsockopt(&slow, sockopt::RcvBuf, &(64 << 10)).unwrap();
-    let path = file.split_once("://").map_or(file.as_str(), |(_, rest)| rest);
-    let path = path.find('/').map_or(path, |at| &path[at..]);
-    write!(slow, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(slow, "GET {file} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut copy = vec![0; 1 << 16];
     slow.read_exact(&mut copy).unwrap();
     let code = std::thread::scope(|scope| {

@@ -9,7 +9,8 @@ input, output and error beside it. It gets one line back:
     {"plain": WHY}  the service has to import Pulp by itself
 
 Only what is safe to share is shared. Where the import left a thread or a connection behind, which a fork would break,
-every service has to import Pulp by itself. So does one that differs from this process in its user, limits or variables. Settings or packages that changed are noticed at the next request.
+every service has to import Pulp by itself. So does one that differs from this process in its user, limits or variables.
+Settings or packages that changed are noticed at the next request.
 """
 
 import gc
