@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Keeps podman's name server at work as long as the process PID lives.
+"""Lets containers find each other by name as long as the process PID lives. Tests start and remove many, and are not
+about what podman 4.3 (Debian 12) does then:
 
-aardvark-dns 1.4 (Debian 12) can end, or run twice, when containers of a network come and go at once; until the next
-ones are started no container finds another by name. Tests start and remove many, and are not about that. This asks the
-server of each network for all of its names, and starts the server anew if there is no answer.
+* A bridge has the lowest hardware address of what is plugged into it (netavark before 1.9 gives it none of its own), so
+  that it may change with each container. The others send their questions to the old one for half a minute or more.
+  The kernel is asked to tell them of the new one.
+* aardvark-dns 1.4 can end, or run twice, when containers of a network come and go at once; until the next ones are
+  started nobody has an answer. This asks the server of each network for all of its names, and starts it anew if it is
+  silent.
 
     podman-names.py PID
 """
@@ -22,6 +26,7 @@ import time
 NETWORKS = pathlib.Path("/run/containers/networks")
 NAMES = NETWORKS / "aardvark-dns"
 SERVER = "/usr/lib/podman/aardvark-dns"
+TELL = pathlib.Path("/proc/sys/net/ipv4/conf/all/arp_notify")
 
 
 def answers(server, name):
@@ -75,11 +80,31 @@ def start_anew():
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
+def tell(wanted):
+    """Whether a changed hardware address is told to the neighbours. Returns what it was."""
+    try:
+        before = TELL.read_text()
+        if before != wanted:
+            TELL.write_text(wanted)
+    except OSError:
+        return None  # not ours to change
+    return before
+
+
 def main():
     if os.getuid() != 0:
-        return  # the server is in a network namespace of podman's own
-    parent = pathlib.Path("/proc", sys.argv[1])
+        return  # bridge and server are in a network namespace of podman's own
+    before = tell("1\n")
+    try:
+        keep(pathlib.Path("/proc", sys.argv[1]))
+    finally:
+        if before:
+            tell(before)
+
+
+def keep(parent):
     while parent.exists():
+        tell("1\n")  # another one of us may have ended
         before = silent()
         if before:
             # netavark holds it while it changes the files.

@@ -139,7 +139,7 @@ pub fn network() -> String {
     let own = std::process::id().to_string();
     let name = format!("pulp-test-{own}");
     let made = podman_ok(&["network", "create", "--label", &label(), &name]);
-    // podman's name server may end while containers come and go.
+    // Names are not found for a while whenever a container comes or goes.
     Command::new("python3").args(["scripts/podman-names.py", &own]).stdin(Stdio::null()).spawn().unwrap();
     made
 }
