@@ -14,6 +14,7 @@ use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::pipe;
 use proptest::prelude::*;
+use pulp_init::os::log::lines::MAX_LINE;
 use pulp_init::os::log::sink::{LIMIT, Sink};
 use pulp_init::os::log::{LogId, Logs, Reading, log_pipe};
 use pulp_init::plan::model::Log;
@@ -166,6 +167,45 @@ fn huge_line_in_json_can_be_put_together_again() {
     }
     assert_eq!(joined, text);
     assert_eq!((partial.pop(), partial.contains(&false)), (Some(false), false));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn lines_are_the_same_however_they_come(
+        lengths in prop::collection::vec(prop_oneof![9 => 0usize..300, 1 => MAX_LINE - 2..2 * MAX_LINE + 2], 1..40),
+        writes in prop::collection::vec(1usize..250_000, 1..8),
+    ) {
+        let mut bench = bench(Log::Prefix);
+        let (mut stream, mut wanted) = (Vec::new(), Vec::new());
+        // Its pipe and what is read of it at once are large from now on: more than one huge line.
+        for _ in 0..8 {
+            let line = [&b"x".repeat(60_000)[..], b"\n"].concat();
+            bench.write(&line);
+            bench.read();
+            wanted.extend_from_slice(&[b"web  | ", &line[..]].concat());
+        }
+        for (at, &length) in lengths.iter().enumerate() {
+            let line = [at.to_string().as_bytes(), &b"x".repeat(length)].concat();
+            for (part, text) in line.chunks(MAX_LINE).enumerate() {
+                wanted.extend_from_slice(if part == 0 { b"web  | " } else { b"web  + " });
+                wanted.extend_from_slice(text);
+                wanted.push(b'\n');
+            }
+            stream.extend_from_slice(&line);
+            stream.push(b'\n');
+        }
+        let (mut rest, mut writes) = (&stream[..], writes.iter().cycle());
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.len().min(*writes.next().unwrap()));
+            bench.write(part);
+            bench.read();
+            rest = after;
+        }
+        prop_assert!(bench.output().as_bytes() == wanted);
+        prop_assert_eq!(bench.logs.next_seq(bench.id), wanted.iter().filter(|&&byte| byte == b'\n').count() as u64);
+    }
 }
 
 #[test]
@@ -457,6 +497,28 @@ fn noisy_service_gets_a_larger_pipe() {
         bench.read();
     }
     assert!(size(&bench.read) > 65_536);
+}
+
+/// A pipe is 16 pages, and what is written begins with a new one wherever it does not fit into the last: no read of such
+/// a service ever fills 64 KiB.
+#[test]
+fn service_that_writes_blocks_that_do_not_fill_pages_is_noisy_too() {
+    let mut bench = bench(Log::Ring);
+    for _ in 0..8 {
+        bench.write(&[b'x'; 64_000]);
+        bench.read();
+    }
+    assert!(nix::fcntl::fcntl(&bench.read, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap() > 65_536);
+}
+
+#[test]
+fn service_that_writes_little_keeps_its_pipe() {
+    let mut bench = bench(Log::Ring);
+    for _ in 0..100 {
+        bench.write(&[b'x'; 20_000]);
+        bench.read();
+    }
+    assert_eq!(nix::fcntl::fcntl(&bench.read, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap(), 65_536);
 }
 
 #[test]

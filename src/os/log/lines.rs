@@ -68,6 +68,7 @@ impl Lines {
     }
 
     /// Whether a line has begun and not ended.
+    #[inline]
     pub fn is_partial(&self) -> bool {
         self.inside || self.given < self.partial.len()
     }

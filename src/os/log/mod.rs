@@ -39,8 +39,10 @@ const CHUNK: usize = 64 * 1024;
 /// The same of a pipe that was made larger. Each read wakes a writer that waits for room, which costs more than the
 /// reading: the more room it then finds, the better. This, what it becomes and the ring fit into a core's own cache.
 const LARGE_CHUNK: usize = 256 * 1024;
-/// After so many reads in a row that filled the chunk, a service's pipe is made larger.
+/// After so many reads in a row of [`MUCH`], a service's pipe is made larger.
 const NOISY: u8 = 8;
+/// So many bytes. Not all that fit: a pipe counts in pages, and is full with pages that are not.
+const MUCH: usize = CHUNK / 2;
 /// So many pipes are made larger at most: beyond a user's share the kernel would make new pipes smaller.
 const MAX_ENLARGED: u8 = 16;
 
@@ -304,7 +306,7 @@ impl Logs {
 
     /// A large pipe saves a service that writes much from waiting for us, and us from being woken.
     fn enlarge_if_noisy(&mut self, id: LogId, pipe: BorrowedFd<'_>, len: usize) {
-        let noisy = self.stream(id).is_some_and(|stream| stream.is_noisy(len == CHUNK));
+        let noisy = self.stream(id).is_some_and(|stream| stream.is_noisy(len >= MUCH));
         if noisy && self.enlarged < MAX_ENLARGED {
             self.enlarged += 1;
             pipe::enlarge(pipe);
@@ -327,7 +329,7 @@ impl Logs {
         let watch = self.watches.iter().position(|(watched, _)| *watched == id);
         let pattern = watch.and_then(|at| self.watches.get(at)).map(|(_, pattern)| pattern);
         let mut pass = Pass { out: &mut self.out, head, pattern, matched: false };
-        let left = stream.feed(chunk, finish, time_ms, self.ring_limit, |piece| pass.piece(piece));
+        let left = stream.feed(chunk, finish, time_ms, self.ring_limit, &mut pass);
         if pass.matched {
             self.matches.push(id);
             self.unwatch(id);

@@ -6,7 +6,7 @@ use super::format::{self, Format, Head, OWN_NAME};
 use super::lines::Piece;
 use super::now_ms;
 use super::sink::Sink;
-use super::stream::Stream;
+use super::stream::{Stream, Take};
 use crate::plan::model::Log;
 
 /// Where formatted lines go.
@@ -25,10 +25,27 @@ pub struct Pass<'a> {
     pub matched: bool,
 }
 
-impl Pass<'_> {
-    /// Passes a piece on; false: the output is full, it can take no further piece.
+impl Take for Pass<'_> {
+    fn whole_lines(&mut self, text: &mut &[u8]) -> (u64, bool) {
+        let Some((false, head)) = self.head.as_ref().filter(|_| self.pattern.is_none()) else {
+            return (0, true);
+        };
+        let (sink, mut lines) = (&mut self.out.sink, 0);
+        loop {
+            let enough = sink.enough();
+            lines += format::put_whole_lines(sink.buffer(), enough, head, text);
+            if !sink.is_full() {
+                return (lines, true);
+            }
+            sink.flush_some();
+            if sink.is_full() {
+                return (lines, false);
+            }
+        }
+    }
+
     #[inline]
-    pub fn piece(&mut self, piece: &Piece) -> bool {
+    fn piece(&mut self, piece: &Piece) -> bool {
         if let Some(pattern) = self.pattern {
             self.matched |= pattern.is_match(piece.text);
         }

@@ -101,6 +101,12 @@ impl Sink {
         &mut self.buffer
     }
 
+    /// The length that makes [`Sink::buffer`] full.
+    #[inline]
+    pub fn enough(&self) -> usize {
+        self.written + LIMIT
+    }
+
     /// Appends a message of `init` itself; drops it when even the reserve is used up.
     pub fn push_own(&mut self, message: &[u8]) {
         let own = self.own + message.len();

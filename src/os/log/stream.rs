@@ -15,8 +15,18 @@ pub struct Stream {
     pub ring: Option<Box<Ring>>,
     /// A run is over, its last line is written once the pipe is empty.
     pub finishing: bool,
-    /// Reads in a row that filled the chunk; beyond [`NOISY`]: that was acted on.
-    full_reads: u8,
+    /// Reads in a row that brought much; beyond [`NOISY`]: that was acted on.
+    large_reads: u8,
+}
+
+/// Who is given the lines of a stream.
+pub trait Take {
+    /// Takes as many whole lines from the front of `text` as it likes, be it none. Returns how many, and whether it
+    /// wants more.
+    fn whole_lines(&mut self, text: &mut &[u8]) -> (u64, bool);
+
+    /// Takes a line or a part of one; false: it wants no more.
+    fn piece(&mut self, piece: &Piece) -> bool;
 }
 
 impl Stream {
@@ -27,7 +37,7 @@ impl Stream {
             lines: Lines::default(),
             ring: None,
             finishing: false,
-            full_reads: 0,
+            large_reads: 0,
         }
     }
 
@@ -38,33 +48,33 @@ impl Stream {
 
     /// Whether it ever was; see [`Stream::is_noisy`].
     pub fn was_noisy(&self) -> bool {
-        self.full_reads >= NOISY
+        self.large_reads >= NOISY
     }
 
-    /// True once in a service's life: when it has filled the chunk [`NOISY`] times in a row.
-    pub fn is_noisy(&mut self, full: bool) -> bool {
-        match (self.full_reads, full) {
+    /// True once in a service's life: when [`NOISY`] reads in a row have brought much.
+    pub fn is_noisy(&mut self, much: bool) -> bool {
+        match (self.large_reads, much) {
             (NOISY.., _) => false,
             (_, false) => {
-                self.full_reads = 0;
+                self.large_reads = 0;
                 false
             }
             (_, true) => {
-                self.full_reads += 1;
-                self.full_reads == NOISY
+                self.large_reads += 1;
+                self.large_reads == NOISY
             }
         }
     }
 
-    /// Gives each piece of `chunk` (and with `finish` the line without an end) to `each` until that says false;
-    /// keeps the pieces given in the ring; returns what is left of the chunk.
+    /// Gives each line of `chunk` (and with `finish` the one without an end) to `taker` until that wants no more;
+    /// keeps what was given in the ring; returns what is left of the chunk.
     pub fn feed<'c>(
         &mut self,
         chunk: &'c [u8],
         finish: bool,
         time_ms: u64,
         ring_limit: usize,
-        mut each: impl FnMut(&Piece) -> bool,
+        taker: &mut impl Take,
     ) -> &'c [u8] {
         let keeps = ring_limit > 0 && self.mode != Log::None;
         let mut ring = keeps.then(|| self.ring.get_or_insert_with(|| Box::new(Ring::new(ring_limit))));
@@ -73,6 +83,14 @@ impl Stream {
         let (mut run, mut lines) = (0, 0);
         let mut wanted = true;
         while wanted {
+            if !self.lines.is_partial() {
+                let taken;
+                (taken, wanted) = taker.whole_lines(&mut rest);
+                lines += taken;
+                if !wanted {
+                    break;
+                }
+            }
             let before = chunk.len() - rest.len();
             let Some(piece) = self.lines.next(&mut rest) else {
                 keep(&mut ring, time_ms, chunk.get(run..before), lines);
@@ -88,14 +106,14 @@ impl Stream {
                 }
                 run = chunk.len() - rest.len();
             }
-            wanted = each(&piece);
+            wanted = taker.piece(&piece);
         }
         keep(&mut ring, time_ms, chunk.get(run..chunk.len() - rest.len()), lines);
         if let Some(piece) = finish.then(|| self.lines.finish()).flatten() {
             if let Some(ring) = &mut ring {
                 ring.push_line(time_ms, piece.text);
             }
-            each(&piece);
+            taker.piece(&piece);
         }
         rest
     }
