@@ -100,8 +100,9 @@ const NAP: Duration = Duration::from_micros(150);
 const ORPHANS_NAP: Duration = Duration::from_micros(600);
 /// … which is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
-/// A turn that reads so many bytes of output is worth its while.
-const MUCH: usize = 16 * 1024;
+/// A turn that reads so many bytes of output is worth its while. A nap in a flood of single lines brings less: the next
+/// turn is put off, too.
+const MUCH: usize = 64 * 1024;
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.
 const FIRST_BOOT_REMINDER: Duration = Duration::from_secs(10);
 /// A shutdown is shorter; a person watches it.
