@@ -1,7 +1,8 @@
 //! How fast the output of a service is copied: MB/s of what the service writes, into a regular file.
 //!
-//! `cargo bench --bench log [-- DIR [ONLY]]`; DIR is where the file is written (default: the target directory's tmp; `/dev/null`: nowhere);
-//! ONLY picks the runs whose name contains it. "of CPU": MB for each second of CPU time of this process.
+//! `cargo bench --bench log [-- DIR [ONLY]]`; DIR is where the file is written (default: the target directory's tmp;
+//! `/dev/null`: nowhere); ONLY picks the runs whose name contains it. "of CPU": MB for each second of CPU time of this
+//! process.
 //! A child process writes 100-byte lines, one write(2) each or 64,000 bytes at a time, while this process runs
 //! the logs as PID 1 does: epoll, read, flush. "floor" is the same without the logs: read(2), write(2) unchanged.
 #![allow(missing_docs)]

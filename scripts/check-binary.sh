@@ -6,8 +6,9 @@ need readelf=binutils
 
 size=$(stat -c %s "$binary")
 [ "$size" -le $most ] || die "$binary has $size bytes, more than $most: see [profile.release] in Cargo.toml"
-! readelf -lW "$binary" | grep INTERP >/dev/null || die "$binary is not static: it needs $(readelf -lW "$binary" | grep -o '/lib[^]]*')"
-! readelf -lW "$binary" | grep 'GNU_STACK.*RWE' >/dev/null || die "$binary has an executable stack"
+segments=$(readelf -lW "$binary")
+! grep -q INTERP <<<"$segments" || die "$binary is not static: it needs $(grep -o '/lib[^]]*' <<<"$segments")"
+! grep -q 'GNU_STACK.*RWE' <<<"$segments" || die "$binary has an executable stack"
 
 # A root directory with nothing but the program, as in an image FROM scratch.
 root=$(mktemp -d "$cache/scratch.XXXXXX")

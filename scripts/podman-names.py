@@ -94,6 +94,7 @@ def tell(wanted):
 def main():
     if os.getuid() != 0:
         return  # bridge and server are in a network namespace of podman's own
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     before = tell("1\n")
     try:
         keep(pathlib.Path("/proc", sys.argv[1]))

@@ -110,8 +110,8 @@ follows() {
     [ "$(podman exec $prefix-pg1 psql -AtX -h /run/postgresql -U postgres -c 'select state from pg_stat_replication')" = streaming ]
 }
 
-# pulp NAME COMMAND [OPTION...]. The data have addresses, not names: podman's name server leaves questions unanswered for
-# seconds while containers come and go, and each request asks for the database.
+# pulp NAME COMMAND [OPTION...]. The data have addresses, not names: names may not be found for seconds while containers
+# come and go (see podman-names.py), and each request asks for the database.
 pulp() {
     local name=$1 command=$2
     shift 2
