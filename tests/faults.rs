@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 use harness::{Setup, words};
 use pulp_init::core::status::Phase::{Backoff, Done, Failed, Starting, Up};
 
+/// Each test says it.
+const FAULTS: &str = "";
+
 fn with(faults: &str) -> Setup {
     // What a container runtime does with its own memory is its own matter.
     Setup::new().not_in_a_container().env("PULP_INIT_FAULTS", faults)
@@ -211,6 +214,7 @@ fn everything(faults: &str) -> Setup {
 fn whichever_call_fails_whenever_the_boot_completes_and_the_stop_is_clean() {
     for (call, error) in [
         ("clone", "EAGAIN"),
+        ("handle", "EMFILE"),
         ("pipe", "EMFILE"),
         ("bind", "ENOSPC"),
         ("epoll", "ENOSPC"),
@@ -244,8 +248,9 @@ fn whichever_call_fails_whenever_the_boot_completes_and_the_stop_is_clean() {
 fn many_faults_at_once_are_survived() {
     for seed in 1..=8u32 {
         let faults = format!(
-            "clone=EAGAIN@{}x2,pipe=EMFILE@{}x2,accept=EMFILE@{}x1,epoll=ENOSPC@{}x2,bind=ENOSPC@{}x1,clone=ENOMEM@{}x3",
+            "clone=EAGAIN@{}x2,handle=EMFILE@{}x2,pipe=EMFILE@{}x2,accept=EMFILE@{}x1,epoll=ENOSPC@{}x2,bind=ENOSPC@{}x1,clone=ENOMEM@{}x3",
             seed,
+            seed + 2,
             seed + 1,
             seed % 3 + 1,
             seed + 4,

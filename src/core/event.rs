@@ -79,7 +79,8 @@ pub enum Event {
         /// What.
         word: Word,
     },
-    /// A process ended. It is still a zombie: signals meant for its group reach it and nobody else.
+    /// A process ended. Until the actions of this step are carried out, signals meant for its group reach that and
+    /// nobody else: it is still a zombie, or `init` has a handle on it.
     Exited {
         /// Which.
         pid: Pid,
@@ -153,7 +154,7 @@ pub enum Action {
         /// What it is to its service.
         role: Role,
     },
-    /// Send a signal. The process is known not to be reaped yet.
+    /// Send a signal. The process has not ended as far as the core knows, or this step is about its end.
     Signal {
         /// Whose.
         id: Id,

@@ -9,7 +9,7 @@ use super::sys;
 use crate::control::wire::{FailureKind, Request, Response, Until, Verb};
 use crate::core::status::{Phase, Stage};
 use crate::core::{Event, Time};
-use crate::plan::Id;
+use crate::plan::{Id, Scope};
 
 /// So many first starts fit in a message, however long the names are.
 const DEBUTS: usize = 1000;
@@ -138,7 +138,7 @@ impl Init {
         let mut sent = 0;
         for id in ids {
             if let Some(pid) = self.supervisor.main_pid(id) {
-                sent += u32::from(sys::kill(pid, signal.number()).is_ok());
+                sent += u32::from(self.handles.signal(pid, signal, Scope::Leader).is_ok());
             }
         }
         if sent == 0 {

@@ -11,6 +11,8 @@ use std::io;
 pub enum Call {
     /// Starting a process.
     Clone,
+    /// Having a handle on a process.
+    Handle,
     /// Making a pipe.
     Pipe,
     /// Accepting a connection.
@@ -28,6 +30,7 @@ impl Call {
     fn name(self) -> &'static str {
         match self {
             Call::Clone => "clone",
+            Call::Handle => "handle",
             Call::Pipe => "pipe",
             Call::Accept => "accept",
             Call::Epoll => "epoll",

@@ -77,6 +77,7 @@ impl Init {
         {
             self.warn(id, &error);
         }
+        self.handles.adopt(pid);
         self.feed(Event::HandedOver { run, pid });
     }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cgroup::Cgroups;
+use super::handles::Handles;
 use super::launch::Launcher;
 use super::log::Logs;
 use super::notify;
@@ -54,6 +55,7 @@ pub struct Init {
     pub(super) signals_token: Token,
     pub(super) runtime: Option<PathBuf>,
     pub(super) cgroups: Option<Cgroups>,
+    pub(super) handles: Handles,
     pub(super) lingering: Vec<Lingering>,
     pub(super) options: Options,
     pub(super) booted_at: Time,
@@ -136,6 +138,7 @@ impl Init {
             signals_token,
             runtime,
             cgroups,
+            handles: Handles::detect(),
             lingering: Vec::new(),
             options,
             booted_at: now,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::environment::{self, Container};
 use super::probe;
-use super::spawn::{Session, Spawner, Spec};
+use super::spawn::{Session, Spawned, Spawner, Spec};
 use super::sys;
 use super::users::{Credentials, Users};
 use crate::core::status::Exit;
@@ -28,6 +28,8 @@ pub struct Given<'a> {
     pub variables: Vec<(String, String)>,
     /// The cgroup.procs of its cgroup.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// Whether we want a handle on it.
+    pub handle: bool,
 }
 
 /// What runs.
@@ -96,7 +98,12 @@ impl Launcher {
     ///
     /// # Errors
     /// Why not, and whether that will pass.
-    pub fn launch(&mut self, service: &Service, role: Role, given: &Given<'_>) -> Result<i32, SpawnError> {
+    pub fn launch(
+        &mut self,
+        service: &Service,
+        role: Role,
+        given: &Given<'_>,
+    ) -> Result<Spawned, SpawnError> {
         let process = &service.process;
         let credentials = self.credentials(process).map_err(lasting)?;
         let command = self.command(service, role)?;
@@ -125,6 +132,7 @@ impl Launcher {
             drop_capabilities: &process.drop_capabilities,
             no_new_privileges: process.no_new_privileges,
             cwd: self.cwd(process)?,
+            handle: given.handle,
             arguments,
         };
         self.spawner.spawn(&spec).map_err(|failure| explain(&failure, &spec))

@@ -4,6 +4,7 @@ mod answer;
 pub mod cgroup;
 pub mod environment;
 pub mod fault;
+mod handles;
 mod hear;
 mod init;
 mod last;

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::init::{Init, Source};
 use super::launch::{Given, cure};
-use super::{notify, sys};
+use super::notify;
+use super::spawn::Spawned;
 use crate::core::{Event, Role, Run, SpawnError};
 use crate::plan::{Condition, Id, Log, Ready, Scope, Signal};
 
@@ -47,7 +48,10 @@ impl Init {
             return Event::Condition { run, unmet };
         }
         match self.start_process(id, run, role) {
-            Ok(pid) => Event::Spawned { run, pid },
+            Ok(spawned) => {
+                self.handles.add(spawned.pid, spawned.handle);
+                Event::Spawned { run, pid: spawned.pid }
+            }
             Err(error) => Event::SpawnFailed { run, error },
         }
     }
@@ -79,7 +83,7 @@ impl Init {
     }
 
     /// Starts a process with everything that its role wants.
-    fn start_process(&mut self, id: Id, run: Run, role: Role) -> Result<i32, SpawnError> {
+    fn start_process(&mut self, id: Id, run: Run, role: Role) -> Result<Spawned, SpawnError> {
         let output = self.open_output(id, run, role)?;
         let mut opened = Opened::default();
         if role == Role::Main {
@@ -102,6 +106,7 @@ impl Init {
             descriptors: opened.ready.iter().map(|(end, number)| (end.as_fd(), *number)).collect(),
             variables: opened.variables,
             cgroup: procs.as_ref().map(OwnedFd::as_fd),
+            handle: self.handles.wanted(),
         };
         self.launcher.launch(service, role, &given)
     }
@@ -188,11 +193,7 @@ impl Init {
 
     /// Sends a signal that the core asked for.
     pub(super) fn signal(&mut self, id: Id, pid: i32, signal: Signal, scope: Scope) {
-        let target = match scope {
-            Scope::Leader => pid,
-            Scope::Group => -pid,
-        };
-        let result = sys::kill(target, signal.number());
+        let result = self.handles.signal(pid, signal, scope);
         if signal == Signal::KILL
             && scope == Scope::Group
             && self.supervisor.main_pid(id).is_none_or(|main| main == pid)

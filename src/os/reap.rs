@@ -1,20 +1,25 @@
 //! Reaping: every child that ends, ours or an orphan that became ours, and in the right order.
 //!
-//! A zombie keeps its pid and its group's id. So a service's process is first only looked at: what it said last is
-//! taken in, the core hears of its end and has what is left of its group killed, and only then is it reaped. No signal
-//! can reach a process that got its number later.
+//! What a process said last is taken in first; then the core hears of its end and has what is left of its group
+//! killed. No signal may reach a process that got its number later. Where we have a handle on each process of ours, the
+//! handle sees to that, and a child is reaped as soon as it is found. Otherwise it is first only looked at, and reaped
+//! last: a zombie keeps its pid and its group's id.
 
+use std::os::fd::OwnedFd;
+
+use super::handles::group_exists;
 use super::init::Init;
 use super::sys::{self, Children, Zombie};
 use crate::core::{Event, Run};
 use crate::plan::Id;
 
 /// The killed group of an ended process, until nothing is left of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Lingering {
     run: Run,
     id: Id,
     pgid: i32,
+    handle: Option<OwnedFd>,
 }
 
 /// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
@@ -36,17 +41,29 @@ impl Init {
     pub(super) fn reap_all(&mut self) {
         loop {
             for _ in 0..BATCH {
-                match sys::peek_zombie() {
-                    Children::Ended(zombie) => self.reap_one(zombie),
-                    Children::Running | Children::None => return self.look_for_gone(),
+                if !self.reap_one() {
+                    return self.look_for_gone();
                 }
             }
             self.look_for_gone();
         }
     }
 
-    fn reap_one(&mut self, zombie: Zombie) {
-        let Some((id, run)) = self.supervisor.owner(zombie.pid) else { return sys::reap(zombie.pid) };
+    /// Reaps a child that has ended; `false` if there is none.
+    fn reap_one(&mut self) -> bool {
+        let at_once = self.handles.cover_all();
+        let found = if at_once { sys::reap_any() } else { sys::peek_zombie() };
+        let Children::Ended(zombie) = found else { return false };
+        match self.supervisor.owner(zombie.pid) {
+            Some((id, run)) => self.ended(zombie, id, run, at_once),
+            None if at_once => {}
+            None => sys::reap(zombie.pid),
+        }
+        true
+    }
+
+    /// One of our processes has ended.
+    fn ended(&mut self, zombie: Zombie, id: Id, run: Run, reaped: bool) {
         if self.supervisor.main_pid(id) == Some(zombie.pid) {
             self.hear_last(id);
         }
@@ -55,10 +72,14 @@ impl Init {
         if !is_main {
             self.take_last_words(id, run, zombie.exit == crate::core::status::Exit::Code(0));
         }
+        self.handles.ending(zombie.pid);
         self.feed(Event::Exited { pid: zombie.pid, exit: zombie.exit });
-        sys::reap(zombie.pid);
+        if !reaped {
+            sys::reap(zombie.pid);
+        }
+        let handle = self.handles.leave();
         if is_main {
-            self.main_reaped(id, run, zombie.pid);
+            self.main_reaped(Lingering { run, id, pgid: zombie.pid, handle });
         } else if self.supervisor.main_pid(id).is_none() {
             // A hook's last line may be as unfinished as a service's.
             self.finish_log(id);
@@ -80,7 +101,8 @@ impl Init {
         }
     }
 
-    fn main_reaped(&mut self, id: Id, run: Run, pid: i32) {
+    fn main_reaped(&mut self, lingering: Lingering) {
+        let Lingering { id, run, .. } = lingering;
         // What its group wrote before it was killed is in the pipe by now.
         self.finish_log(id);
         if let Some(seat) = self.seats.get_mut(id.index()) {
@@ -89,7 +111,6 @@ impl Init {
         }
         self.drop_stale_sources(id);
         self.give_terminal_back(id);
-        let lingering = Lingering { run, id, pgid: pid };
         if self.is_gone(&lingering) {
             self.feed(Event::Gone { run });
         } else {
@@ -99,11 +120,11 @@ impl Init {
 
     fn is_gone(&self, lingering: &Lingering) -> bool {
         let cgroup = self.seats.get(lingering.id.index()).and_then(|seat| seat.cgroup.as_ref());
-        !sys::group_exists(lingering.pgid) && cgroup.is_none_or(super::cgroup::Cgroup::is_empty)
+        !group_exists(lingering.pgid, lingering.handle.as_ref())
+            && cgroup.is_none_or(super::cgroup::Cgroup::is_empty)
     }
 
-    /// Tells the core of groups whose last member was just reaped. Only signal 0 goes to them, so it would do no harm
-    /// if their number belonged to somebody else by now.
+    /// Tells the core of groups whose last member was just reaped.
     fn look_for_gone(&mut self) {
         if self.lingering.is_empty() {
             return;

@@ -1,10 +1,9 @@
 //! What signals to `init` itself mean.
 
 use super::init::Init;
-use super::sys;
 use crate::core::Event;
 use crate::core::status::Stage;
-use crate::plan::Signal;
+use crate::plan::{Scope, Signal};
 
 /// Every signal that `init` takes in. All others stay blocked and are lost on it.
 pub const HANDLED: &[i32] = &[
@@ -54,7 +53,7 @@ impl Init {
             return self.feed(Event::Forward(signal));
         }
         if let Some(pid) = self.command().and_then(|id| self.supervisor.main_pid(id)) {
-            let _ = sys::kill(pid, signal.number());
+            let _ = self.handles.signal(pid, signal, Scope::Leader);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
 
 use super::fault::{self, Call};
@@ -45,6 +45,8 @@ pub struct Spec<'a> {
     pub no_new_privileges: bool,
     /// Where it starts.
     pub cwd: CString,
+    /// Whether a handle on it is wanted.
+    pub handle: bool,
 }
 
 /// How a process stands to our session.
@@ -54,6 +56,15 @@ pub enum Session {
     New,
     /// A group of its own in ours, in the terminal's foreground if this descriptor is one.
     Foreground(RawFd),
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its process id.
+    pub pid: i32,
+    /// A handle on it, if one was asked for and could be had.
+    pub handle: Option<OwnedFd>,
 }
 
 /// Why a process could not be started.
@@ -94,11 +105,11 @@ impl Spawner {
         Spawner { stack: vec![0; STACK].into_boxed_slice() }
     }
 
-    /// Starts a process and returns its id. All signals must be blocked in the calling thread.
+    /// Starts a process. All signals must be blocked in the calling thread.
     ///
     /// # Errors
     /// What failed, in us or in the child before its program ran; the child is reaped then.
-    pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<i32, Failure> {
+    pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Spawned, Failure> {
         let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
             strings.iter().map(|s| s.as_ptr()).chain([null()]).collect()
         };
@@ -114,12 +125,12 @@ impl Spawner {
                 .collect(),
             failed: None,
         };
-        let pid = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
+        let spawned = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
         match plan.failed {
-            None => Ok(pid),
+            None => Ok(spawned),
             Some((what, errno)) => {
                 // SAFETY: waits for the child that just ended; no answer is asked for.
-                while unsafe { libc::waitpid(pid, null_mut(), 0) } == -1
+                while unsafe { libc::waitpid(spawned.pid, null_mut(), 0) } == -1
                     && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
                 {}
                 Err(Failure { what, error: io::Error::from_raw_os_error(errno) })
@@ -127,16 +138,39 @@ impl Spawner {
         }
     }
 
-    fn clone(&mut self, plan: &mut Plan<'_>) -> io::Result<i32> {
+    fn clone(&mut self, plan: &mut Plan<'_>) -> io::Result<Spawned> {
+        if !plan.spec.handle {
+            return self.clone_with(plan, 0);
+        }
+        match fault::point(Call::Handle).and_then(|()| self.clone_with(plan, libc::CLONE_PIDFD)) {
+            // It is the handle that cannot be had. The process can do without.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::EINVAL)) =>
+            {
+                self.clone_with(plan, 0)
+            }
+            result => result,
+        }
+    }
+
+    /// `extra`: nothing, or `CLONE_PIDFD`.
+    fn clone_with(&mut self, plan: &mut Plan<'_>, extra: libc::c_int) -> io::Result<Spawned> {
         fault::point(Call::Clone)?;
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | extra;
+        let mut handle: RawFd = -1;
         let top = self.stack.as_mut_ptr_range().end;
         // The stack grows down from an address that the ABI wants aligned to 16 bytes.
         let top = top.wrapping_sub(top.addr() % 16);
         // SAFETY: `child` gets the plan, which outlives it: CLONE_VFORK suspends us until it executed a program or
         // ended. It runs on its own stack, of which nobody else has a part at that time.
-        let pid = unsafe { libc::clone(child, top.cast(), flags, std::ptr::from_mut(plan).cast()) };
-        if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+        // Only with CLONE_PIDFD is `handle` written to; it is a descriptor of ours alone then.
+        unsafe {
+            let pid = libc::clone(child, top.cast(), flags, std::ptr::from_mut(plan).cast(), &raw mut handle);
+            if pid == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Spawned { pid, handle: (handle != -1).then(|| OwnedFd::from_raw_fd(handle)) })
+        }
     }
 }
 

@@ -64,3 +64,6 @@ mod socket;
 mod stop;
 mod svctl;
 mod terminal;
+
+/// System calls that fail: none.
+const FAULTS: &str = "";

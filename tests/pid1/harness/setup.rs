@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
 use super::{Running, puppet};
+use crate::FAULTS;
 
 /// `exec = […]` that runs the puppet with this script.
 pub fn exec(script: &str) -> String {
@@ -76,10 +77,12 @@ impl Setup {
             std::fs::create_dir(&path).unwrap();
             std::fs::set_permissions(&path, everybody.clone()).unwrap();
         }
+        // What a container runtime does with its own memory and files is its own matter.
+        let faults = (!FAULTS.is_empty()).then(|| ("PULP_INIT_FAULTS".to_owned(), FAULTS.to_owned()));
         Setup {
             dir,
             args: Vec::new(),
-            env: BTreeMap::new(),
+            env: faults.into_iter().collect(),
             own_runtime: true,
             own_services: true,
             before: String::new(),
@@ -88,7 +91,7 @@ impl Setup {
             input: Input::Null,
             output: None,
             podman: Vec::new(),
-            no_container: false,
+            no_container: !FAULTS.is_empty(),
         }
     }
 
