@@ -23,7 +23,22 @@ pub struct Handles {
     /// How many of them have none.
     bare: usize,
     /// The process whose end is being dealt with. Its number may be in `ours` again, as a later process's.
-    leaving: Option<(Pid, OwnedFd)>,
+    leaving: Option<(Pid, Remains)>,
+}
+
+/// What a process of ours leaves behind when it is reaped: its group, and the handle that still reaches it.
+#[derive(Debug)]
+pub struct Remains {
+    handle: OwnedFd,
+    /// A signal found nobody in the group any more. Nobody can join it then.
+    empty: bool,
+}
+
+impl Remains {
+    /// Whether anybody is left of it.
+    pub fn is_group_alive(&self) -> bool {
+        !self.empty && is_anybody(sys::signal_by_handle(self.handle.as_fd(), 0, sys::WHOLE_GROUP))
+    }
 }
 
 impl Handles {
@@ -65,34 +80,32 @@ impl Handles {
         let Ok(at) = self.find(pid) else { return };
         let (_, handle) = self.ours.remove(at);
         self.bare -= usize::from(handle.is_none());
-        self.leaving = handle.map(|handle| (pid, handle));
+        self.leaving = handle.map(|handle| (pid, Remains { handle, empty: false }));
     }
 
-    /// Its end was dealt with. Its handle still knows what is left of its group.
-    pub fn leave(&mut self) -> Option<OwnedFd> {
-        self.leaving.take().map(|(_, handle)| handle)
+    /// Its end was dealt with.
+    pub fn leave(&mut self) -> Option<Remains> {
+        self.leaving.take().map(|(_, remains)| remains)
     }
 
     /// Sends a signal to a process of ours, or to its group.
     ///
     /// # Errors
     /// `ESRCH` if nobody is left, `EPERM` if it is not ours to signal.
-    pub fn signal(&self, pid: Pid, signal: Signal, scope: Scope) -> std::io::Result<()> {
-        match (self.of(pid), scope) {
-            (Some(handle), Scope::Leader) => sys::signal_by_handle(handle.as_fd(), signal.number(), 0),
-            (Some(handle), Scope::Group) => {
-                sys::signal_by_handle(handle.as_fd(), signal.number(), sys::WHOLE_GROUP)
-            }
-            (None, Scope::Leader) => sys::kill(pid, signal.number()),
-            (None, Scope::Group) => sys::kill(-pid, signal.number()),
+    pub fn signal(&mut self, pid: Pid, signal: Signal, scope: Scope) -> std::io::Result<()> {
+        let found = self.find(pid).ok();
+        let leaving = self.leaving.as_mut().filter(|(left, _)| *left == pid && found.is_none());
+        let handle = match &leaving {
+            Some((_, remains)) => Some(&remains.handle),
+            None => found.and_then(|at| self.ours.get(at)?.1.as_ref()),
+        };
+        let result = send(pid, handle, signal.number(), scope);
+        if let Some((_, remains)) = leaving
+            && scope == Scope::Group
+        {
+            remains.empty = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
         }
-    }
-
-    fn of(&self, pid: Pid) -> Option<&OwnedFd> {
-        match self.find(pid) {
-            Ok(at) => self.ours.get(at)?.1.as_ref(),
-            Err(_) => self.leaving.as_ref().filter(|(left, _)| *left == pid).map(|(_, handle)| handle),
-        }
+        result
     }
 
     fn find(&self, pid: Pid) -> Result<usize, usize> {
@@ -100,13 +113,23 @@ impl Handles {
     }
 }
 
-/// Whether anybody is left in the group that a process of ours led. Without a handle on it the number may be another
-/// group's by now; only signal 0 is sent, so that does no harm.
-pub fn group_exists(pgid: Pid, handle: Option<&OwnedFd>) -> bool {
-    let asked = match handle {
-        Some(handle) => sys::signal_by_handle(handle.as_fd(), 0, sys::WHOLE_GROUP),
-        None => sys::kill(-pgid, 0),
-    };
+fn send(pid: Pid, handle: Option<&OwnedFd>, signal: i32, scope: Scope) -> std::io::Result<()> {
+    match (handle, scope) {
+        (Some(handle), Scope::Leader) => sys::signal_by_handle(handle.as_fd(), signal, 0),
+        (Some(handle), Scope::Group) => sys::signal_by_handle(handle.as_fd(), signal, sys::WHOLE_GROUP),
+        (None, Scope::Leader) => sys::kill(pid, signal),
+        (None, Scope::Group) => sys::kill(-pid, signal),
+    }
+}
+
+/// Whether anybody is left in the group that a process of ours led. Without a handle the number may be another group's
+/// by now; only signal 0 is sent, so that does no harm.
+pub fn is_group_alive(pgid: Pid, remains: Option<&Remains>) -> bool {
+    remains.map_or_else(|| is_anybody(sys::kill(-pgid, 0)), Remains::is_group_alive)
+}
+
+/// Whether signal 0 found somebody, be it somebody whom we may not signal.
+fn is_anybody(asked: std::io::Result<()>) -> bool {
     asked.map_or_else(|error| error.raw_os_error() == Some(libc::EPERM), |()| true)
 }
 
@@ -164,9 +187,7 @@ mod tests {
         handles.ending(pid(&leader));
         handles.signal(pid(&leader), Signal::KILL, Scope::Group).unwrap();
         all_ended(&mut leader);
-        let handle = handles.leave();
-        assert!(handle.is_some());
-        assert_eq!(handles.of(pid(&leader)).map(|_| ()), None);
+        assert!(handles.leave().is_some());
     }
 
     #[test]
@@ -182,7 +203,6 @@ mod tests {
         drop(second.stdin.take());
         assert_eq!(second.wait().unwrap().signal(), Some(libc::SIGKILL));
         assert!(handles.leave().is_some());
-        assert!(handles.of(pid(&first)).is_some());
         drop(first.stdin.take());
         assert_eq!(first.wait().unwrap().signal(), None);
     }
@@ -207,10 +227,34 @@ mod tests {
         for able in [false, sys::can_signal_groups_by_handle()] {
             let mut leader = group("read line");
             let handle = if able { sys::open_handle(pid(&leader)).ok() } else { None };
-            assert!(group_exists(pid(&leader), handle.as_ref()));
+            let remains = handle.map(|handle| Remains { handle, empty: false });
+            assert!(is_group_alive(pid(&leader), remains.as_ref()));
             drop(leader.stdin.take());
             leader.wait().unwrap();
-            assert!(!group_exists(pid(&leader), handle.as_ref()));
+            assert!(!is_group_alive(pid(&leader), remains.as_ref()));
+        }
+    }
+
+    #[test]
+    fn group_is_known_to_be_empty_only_if_a_signal_to_the_group_said_so() {
+        if !sys::can_signal_groups_by_handle() {
+            return eprintln!("not tested: this kernel cannot signal groups by handle");
+        }
+        for (scope, member, empty) in [
+            (Scope::Group, "", true),
+            (Scope::Leader, "sleep 600 & ", false),
+            (Scope::Group, "sleep 600 & ", false),
+        ] {
+            let mut leader = group(&format!("{member}read line"));
+            let mut handles = Handles::with(true);
+            handles.adopt(pid(&leader));
+            drop(leader.stdin.take());
+            leader.wait().unwrap();
+            handles.ending(pid(&leader));
+            let _ = handles.signal(pid(&leader), Signal::CONT, scope);
+            let remains = handles.leave().unwrap();
+            assert_eq!((remains.empty, remains.is_group_alive()), (empty, !empty), "{scope:?} {member}");
+            let _ = sys::signal_by_handle(remains.handle.as_fd(), libc::SIGKILL, sys::WHOLE_GROUP);
         }
     }
 }

@@ -5,9 +5,7 @@
 //! handle sees to that, and a child is reaped as soon as it is found. Otherwise it is first only looked at, and reaped
 //! last: a zombie keeps its pid and its group's id.
 
-use std::os::fd::OwnedFd;
-
-use super::handles::group_exists;
+use super::handles::{Remains, is_group_alive};
 use super::init::Init;
 use super::sys::{self, Children, Zombie};
 use crate::core::{Event, Run};
@@ -19,7 +17,8 @@ pub struct Lingering {
     run: Run,
     id: Id,
     pgid: i32,
-    handle: Option<OwnedFd>,
+    /// If we had a handle on the process.
+    remains: Option<Remains>,
 }
 
 /// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
@@ -77,9 +76,9 @@ impl Init {
         if !reaped {
             sys::reap(zombie.pid);
         }
-        let handle = self.handles.leave();
+        let remains = self.handles.leave();
         if is_main {
-            self.main_reaped(Lingering { run, id, pgid: zombie.pid, handle });
+            self.main_reaped(Lingering { run, id, pgid: zombie.pid, remains });
         } else if self.supervisor.main_pid(id).is_none() {
             // A hook's last line may be as unfinished as a service's.
             self.finish_log(id);
@@ -120,7 +119,7 @@ impl Init {
 
     fn is_gone(&self, lingering: &Lingering) -> bool {
         let cgroup = self.seats.get(lingering.id.index()).and_then(|seat| seat.cgroup.as_ref());
-        !group_exists(lingering.pgid, lingering.handle.as_ref())
+        !is_group_alive(lingering.pgid, lingering.remains.as_ref())
             && cgroup.is_none_or(super::cgroup::Cgroup::is_empty)
     }
 
