@@ -8,7 +8,7 @@
 //! Both ways are safe, and both are tested: an older kernel or a seccomp profile leaves us without handles, and a limit
 //! on open files may at any time.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::sys;
 use crate::core::Pid;
@@ -18,6 +18,8 @@ use crate::plan::{Scope, Signal};
 pub struct Handles {
     /// The kernel lets us signal groups through them.
     able: bool,
+    /// Their numbers are below this: nobody needs them, while logs, checks and `svctl` need theirs.
+    below: RawFd,
     /// Our processes that are not reaped, by number, and their handles. Numbers grow, so the newest is mostly the last.
     ours: Vec<(Pid, Option<OwnedFd>)>,
     /// How many of them have none.
@@ -42,13 +44,13 @@ impl Remains {
 }
 
 impl Handles {
-    /// None yet; finds out what the kernel can do.
+    /// None yet; finds out what the kernel can do. Half of the descriptors are left to others.
     pub fn detect() -> Handles {
-        Handles::with(sys::can_signal_groups_by_handle())
+        Handles::with(sys::can_signal_groups_by_handle(), sys::open_files() / 2)
     }
 
-    fn with(able: bool) -> Handles {
-        Handles { able, ours: Vec::new(), bare: 0, leaving: None }
+    fn with(able: bool, below: RawFd) -> Handles {
+        Handles { able, below, ours: Vec::new(), bare: 0, leaving: None }
     }
 
     /// Whether new processes are to have one.
@@ -61,8 +63,9 @@ impl Handles {
         self.able && self.bare == 0
     }
 
-    /// Takes note of a process of ours, with its handle if it has one.
+    /// Takes note of a process of ours, with its handle if it has one. A handle that takes what others need is closed.
     pub fn add(&mut self, pid: Pid, handle: Option<OwnedFd>) {
+        let handle = handle.filter(|handle| handle.as_raw_fd() < self.below);
         let at = self.ours.partition_point(|&(other, _)| other < pid);
         self.bare += usize::from(handle.is_none());
         self.ours.insert(at, (pid, handle));
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn without_a_handle_nothing_may_be_reaped_before_it_is_known_whose_it_was() {
-        let mut handles = Handles::with(true);
+        let mut handles = Handles::with(true, RawFd::MAX);
         assert!(handles.cover_all());
         for pid in [30, 10, 20] {
             handles.add(pid, None);
@@ -170,7 +173,20 @@ mod tests {
         handles.ending(99);
         handles.ending(20);
         assert!(handles.cover_all());
-        assert!(!Handles::with(false).cover_all());
+        assert!(!Handles::with(false, RawFd::MAX).cover_all());
+    }
+
+    #[test]
+    fn handle_whose_number_is_too_high_is_not_kept() {
+        let mut handles = Handles::with(true, 100);
+        let null = std::fs::File::open("/dev/null").unwrap();
+        for (number, kept) in [(50, true), (150, false)] {
+            let handle = sys::duplicate(null.as_fd(), number).unwrap();
+            handles.add(number, Some(handle));
+            assert_eq!(handles.cover_all(), kept);
+        }
+        handles.ending(150);
+        assert!(handles.cover_all());
     }
 
     #[test]
@@ -179,7 +195,7 @@ mod tests {
             return eprintln!("not tested: this kernel cannot signal groups by handle");
         }
         let mut leader = group("sleep 600 & read line");
-        let mut handles = Handles::with(true);
+        let mut handles = Handles::with(true, RawFd::MAX);
         handles.adopt(pid(&leader));
         assert!(handles.cover_all());
         drop(leader.stdin.take());
@@ -194,7 +210,7 @@ mod tests {
     fn number_that_is_a_later_process_of_ours_is_that_ones() {
         let mut first = group("read line");
         let mut second = group("read line");
-        let mut handles = Handles::with(true);
+        let mut handles = Handles::with(true, RawFd::MAX);
         handles.adopt(pid(&first));
         handles.ending(pid(&first));
         // As if the first one's number had been given to the second.
@@ -213,7 +229,7 @@ mod tests {
             return eprintln!("not tested: this kernel cannot signal groups by handle");
         }
         let mut gone = group("true");
-        let mut handles = Handles::with(true);
+        let mut handles = Handles::with(true, RawFd::MAX);
         handles.adopt(pid(&gone));
         gone.wait().unwrap();
         for scope in [Scope::Leader, Scope::Group] {
@@ -246,7 +262,7 @@ mod tests {
             (Scope::Group, "sleep 600 & ", false),
         ] {
             let mut leader = group(&format!("{member}read line"));
-            let mut handles = Handles::with(true);
+            let mut handles = Handles::with(true, RawFd::MAX);
             handles.adopt(pid(&leader));
             drop(leader.stdin.take());
             leader.wait().unwrap();

@@ -245,6 +245,14 @@ pub fn raise_open_files() -> Option<libc::rlimit> {
     (limit.rlim_cur != limit.rlim_max).then_some(limit)
 }
 
+/// The soft limit on open files: descriptors have smaller numbers.
+pub fn open_files() -> RawFd {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    RawFd::try_from(limit.rlim_cur).unwrap_or(RawFd::MAX)
+}
+
 /// Keeps descriptors that we were given, from this number on, from our children.
 pub fn close_on_exec_from(first: u32) {
     // SAFETY: takes and gives no memory. On a kernel before 5.11 it does nothing, and children inherit what we were

@@ -43,6 +43,27 @@ fn limit_on_open_files_is_said_and_does_not_end_init() {
 }
 
 #[test]
+fn more_services_than_open_files_run_and_are_looked_after() {
+    let mut setup = Setup::new().before("ulimit -n 40");
+    for number in 0..60 {
+        let rest = "log = \"none\"\n[restart]\nmax-delay = \"100ms\"";
+        setup = setup.longrun(&format!("s{number}"), "sleep-forever", rest);
+    }
+    let running = setup.longrun("probed", "sleep-forever", "ready.exec = [\"true\"]").start();
+    running.booted();
+    running.ok(&["health"]);
+    // One that was started while there were descriptors, and one for which there were none.
+    for name in ["s0", "s59"] {
+        running.ok(&["restart", name]);
+        running.ok(&["signal", "KILL", name]);
+        running.until("it was restarted", || running.status(name).restarts == 1);
+        running.reach(name, Up);
+    }
+    assert!(running.zombies().is_empty());
+    assert_eq!(running.stop().0, 0);
+}
+
+#[test]
 fn services_start_when_processes_of_a_cgroup_are_to_be_had_again() {
     let pids = std::path::Path::new("/sys/fs/cgroup/pids");
     if !needs_root() || !pids.join("cgroup.procs").exists() {
