@@ -66,7 +66,9 @@ impl Handles {
     /// Takes note of a process of ours, with its handle if it has one. A handle that takes what others need is closed.
     pub fn add(&mut self, pid: Pid, handle: Option<OwnedFd>) {
         let handle = handle.filter(|handle| handle.as_raw_fd() < self.below);
-        let at = self.ours.partition_point(|&(other, _)| other < pid);
+        // Whoever had that number before is reaped.
+        self.take(pid);
+        let at = self.find(pid).unwrap_or_else(|at| at);
         self.bare += usize::from(handle.is_none());
         self.ours.insert(at, (pid, handle));
     }
@@ -80,10 +82,18 @@ impl Handles {
     /// A process of ours has ended, and its end will be dealt with now: until `leave` is called, signals meant for its
     /// number are still meant for it, unless a later process of ours gets that number first.
     pub fn ending(&mut self, pid: Pid) {
-        let Ok(at) = self.find(pid) else { return };
-        let (_, handle) = self.ours.remove(at);
+        self.leaving = self.take(pid).map(|handle| (pid, Remains { handle, empty: false }));
+    }
+
+    /// A child has ended that is nobody's: it should have no handle either.
+    pub fn forget(&mut self, pid: Pid) {
+        self.take(pid);
+    }
+
+    fn take(&mut self, pid: Pid) -> Option<OwnedFd> {
+        let (_, handle) = self.ours.remove(self.find(pid).ok()?);
         self.bare -= usize::from(handle.is_none());
-        self.leaving = handle.map(|handle| (pid, Remains { handle, empty: false }));
+        handle
     }
 
     /// Its end was dealt with.
@@ -171,7 +181,8 @@ mod tests {
         handles.ending(30);
         assert!(!handles.cover_all());
         handles.ending(99);
-        handles.ending(20);
+        handles.add(20, None);
+        handles.forget(20);
         assert!(handles.cover_all());
         assert!(!Handles::with(false, RawFd::MAX).cover_all());
     }

@@ -55,8 +55,12 @@ impl Init {
         let Children::Ended(zombie) = found else { return false };
         match self.supervisor.owner(zombie.pid) {
             Some((id, run)) => self.ended(zombie, id, run, at_once),
-            None if at_once => {}
-            None => sys::reap(zombie.pid),
+            None => {
+                if !at_once {
+                    sys::reap(zombie.pid);
+                }
+                self.handles.forget(zombie.pid);
+            }
         }
         true
     }
