@@ -20,7 +20,7 @@ use super::seat::Seat;
 use super::serve::Server;
 use super::{sys, voice};
 use crate::core::status::{Phase, Stage};
-use crate::core::{Action, Event, Supervisor, Time};
+use crate::core::{Action, Event, Role, Run, Supervisor, Time};
 use crate::plan::load::Directory;
 use crate::plan::{Id, Log};
 
@@ -68,6 +68,8 @@ pub struct Init {
     /// When to say again what a boot or shutdown waits for.
     remind_at: Option<Time>,
     queue: VecDeque<Event>,
+    /// Processes to start once the end of another was dealt with, while it is: one of them could get its number.
+    pub(super) held_back: Option<Vec<(Id, Run, Role)>>,
     /// The exit was ordered, with this code.
     pub(super) halted: Option<i32>,
     changed: bool,
@@ -147,6 +149,7 @@ impl Init {
             trim_at: None,
             remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
             queue: VecDeque::new(),
+            held_back: None,
             halted: None,
             changed: false,
             output: OutputWatch::default(),
@@ -248,10 +251,13 @@ impl Init {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { id, run, role } => {
-                let event = self.spawn(id, run, role);
-                self.queue.push_back(event);
-            }
+            Action::Spawn { id, run, role } => match &mut self.held_back {
+                Some(held_back) => held_back.push((id, run, role)),
+                None => {
+                    let event = self.spawn(id, run, role);
+                    self.queue.push_back(event);
+                }
+            },
             Action::Signal { id, pid, signal, scope } => self.signal(id, pid, signal, scope),
             Action::Changed(change) => {
                 self.changed = true;

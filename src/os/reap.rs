@@ -54,7 +54,14 @@ impl Init {
         let found = if at_once { sys::reap_any() } else { sys::peek_zombie() };
         let Children::Ended(zombie) = found else { return false };
         match self.supervisor.owner(zombie.pid) {
-            Some((id, run)) => self.ended(zombie, id, run, at_once),
+            Some((id, run)) => {
+                self.held_back = Some(Vec::new());
+                self.ended(zombie, id, run, at_once);
+                for (id, run, role) in self.held_back.take().unwrap_or_default() {
+                    let event = self.spawn(id, run, role);
+                    self.feed(event);
+                }
+            }
             None => {
                 if !at_once {
                     sys::reap(zombie.pid);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pulp_init::core::status::Phase::{Done, Up};
 use pulp_init::core::status::ServiceStatus;
 
-use crate::harness::{Setup, needs_kernel, needs_root};
+use crate::harness::{Setup, needs_kernel, needs_root, words};
 
 #[test]
 fn storm_of_orphans_leaves_no_zombie() {
@@ -95,6 +95,37 @@ fn no_signal_hits_a_process_that_got_the_number_of_an_earlier_one() {
     assert_eq!(running.services().values().filter(untouched).count(), 10);
     assert_eq!(pids.len(), 10);
     assert!(running.zombies().is_empty());
+}
+
+#[test]
+fn process_that_just_ended_is_not_mistaken_for_a_helper_that_got_its_number() {
+    // As above, with so few numbers that all but one are in use.
+    if !needs_root() || !needs_kernel(6, 14) {
+        return;
+    }
+    // It finds itself to be broken and ends: its stop command is started before init knows of the end.
+    let mut setup = Setup::new().before("echo 310 > /proc/sys/kernel/pid_max").longrun(
+        "busy",
+        "notify WATCHDOG=trigger exit 1",
+        &format!(
+            "notify = true\nstop.exec = {}\n[restart]\ndelay = \"0s\"\nmax-delay = \"0s\"\nreset-after = \"0s\"",
+            words("exit 0")
+        ),
+    );
+    for number in 0..9 {
+        setup = setup.longrun(&format!("by{number}"), "sleep-forever", "autostart = false");
+    }
+    let running = setup.start();
+    running.booted();
+    let often = |times| running.until("it was restarted", || running.status("busy").restarts > times);
+    often(400);
+    for number in 0..9 {
+        running.ok(&["start", &format!("by{number}")]);
+    }
+    often(running.status("busy").restarts + 200);
+    running.ok(&["stop", "busy"]);
+    let untouched = |service: &&ServiceStatus| service.state == Up && service.restarts == 0;
+    assert_eq!(running.services().values().filter(untouched).count(), 9);
 }
 
 #[test]
