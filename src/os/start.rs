@@ -50,6 +50,8 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     for &signal in signals::IGNORED {
         sys::ignore_signal(signal, true);
     }
+    // Whoever started us may have ignored it: then the kernel would reap our children, and nobody hear how they ended.
+    sys::ignore_signal(libc::SIGCHLD, false);
     let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
     let mut poll = Poll::new().map_err(system("epoll"))?;

@@ -2,6 +2,8 @@
 
 use nix::sys::signal::Signal;
 
+use pulp_init::core::status::Phase::Done;
+
 use crate::harness::{Running, Setup};
 
 /// Says which signal it got.
@@ -57,6 +59,19 @@ fn signals_nobody_asked_for_do_no_harm_without_a_command() {
         running.signal(signal);
     }
     running.ok(&["health"]);
+    assert_eq!(running.stop().0, 0);
+}
+
+#[test]
+fn init_that_inherits_ignored_child_signals_still_sees_how_processes_end() {
+    let running = Setup::new()
+        .through(&["env", "--ignore-signal=CHLD"])
+        .longrun("web", "exit 1", "[restart]\ndelay = \"1ms\"\nmax-delay = \"1ms\"")
+        .oneshot("job", "exit 0", "")
+        .start();
+    running.reach("job", Done);
+    running.until("it was restarted", || running.status("web").restarts > 3);
+    running.ok(&["stop", "web"]);
     assert_eq!(running.stop().0, 0);
 }
 

@@ -102,6 +102,7 @@ pub(super) fn namespace_command(setup: &Setup) -> Command {
     if let Some(uid) = setup.uid {
         words.extend(as_user(uid));
     }
+    words.extend(setup.through.iter().cloned());
     words.push(init().to_owned());
     words.extend(init_args(setup));
     if setup.before.is_empty() && !setup.not_pid1 {

@@ -54,6 +54,8 @@ pub struct Setup {
     pub own_services: bool,
     /// Shell commands run as PID 1 before it becomes `init`: limits, mounts, closed descriptors.
     pub before: String,
+    /// A program and its options that execute `init`, where shell commands will not do.
+    pub through: Vec<String>,
     pub uid: Option<u32>,
     /// As PID 2 below a shell: `init` is then a subreaper.
     pub not_pid1: bool,
@@ -86,6 +88,7 @@ impl Setup {
             own_runtime: true,
             own_services: true,
             before: String::new(),
+            through: Vec::new(),
             uid: None,
             not_pid1: false,
             input: Input::Null,
@@ -145,6 +148,13 @@ impl Setup {
 
     pub fn before(mut self, shell: &str) -> Setup {
         self.before = shell.to_owned();
+        self
+    }
+
+    /// Has `init` executed by this program, which must do it in its own place. Not in a container.
+    pub fn through(mut self, words: &[&str]) -> Setup {
+        self.through = words.iter().map(|&word| word.to_owned()).collect();
+        self.no_container = true;
         self
     }
 
