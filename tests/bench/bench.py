@@ -57,6 +57,21 @@ def pick(text, everything):
     return wanted
 
 
+def measure(bench, peer, scenario, number, emit):
+    """Runs a scenario once; False if there is no use in doing it again."""
+    function, parameters = SCENARIOS[scenario]
+    try:
+        metrics = function(bench, peer, **parameters)
+    except Unsupported as why:
+        emit(peer=peer.name, scenario=scenario, unsupported=str(why))
+        return False
+    except Failed as why:
+        emit(peer=peer.name, scenario=scenario, run=number, failed=str(why))
+        return number < 1
+    emit(peer=peer.name, scenario=scenario, run=number, **metrics)
+    return metrics.get("exit_ms", 0) is not None
+
+
 def command_run(args):
     peers = {cls.name: cls for cls in PEERS}
     chosen, scenarios = pick(args.peer, peers), pick(args.scenario, SCENARIOS)
@@ -69,33 +84,22 @@ def command_run(args):
             out.flush()
             print({k: v for k, v in row.items() if k != "tries"}, flush=True)
 
+        ready = []
         for name in chosen:
             peer = peers[name](tools)
             if peer.missing():
                 print(f"{name}: not found: {', '.join(peer.missing())}")
                 continue
+            ready.append(peer)
             for binary, path in peer.path.items():
                 if path:
                     size, kind = elf_kind(path)
                     emit(peer=name, scenario="size", binary=binary, bytes=size, kind=kind)
-            for scenario in scenarios:
-                if isinstance(peer, Wrapper) and scenario not in WRAPPER_SCENARIOS:
-                    continue
-                function, parameters = SCENARIOS[scenario]
-                for number in range(args.runs):
-                    try:
-                        metrics = function(bench, peer, **parameters)
-                    except Unsupported as why:
-                        emit(peer=name, scenario=scenario, unsupported=str(why))
-                        break
-                    except Failed as why:
-                        emit(peer=name, scenario=scenario, run=number, failed=str(why))
-                        if number >= 1:
-                            break
-                        continue
-                    emit(peer=name, scenario=scenario, run=number, **metrics)
-                    if metrics.get("exit_ms", 0) is None:
-                        break
+        # Taking turns: the machine is not as fast in one minute as in the next, and ratios are of neighbours.
+        for scenario in scenarios:
+            left = [peer for peer in ready if scenario in WRAPPER_SCENARIOS or not isinstance(peer, Wrapper)]
+            for number in range(args.runs):
+                left = [peer for peer in left if measure(bench, peer, scenario, number, emit)]
 
 
 def spread(values):
