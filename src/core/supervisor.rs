@@ -123,6 +123,11 @@ impl Supervisor {
         Some((*self.runs.get(&run)?, run))
     }
 
+    /// Whether a process that was asked for, and was not started yet, is still to be.
+    pub fn wants(&self, run: Run) -> bool {
+        self.holder(run).is_some()
+    }
+
     /// The main process of a service, while it runs.
     pub fn main_pid(&self, id: Id) -> Option<Pid> {
         self.unit(id).state.main().and_then(|main| main.pid)

@@ -25,7 +25,7 @@ pub struct Handles {
     /// How many of them have none.
     bare: usize,
     /// The process whose end is being dealt with. Its number may be in `ours` again, as a later process's.
-    leaving: Option<(Pid, Remains)>,
+    leaving: Option<(Pid, Option<Remains>)>,
 }
 
 /// What a process of ours leaves behind when it is reaped: its group, and the handle that still reaches it.
@@ -82,7 +82,7 @@ impl Handles {
     /// A process of ours has ended, and its end will be dealt with now: until `leave` is called, signals meant for its
     /// number are still meant for it, unless a later process of ours gets that number first.
     pub fn ending(&mut self, pid: Pid) {
-        self.leaving = self.take(pid).map(|handle| (pid, Remains { handle, empty: false }));
+        self.leaving = Some((pid, self.take(pid).map(|handle| Remains { handle, empty: false })));
     }
 
     /// A child has ended that is nobody's: it should have no handle either.
@@ -98,22 +98,23 @@ impl Handles {
 
     /// Its end was dealt with.
     pub fn leave(&mut self) -> Option<Remains> {
-        self.leaving.take().map(|(_, remains)| remains)
+        self.leaving.take().and_then(|(_, remains)| remains)
     }
 
     /// Sends a signal to a process of ours, or to its group.
     ///
     /// # Errors
-    /// `ESRCH` if nobody is left, `EPERM` if it is not ours to signal.
+    /// `ESRCH` if nobody is left or the process is none of ours, `EPERM` if we may not signal it.
     pub fn signal(&mut self, pid: Pid, signal: Signal, scope: Scope) -> std::io::Result<()> {
-        let found = self.find(pid).ok();
-        let leaving = self.leaving.as_mut().filter(|(left, _)| *left == pid && found.is_none());
-        let handle = match &leaving {
-            Some((_, remains)) => Some(&remains.handle),
-            None => found.and_then(|at| self.ours.get(at)?.1.as_ref()),
+        let signal = signal.number();
+        if let Some((_, handle)) = self.find(pid).ok().and_then(|at| self.ours.get(at)) {
+            return send(pid, handle.as_ref(), signal, scope);
+        }
+        let Some((_, remains)) = self.leaving.as_mut().filter(|(left, _)| *left == pid) else {
+            return Err(std::io::Error::from_raw_os_error(libc::ESRCH));
         };
-        let result = send(pid, handle, signal.number(), scope);
-        if let Some((_, remains)) = leaving
+        let result = send(pid, remains.as_ref().map(|remains| &remains.handle), signal, scope);
+        if let Some(remains) = remains
             && scope == Scope::Group
         {
             remains.empty = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
@@ -219,6 +220,9 @@ mod tests {
 
     #[test]
     fn number_that_is_a_later_process_of_ours_is_that_ones() {
+        if !sys::can_signal_groups_by_handle() {
+            return eprintln!("not tested: this kernel cannot signal groups by handle");
+        }
         let mut first = group("read line");
         let mut second = group("read line");
         let mut handles = Handles::with(true, RawFd::MAX);
@@ -247,6 +251,29 @@ mod tests {
             let error = handles.signal(pid(&gone), Signal::KILL, scope).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
         }
+    }
+
+    #[test]
+    fn process_that_is_none_of_ours_gets_no_signal() {
+        let mut other = group("read line");
+        for able in [false, true] {
+            let error = Handles::with(able, RawFd::MAX).signal(pid(&other), Signal::KILL, Scope::Group);
+            assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        }
+        drop(other.stdin.take());
+        assert_eq!(other.wait().unwrap().signal(), None);
+    }
+
+    #[test]
+    fn process_without_a_handle_is_signalled_by_number_until_it_is_reaped() {
+        let mut leader = group("read line");
+        let mut handles = Handles::with(false, RawFd::MAX);
+        handles.adopt(pid(&leader));
+        handles.ending(pid(&leader));
+        handles.signal(pid(&leader), Signal::KILL, Scope::Group).unwrap();
+        drop(leader.stdin.take());
+        assert_eq!(leader.wait().unwrap().signal(), Some(libc::SIGKILL));
+        assert!(handles.leave().is_none());
     }
 
     #[test]

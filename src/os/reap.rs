@@ -8,7 +8,7 @@
 use super::handles::{Remains, is_group_alive};
 use super::init::Init;
 use super::sys::{self, Children, Zombie};
-use crate::core::{Event, Run};
+use crate::core::{Event, Run, SpawnError};
 use crate::plan::Id;
 
 /// The killed group of an ended process, until nothing is left of it.
@@ -57,10 +57,7 @@ impl Init {
             Some((id, run)) => {
                 self.held_back = Some(Vec::new());
                 self.ended(zombie, id, run, at_once);
-                for (id, run, role) in self.held_back.take().unwrap_or_default() {
-                    let event = self.spawn(id, run, role);
-                    self.feed(event);
-                }
+                self.start_held_back();
             }
             None => {
                 if !at_once {
@@ -70,6 +67,19 @@ impl Init {
             }
         }
         true
+    }
+
+    /// Starts what was held back, unless it is no longer wanted.
+    fn start_held_back(&mut self) {
+        for (id, run, role) in self.held_back.take().unwrap_or_default() {
+            let event = if self.supervisor.wants(run) {
+                self.spawn(id, run, role)
+            } else {
+                let message = "no longer wanted".to_owned();
+                Event::SpawnFailed { run, error: SpawnError { message, lasting: false, code: 126 } }
+            };
+            self.feed(event);
+        }
     }
 
     /// One of our processes has ended.

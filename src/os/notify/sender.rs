@@ -22,9 +22,9 @@ pub enum Verdict {
 
 /// Judges a sender by what the kernel says of it now.
 ///
-/// `main` must lead its process group. If it was just reaped, its number can be another's only when its group is empty,
-/// and whoever got it would have to know this service's socket; its words would be about a run that ends now. A process that left group and session and
-/// whose parents have ended belongs to nobody: `No`.
+/// `main` must lead its process group. If it was just reaped, its number can be another's only if its group is empty;
+/// whoever got it would have to know this service's socket, and its words would be about a run that ends now. A process
+/// that left group and session and whose parents have ended belongs to nobody: `No`.
 pub fn belongs(sender: i32, main: i32) -> Verdict {
     if sender <= 0 || main <= 0 {
         // 0 is a sender in another pid namespace that we cannot see into.
