@@ -90,7 +90,7 @@ fn stop_signal_is_as_configured_and_goes_to_the_leader_or_the_group() {
 fn stop_command_runs_instead_of_the_signal() {
     let setup = Setup::new();
     let flag = setup.path("flag");
-    let stop = format!("[stop]\ntimeout = \"60s\"\nexec = {}", words(&format!("touch {flag} say told-it")));
+    let stop = format!("[stop]\ntimeout = \"60s\"\nexec = {}", words(&format!("say told-it touch {flag}")));
     let running = setup
         .longrun(
             "web",
