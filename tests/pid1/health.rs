@@ -122,7 +122,8 @@ fn thousand_checks_leave_no_process_and_no_open_file() {
     let before = open();
     running.until("it was checked often", || running.read("count").len() > 1000);
     assert!(running.processes().len() <= 2, "{:?}", running.processes());
-    assert!(open() <= before + 2, "{} open files, {before} before", open());
+    // A check under way has some, and so has whoever asks.
+    running.until("as few files are open as before", || open() <= before + 2);
 }
 
 #[test]
