@@ -17,7 +17,13 @@ help:            ## this list
 
 build:           ## the static release binaries
 	@scripts/need-cargo.sh
-	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --bins
+	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --workspace --bins
+
+# System calls that fail on request: for tests of faults only, and never installed.
+.PHONY: build-faulty
+build-faulty:
+	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --target-dir target/faults \
+	    -p pulp-init -p svctl -p init-probe --features pulp-init/faults --bins
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
@@ -79,7 +85,8 @@ fuzz:            ## each fuzz target for FUZZ_SECONDS (600)
 
 install: build   ## under DESTDIR, PREFIX=/usr/local
 	install -D -m 755 $(binary) '$(DESTDIR)$(PREFIX)/bin/pulp-init'
-	ln -sf pulp-init '$(DESTDIR)$(PREFIX)/bin/svctl'
+	install -D -m 755 $(dir $(binary))svctl '$(DESTDIR)$(PREFIX)/bin/svctl'
+	install -D -m 755 $(dir $(binary))init-probe '$(DESTDIR)$(PREFIX)/libexec/init-probe'
 	for page in docs/man/*.[1-8]; do [ ! -e "$$page" ] || \
 	    install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; done
 

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use init_plan::model::Log;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use pulp_init::os::log::sink::Sink;
-use pulp_init::os::log::{LogId, Logs, Reading, log_pipe};
-use pulp_init::plan::model::Log;
+use pulp_init::service::log::sink::Sink;
+use pulp_init::service::log::{LogId, Logs, Reading, log_pipe};
 
 const LINE: usize = 100;
 const LINES: usize = 1_000_000;

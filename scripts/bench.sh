@@ -6,7 +6,8 @@ need gcc=gcc /usr/include/stdio.h=libc6-dev python3=python3
 work=$cache/bench
 mkdir -p "$work/bin"
 ln -sf "$PWD/$binary" "$work/bin/pulp-init"
-ln -sf "$PWD/$binary" "$work/bin/svctl"
+ln -sf "$PWD/${binary%/*}/svctl" "$work/bin/svctl"
+ln -sf "$PWD/${binary%/*}/init-probe" "$work/bin/init-probe"
 
 peers=floor,pulp-init,pulp-init+log
 runs=3

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check-binary.sh BINARY: is the supervisor static, small enough, and able to run where there is nothing else?
 . "$(dirname "$0")/common.sh"
-binary=$1 most=4000000
+binary=$1 most=2500000
 need readelf=binutils
 
 size=$(stat -c %s "$binary")

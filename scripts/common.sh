@@ -16,6 +16,15 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo; then sudo "$@"; else die "cannot run '$*': needs root"; fi
 }
 
+# stage_programs BINARY: our programs alone in .cache/bin, so that the build of an image sees nothing else of target/.
+stage_programs() {
+    local name
+    mkdir -p "$cache/bin"
+    for name in pulp-init svctl init-probe pulp-setup; do
+        cmp -s "${1%/*}/$name" "$cache/bin/$name" || cp "${1%/*}/$name" "$cache/bin/$name"
+    done
+}
+
 # need COMMAND=PACKAGE...: installs the packages of those commands (or, with a slash, files) that are not there.
 need() {
     local pair missing=()

@@ -5,10 +5,7 @@
 binary=$1
 scripts/base.sh
 QUIET=1 host_podman
-mkdir -p "$cache/bin"
-for name in pulp-init pulp-setup; do
-    cmp -s "${binary%/*}/$name" "$cache/bin/$name" || cp "${binary%/*}/$name" "$cache/bin/$name"
-done
+stage_programs "$binary"
 mapfile -t mounts < <(host_build_mounts trixie)
 for name in postgres redis; do
     image=localhost/${TAG:-pulp}-$name log=$cache/image-$name.log

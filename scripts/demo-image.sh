@@ -5,9 +5,7 @@ binary=$1 image=localhost/pulp-init-demo
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it
 
-# The binary alone, so that the build sees nothing else of target/.
-mkdir -p "$cache/bin"
-cmp -s "$binary" "$cache/bin/pulp-init" || cp "$binary" "$cache/bin/pulp-init"
+stage_programs "$binary"
 
 # shellcheck disable=SC2016
 codename=$(podman run --rm --network=none localhost/pulp-init-base sh -c '. /etc/os-release; echo "$VERSION_CODENAME"')

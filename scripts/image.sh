@@ -10,11 +10,7 @@ targets=("$@")
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it
 
-# The binaries alone, so that the build sees nothing else of target/.
-mkdir -p "$cache/bin"
-for name in pulp-init pulp-setup; do
-    cmp -s "${binary%/*}/$name" "$cache/bin/$name" || cp "${binary%/*}/$name" "$cache/bin/$name"
-done
+stage_programs "$binary"
 
 mapfile -t mounts < <(host_build_mounts trixie)
 # pip is to trust what this host trusts, and to use its mirror.

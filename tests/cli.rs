@@ -9,9 +9,9 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
 use cli_support::{Outcome, Peer, done, service, svctl, until_hangup};
-use pulp_init::control::wire::{self, Event, Failure, FailureKind, Request, Response, Until, Verb};
-use pulp_init::core::status::{DebutStatus, Phase, ServiceStatus, Stage, Wellness};
-use pulp_init::plan::Signal;
+use init_control::wire::{self, Event, Failure, FailureKind, Request, Response, Until, Verb};
+use init_core::status::{FirstStartStatus, Phase, ServiceStatus, Stage, Wellness};
+use init_plan::Signal;
 
 fn three() -> Vec<ServiceStatus> {
     let ill = ServiceStatus { health: Wellness::Unhealthy, ..service("api", Phase::Up) };
@@ -397,8 +397,8 @@ fn a_change_that_takes_its_time_is_waited_for() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-fn debut(name: &str, started_ms: u64, took_ms: u64, waited_for: Option<&str>) -> DebutStatus {
-    DebutStatus {
+fn first_start(name: &str, started_ms: u64, took_ms: u64, waited_for: Option<&str>) -> FirstStartStatus {
+    FirstStartStatus {
         name: name.to_owned(),
         state: Phase::Up,
         wanted_ms: 0,
@@ -414,7 +414,7 @@ fn booted(request: &Request) -> Vec<Response> {
     let part = |services| Response::Boot { services, now_ms: 9000, complete_ms: Some(1200) };
     match request {
         Request::Boot => {
-            let (db, api) = (debut("db", 0, 200, None), debut("api", 200, 1000, Some("db")));
+            let (db, api) = (first_start("db", 0, 200, None), first_start("api", 200, 1000, Some("db")));
             vec![part(vec![db]), part(vec![api]), done()]
         }
         _ => listing(request),

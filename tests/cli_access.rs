@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use cli_support::{Outcome, Peer, done, svctl, until_hangup};
-use pulp_init::control::client::{Client, Unreachable};
-use pulp_init::control::wire::Request;
+use init_control::client::{Client, Unreachable};
+use init_control::wire::Request;
 
 const NOBODY: u32 = 65534;
 
@@ -33,7 +33,7 @@ fn list_as_nobody(directory: &Path) -> Outcome {
     let place = tempfile::tempdir().unwrap();
     mode(place.path(), 0o755);
     let copy = place.path().join("svctl");
-    std::fs::copy(env!("CARGO_BIN_EXE_pulp-init"), &copy).unwrap();
+    std::fs::copy(cli_support::programs::svctl(), &copy).unwrap();
     let mut command = Command::new(&copy);
     command.arg("list").env("INIT_RUNTIME_DIR", directory).uid(NOBODY).gid(NOBODY).current_dir("/");
     Outcome::of(&mut command)

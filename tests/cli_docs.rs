@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
-use pulp_init::cli::docs::{SHELLS, completions, man_pages};
+use svctl::docs::{SHELLS, completions, init_help, man_pages};
 
 const CURE: &str = "run `make docs`";
 
@@ -25,6 +25,13 @@ fn man_pages_are_current() {
     }
     let files = std::fs::read_dir(docs("man")).unwrap().count();
     assert_eq!(files, pages.len(), "docs/man holds something else as well");
+}
+
+#[test]
+fn help_of_init_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/init/help.txt");
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == init_help(), "{} is out of date: {CURE}", path.display());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cli_support::{Peer, done, service};
-use pulp_init::control::wire::{Response, encode};
-use pulp_init::core::status::{Phase, Stage};
+use init_control::wire::{Response, encode};
+use init_core::status::{Phase, Stage};
 
 const RUNS: usize = 500;
 
@@ -43,7 +43,7 @@ fn hundred() -> Vec<u8> {
 
 /// How long it took each time, the shortest first.
 fn timed(peer: &Peer, arguments: &[&str]) -> Vec<Duration> {
-    let binary = std::env::var_os("SVCTL").unwrap_or_else(|| env!("CARGO_BIN_EXE_pulp-init").into());
+    let binary = std::env::var_os("SVCTL").unwrap_or_else(|| cli_support::programs::svctl().into());
     let mut times: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let mut command = Command::new(&binary);

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
 
+#[path = "../fuzz/properties.rs"]
+mod properties;
+
 use std::path::Path;
 
 fn replay(target: &str, run: fn(&[u8])) {
@@ -16,20 +19,20 @@ fn replay(target: &str, run: fn(&[u8])) {
 
 #[test]
 fn service_files_of_the_corpus_are_plans_or_problems() {
-    replay("plan", pulp_init::fuzz::plan);
+    replay("plan", properties::plan);
 }
 
 #[test]
 fn messages_of_the_corpus_are_read_as_they_are_written() {
-    replay("control", pulp_init::fuzz::control);
+    replay("control", properties::control);
 }
 
 #[test]
 fn notifications_of_the_corpus_have_a_harmless_status() {
-    replay("notify", pulp_init::fuzz::notify);
+    replay("notify", properties::notify);
 }
 
 #[test]
 fn output_of_the_corpus_comes_out_whole_however_it_is_cut() {
-    replay("lines", pulp_init::fuzz::lines);
+    replay("lines", properties::lines);
 }

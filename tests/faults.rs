@@ -1,6 +1,6 @@
 //! System calls that fail: `init` stays up, says what failed, and goes on once they work again.
 //!
-//! Built with the feature `faults`, `init` fails the calls that `$PULP_INIT_FAULTS` lists (see `src/os/fault.rs`).
+//! Built with the feature `faults`, `init` fails the calls that `$PULP_INIT_FAULTS` lists (see `src/init/kernel/fault.rs`).
 //! Shortages that a test can have for real are in `tests/pid1/faults.rs`.
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -19,7 +19,7 @@ mod harness;
 use std::time::{Duration, Instant};
 
 use harness::{Setup, words};
-use pulp_init::core::status::Phase::{Backoff, Done, Failed, Starting, Up};
+use init_core::status::Phase::{Backoff, Done, Failed, Starting, Up};
 
 /// Each test says it.
 const FAULTS: &str = "";
@@ -104,7 +104,7 @@ fn health_check_that_cannot_be_forked_says_nothing_about_the_service() {
     let running = with("clone=EAGAIN@2x50").longrun("web", "sleep-forever", health).start();
     running.reach("web", Up);
     running.until("checks succeed again", || {
-        running.status("web").health == pulp_init::core::status::Wellness::Healthy
+        running.status("web").health == init_core::status::Wellness::Healthy
     });
     assert_eq!((running.phase("web"), running.status("web").restarts), (Up, 0));
 }

@@ -8,16 +8,16 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use init_plan::model::Log;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::pipe;
 use proptest::prelude::*;
-use pulp_init::os::log::lines::MAX_LINE;
-use pulp_init::os::log::sink::{LIMIT, Sink};
-use pulp_init::os::log::{LogId, Logs, Reading, log_pipe};
-use pulp_init::plan::model::Log;
+use pulp_init::service::log::lines::MAX_LINE;
+use pulp_init::service::log::sink::{LIMIT, Sink};
+use pulp_init::service::log::{LogId, Logs, Reading, log_pipe};
 use regex::bytes::Regex;
 
 /// Logs that go to a file, one service with its pipe.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pulp_init::plan::{
+use init_plan::{
     Check, Condition, Environment, Id, Inherit, Log, Plan, Policy, Problems, Ready, Resource, Scope, Source,
     Stdin, compile,
 };

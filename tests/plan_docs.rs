@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use pulp_init::plan::schema::{keys, schema_text};
-use pulp_init::plan::{Environment, Source, compile};
+use init_plan::schema::{keys, schema_text};
+use init_plan::{Environment, Source, compile};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/services.schema.json");
 const PAGE: &str = include_str!("../docs/services.md");

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use init_plan::expand::expand;
+use init_plan::{Environment, Plan, Source, check_text, compile};
 use proptest::prelude::*;
-use pulp_init::plan::expand::expand;
-use pulp_init::plan::{Environment, Plan, Source, check_text, compile};
 
 /// Pieces of TOML that are nearly right: random bytes alone never get past the parser.
 fn fragment() -> impl Strategy<Value = String> {

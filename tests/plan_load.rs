@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use pulp_init::cli::check::{CONFIG, OK, Options, run};
-use pulp_init::plan::Environment;
-use pulp_init::plan::load::{Directory, load};
+use init_plan::Environment;
+use init_plan::load::{Directory, load};
+use pulp_init::check::{CONFIG, OK, Options, run};
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use pulp_init::plan::{Environment, Problem, Source, examine};
+use init_plan::{Environment, Problem, Source, examine};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan_problems.txt");
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pulp_init::plan::{Environment, Source, compile};
+use init_plan::{Environment, Source, compile};
 
 /// Time this thread has had on a CPU: on a busy machine the wall clock measures the neighbours.
 fn cpu_time() -> Duration {
@@ -40,5 +40,5 @@ fn thousand_files_compile_in_a_few_milliseconds() {
         }
         println!("{what}: {:?} of CPU time", (cpu_time() - start) / RUNS);
     }
-    println!("a service is {} bytes", size_of::<pulp_init::plan::Service>());
+    println!("a service is {} bytes", size_of::<init_plan::Service>());
 }

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use init_plan::CgroupLimits;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use nix::unistd::{Pid, geteuid, getppid};
-use pulp_init::os::cgroup::{Cgroup, Cgroups};
-use pulp_init::os::notify::{NotifySocket, Verdict, belongs};
-use pulp_init::plan::CgroupLimits;
+use pulp_init::kernel::cgroup::{Cgroup, Cgroups};
+use pulp_init::service::notify::{NotifySocket, Verdict, belongs};
 
 const NOBODY: u32 = 65534;
 
@@ -307,9 +307,10 @@ fn cost_of_a_cgroup() {
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_credentials_environment_and_notify_socket() {
-    use pulp_init::os::{environment, users::Users};
+    use pulp_init::kernel::users::Users;
+    use pulp_init::service::environment;
     let mut users = Users::new(Path::new("/etc"));
-    let process = pulp_init::plan::Process { user: Some("www-data".into()), ..Default::default() };
+    let process = init_plan::Process { user: Some("www-data".into()), ..Default::default() };
     let container =
         environment::Container::new((0..50).map(|n| (format!("NAME_{n}").into(), "x".repeat(40).into())));
     let each = |what: &str, mut act: Box<dyn FnMut(u64) + '_>| {

@@ -10,16 +10,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
-use pulp_init::setup::command::Tool;
-use pulp_init::setup::context::{Accounts, Owner};
-use pulp_init::setup::database::prepared;
-use pulp_init::setup::facts::{Database, Facts};
-use pulp_init::setup::keys::proof;
-use pulp_init::setup::postgres::lock;
-use pulp_init::setup::postgres::place::Place;
-use pulp_init::setup::postgres::release::Release;
-use pulp_init::setup::psql::Psql;
-use pulp_init::setup::{Context, Problem, abandoned, admin, database, migrations, postgres, settings};
+use pulp_setup::command::Tool;
+use pulp_setup::context::{Accounts, Owner};
+use pulp_setup::database::prepared;
+use pulp_setup::facts::{Database, Facts};
+use pulp_setup::keys::proof;
+use pulp_setup::postgres::lock;
+use pulp_setup::postgres::place::Place;
+use pulp_setup::postgres::release::Release;
+use pulp_setup::psql::Psql;
+use pulp_setup::{Context, Problem, abandoned, admin, database, migrations, postgres, settings};
 
 /// Where the key of encrypted fields is.
 const KEY: &str = "/etc/pulp/key";

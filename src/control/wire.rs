@@ -7,8 +7,8 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::status::{DebutStatus, Exit, Phase, ServiceStatus, Stage};
-use crate::plan::Signal;
+use init_core::status::{Exit, FirstStartStatus, Phase, ServiceStatus, Stage};
+use init_plan::Signal;
 
 /// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -146,7 +146,7 @@ pub enum Response {
     /// How services came up the first time, in the order in which they start; more than fit in several of these.
     Boot {
         /// One for each that was ever wanted.
-        services: Vec<DebutStatus>,
+        services: Vec<FirstStartStatus>,
         /// Milliseconds from the beginning of `init` until now.
         now_ms: u64,
         /// The same until the boot was complete, if it is.

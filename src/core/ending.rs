@@ -8,7 +8,7 @@ use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
 use super::status::{Exit, Wellness};
 use super::supervisor::Supervisor;
-use crate::plan::{HealthAction, Id, Kind, Policy, Ready};
+use init_plan::{HealthAction, Id, Kind, Policy, Ready};
 
 /// How long a killed group may take to vanish before its service goes on without it: only a process in an
 /// uninterruptible sleep takes longer.

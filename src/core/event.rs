@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::status::{Exit, Phase};
-use crate::plan::{Id, Plan, Scope, Signal};
+use init_plan::{Id, Plan, Scope, Signal};
 
 /// A process id in `init`'s own pid namespace.
 pub type Pid = i32;

@@ -10,7 +10,7 @@ use super::state::{Cause, Child, Goal, State, Unit};
 use super::status::Stage;
 use super::supervisor::Supervisor;
 use super::time::Time;
-use crate::plan::{Id, Plan, Scope, Signal};
+use init_plan::{Id, Plan, Scope, Signal};
 
 /// A shutdown under way.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -10,7 +10,7 @@ use super::planted::Bug;
 use super::state::{Goal, State};
 use super::status::{Exit, Phase};
 use super::supervisor::Supervisor;
-use crate::plan::{Id, Kind};
+use init_plan::{Id, Kind};
 
 impl Supervisor {
     /// It failed for good, with this exit code: so does everything that requires it, directly or not.

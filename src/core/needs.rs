@@ -6,7 +6,7 @@ use super::planted::Bug;
 use super::state::{Cause, Goal, State, Trial};
 use super::status::{Exit, Phase, Wellness};
 use super::supervisor::Supervisor;
-use crate::plan::{Condition, Id, Kind};
+use init_plan::{Condition, Id, Kind};
 
 /// Whether a waiting service may start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

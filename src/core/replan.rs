@@ -6,7 +6,7 @@ use super::event::Action;
 use super::state::{Goal, State, Trial, Unit};
 use super::status::Stage;
 use super::supervisor::{Supervisor, dependents};
-use crate::plan::{Id, Kind, Plan, Service};
+use init_plan::{Id, Kind, Plan, Service};
 
 impl Supervisor {
     /// Takes over a new plan. What is gone from it stops, what is new in it starts, and what it changes applies to
@@ -89,8 +89,8 @@ impl Supervisor {
                 // One that is no more is found out about presently.
                 unit.goal = Goal::Lost(new(on).unwrap_or(id));
             }
-            if let Some(debut) = &mut unit.debut {
-                debut.waited_for = debut.waited_for.and_then(new);
+            if let Some(first_start) = &mut unit.first_start {
+                first_start.waited_for = first_start.waited_for.and_then(new);
             }
         }
     }

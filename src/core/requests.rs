@@ -7,7 +7,7 @@ use super::planted::Bug;
 use super::state::{Cause, Goal, State};
 use super::status::{Exit, Stage};
 use super::supervisor::Supervisor;
-use crate::plan::{Id, Kind, Reload, Scope, Signal};
+use init_plan::{Id, Kind, Reload, Scope, Signal};
 
 impl Supervisor {
     /// Wants a service up, and with it what it requires and wants. One that had failed is tried afresh.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::debut::Debut;
 use super::event::{Pid, Run};
+use super::first_start::FirstStart;
 use super::status::{Exit, Phase, Wellness};
 use super::time::Time;
-use crate::plan::Id;
+use init_plan::Id;
 
 /// What is wanted of a service.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -272,7 +272,7 @@ pub struct Unit {
     /// The same for the dependents that it has to wait for before it stops.
     pub needed_at: usize,
     /// How it came up the first time; `None`: nobody has wanted it yet.
-    pub debut: Option<Debut>,
+    pub first_start: Option<FirstStart>,
 }
 
 impl Unit {
@@ -297,7 +297,7 @@ impl Unit {
             retired: false,
             blocked_at: 0,
             needed_at: 0,
-            debut: None,
+            first_start: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Kind;
+use init_plan::Kind;
 
 /// A service's state in one word.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -78,7 +78,7 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(number) => match crate::plan::Signal::from_number(number) {
+            Exit::Signal(number) => match init_plan::Signal::from_number(number) {
                 Some(signal) => write!(f, "signal {signal}"),
                 None => write!(f, "signal {number}"),
             },
@@ -153,7 +153,7 @@ pub struct ServiceStatus {
 /// How a service came up the first time, as shown. Times are milliseconds since `init` began.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct DebutStatus {
+pub struct FirstStartStatus {
     /// Its name.
     pub name: String,
     /// What came of it: up, done, skipped, failed, or down if it was called off. Until then, the state it is in.

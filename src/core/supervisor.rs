@@ -11,7 +11,7 @@ use super::planted::Bug;
 use super::state::{Cause, Child, Goal, State, Trial, Unit};
 use super::status::{Exit, Phase, Stage, Wellness};
 use super::time::Time;
-use crate::plan::{Id, Kind, Plan, Ready, Scope, Service, Signal};
+use init_plan::{Id, Kind, Plan, Ready, Scope, Service, Signal};
 
 /// Supervises the services of a plan. A value: it can be copied, compared by what it does, and written down.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -449,7 +449,7 @@ impl Supervisor {
         let (phases, pid) = ((from.phase(), kept.phase()), kept.main().and_then(|main| main.pid));
         if phases.0 != phases.1 {
             unit.since = self.now;
-            unit.note_debut(phases.1, self.now);
+            unit.note_first_start(phases.1, self.now);
         }
         for pid in dropped {
             self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });

@@ -4,7 +4,7 @@ use super::event::{Action, Role};
 use super::planted::Bug;
 use super::state::{Cause, State, Trial};
 use super::supervisor::Supervisor;
-use crate::plan::{Check, Id, Ready, Scope, Signal};
+use init_plan::{Check, Id, Ready, Scope, Signal};
 
 impl Supervisor {
     /// Lets every service act whose time has come.

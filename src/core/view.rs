@@ -6,7 +6,7 @@ use super::state::{Cause, Goal, State, Unit};
 use super::status::{Phase, ServiceStatus, Stage, Wellness};
 use super::supervisor::Supervisor;
 use super::time::Time;
-use crate::plan::{Id, Kind};
+use init_plan::{Id, Kind};
 
 impl Supervisor {
     /// One service as shown at this time.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use regex::bytes::Regex;
+use crate::pattern;
 
 /// Longer waits are slips of the pen, and sums of times must not overflow.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -95,15 +95,7 @@ pub fn umask(text: &str) -> Result<u32, String> {
 
 /// A regular expression, checked here so that a wrong one stops the boot and not a service.
 pub fn regex(text: &str) -> Result<Box<str>, String> {
-    match Regex::new(text) {
-        Ok(_) => Ok(text.into()),
-        Err(regex::Error::Syntax(message)) => {
-            let why =
-                message.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("wrong syntax");
-            Err(format!("cannot use `{text}` as a regular expression: {why}"))
-        }
-        Err(error) => Err(format!("cannot use `{text}` as a regular expression: {error}")),
-    }
+    pattern::compile(text).map(|_| text.into())
 }
 
 /// `200`, `200-299`: a range of HTTP status codes.

@@ -193,7 +193,7 @@ pub(super) mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::setup::facts::Database;
+    use crate::facts::Database;
 
     /// The 32 bytes 0, 1, … 31 as `openssl rand -base64 32` writes them, and others in Fernet's alphabet.
     const STANDARD_KEY: &str = "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

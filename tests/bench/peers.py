@@ -65,7 +65,7 @@ class PulpInit(Peer):
     """Ours; services write to pid 1's stdout themselves unless the scenario is about logs."""
 
     name = "pulp-init"
-    binaries = ("pulp-init",)
+    binaries = ("pulp-init", "svctl")
     can = frozenset({"chain", "ready", "logger"})
     log = "inherit"
 
@@ -79,10 +79,10 @@ class PulpInit(Peer):
             if s.ready:
                 lines += ["[ready]", "fd = 3"]
             job.write(directory / f"{s.name}.toml", "\n".join(lines) + "\n")
-        return Command([self.path["pulp-init"], "init", "--services", directory], self.client_env(job))
+        return Command([self.path["pulp-init"], "--services", directory], self.client_env(job))
 
     def client(self, job):
-        return [self.path["pulp-init"], "svctl", "list"]
+        return [self.path["svctl"], "list"]
 
     def client_env(self, job):
         return {"INIT_RUNTIME_DIR": str(job.run)}

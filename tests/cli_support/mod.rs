@@ -1,15 +1,18 @@
 //! A peer that speaks the control protocol as a test tells it to, and the real `svctl` to talk to it.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+#[path = "../programs/mod.rs"]
+pub mod programs;
+
 use std::io::{BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use pulp_init::control::wire::{self, Request, Response};
-use pulp_init::core::status::{Phase, ServiceStatus, Wellness};
-use pulp_init::plan::Kind;
+use init_control::wire::{self, Request, Response};
+use init_core::status::{Phase, ServiceStatus, Wellness};
+use init_plan::Kind;
 use tempfile::TempDir;
 
 /// Listens in a runtime directory of its own until the test ends.
@@ -59,12 +62,8 @@ impl Peer {
 
 /// The real program.
 pub fn svctl(runtime_directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pulp-init"));
-    command
-        .arg("svctl")
-        .env("INIT_RUNTIME_DIR", runtime_directory)
-        .env_remove("NO_COLOR")
-        .stdin(Stdio::null());
+    let mut command = Command::new(programs::svctl());
+    command.env("INIT_RUNTIME_DIR", runtime_directory).env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 

@@ -3,14 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
+use init_core::status::Phase::Up;
 use nix::sys::signal::Signal;
-use pulp_init::core::status::Phase::Up;
 
-use crate::harness::{PROMPTLY, Running, Said, Setup, init, needs_root};
+use crate::harness::{PROMPTLY, Running, Said, Setup, init, needs_root, svctl};
 
 /// `svctl` inside, where it must find the socket by itself.
 fn inside(running: &Running, args: &[&str]) -> Said {
-    let mut words = vec![init(), "svctl"];
+    let mut words = vec![svctl()];
     words.extend(args);
     running.inside(&words)
 }
@@ -170,7 +170,7 @@ fn ordinary_user_without_a_runtime_directory_gets_one_of_its_own() {
         .start();
     running.line("ready in");
     let user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
-    let words: Vec<&str> = user.iter().copied().chain([init(), "svctl", "restart", "web"]).collect();
+    let words: Vec<&str> = user.iter().copied().chain([svctl(), "restart", "web"]).collect();
     let said = running.inside(&words);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(!running.text().contains("cannot use"), "that /run is not for it is no news: {}", running.text());
@@ -281,11 +281,11 @@ fn default_directory_may_be_missing() {
 }
 
 #[test]
-fn binary_goes_by_the_name_it_was_called_by() {
+fn programs_work_through_links() {
     let setup = Setup::new();
     let (as_init, as_svctl) = (setup.work("init"), setup.work("svctl"));
     std::os::unix::fs::symlink(init(), &as_init).unwrap();
-    std::os::unix::fs::symlink(init(), &as_svctl).unwrap();
+    std::os::unix::fs::symlink(svctl(), &as_svctl).unwrap();
     let run = |program: &std::path::Path, args: &[&str]| -> Said {
         std::process::Command::new(program).args(args).output().unwrap().into()
     };

@@ -1,6 +1,6 @@
 //! Whose a service's process is, and what it may do, as the kernel sees it.
 
-use pulp_init::core::status::Phase::{Failed, Up};
+use init_core::status::Phase::{Failed, Up};
 
 use crate::harness::{Setup, needs_root};
 

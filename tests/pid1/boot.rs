@@ -1,19 +1,22 @@
 //! Where the time of the boot went: `svctl blame`, `critical-chain` and `plot`.
 
-use pulp_init::core::status::{DebutStatus, Phase};
+use init_core::status::{FirstStartStatus, Phase};
 
 use crate::harness::{Running, Setup};
 
-fn debuts(running: &Running, args: &[&str]) -> Vec<DebutStatus> {
+fn first_starts(running: &Running, args: &[&str]) -> Vec<FirstStartStatus> {
     serde_json::from_str(&running.ok(args)).unwrap()
 }
 
-fn names(debuts: &[DebutStatus]) -> Vec<&str> {
-    debuts.iter().map(|debut| debut.name.as_str()).collect()
+fn names(first_starts: &[FirstStartStatus]) -> Vec<&str> {
+    first_starts.iter().map(|first_start| first_start.name.as_str()).collect()
 }
 
-fn find<'a>(debuts: &'a [DebutStatus], name: &str) -> &'a DebutStatus {
-    debuts.iter().find(|debut| debut.name == name).unwrap_or_else(|| panic!("{name} in {debuts:?}"))
+fn find<'a>(first_starts: &'a [FirstStartStatus], name: &str) -> &'a FirstStartStatus {
+    first_starts
+        .iter()
+        .find(|first_start| first_start.name == name)
+        .unwrap_or_else(|| panic!("{name} in {first_starts:?}"))
 }
 
 /// The first ends the boot, whichever way; `gate` lets it.
@@ -41,14 +44,17 @@ fn boot_is_told_the_way_the_plan_orders_it() {
     running.reach("migrate@all", Phase::Starting);
     // On the way: what is known is shown, and what cannot be known is not made up.
     assert!(running.fails(1, &["critical-chain"]).contains("not complete"));
-    assert_eq!(names(&debuts(&running, &["critical-chain", "--json", "web"])), CHAIN);
+    assert_eq!(names(&first_starts(&running, &["critical-chain", "--json", "web"])), CHAIN);
     assert!(running.ok(&["plot"]).contains("Booting for"));
     assert!(running.ok(&["blame"]).contains("migrate@all (starting)"));
     std::fs::write(gate, "").unwrap();
     running.booted();
 
-    let blame = debuts(&running, &["blame", "--json"]);
-    assert!(blame.is_sorted_by_key(|debut| std::cmp::Reverse(debut.took_ms.unwrap())), "{blame:?}");
+    let blame = first_starts(&running, &["blame", "--json"]);
+    assert!(
+        blame.is_sorted_by_key(|first_start| std::cmp::Reverse(first_start.took_ms.unwrap())),
+        "{blame:?}"
+    );
     let mut sorted = names(&blame);
     sorted.sort_unstable();
     assert_eq!(sorted, ["broken", "db_1.x", "migrate@all", "prepare", "skipped", "web"]);
@@ -64,7 +70,7 @@ fn boot_is_told_the_way_the_plan_orders_it() {
     assert_eq!(text.lines().count(), blame.len());
     assert!(text.contains("broken (failed)") && text.contains("skipped (skipped)"), "{text}");
 
-    let chain = debuts(&running, &["critical-chain", "--json"]);
+    let chain = first_starts(&running, &["critical-chain", "--json"]);
     assert_eq!(names(&chain), CHAIN);
     for pair in chain.windows(2) {
         let [next, before] = pair else { unreachable!() };
@@ -92,8 +98,8 @@ fn chain_of_a_service_or_bundle_is_that_of_whichever_was_ready_last() {
     let running = chained(setup).start();
     running.booted();
     let chain = |name: &str| {
-        let found = debuts(&running, &["critical-chain", "--json", name]);
-        found.into_iter().map(|debut| debut.name).collect::<Vec<_>>()
+        let found = first_starts(&running, &["critical-chain", "--json", name]);
+        found.into_iter().map(|first_start| first_start.name).collect::<Vec<_>>()
     };
     assert_eq!(chain("site"), CHAIN);
     assert_eq!(chain("db_1.x"), ["db_1.x", "prepare"]);
@@ -113,16 +119,16 @@ fn restart_and_reload_leave_the_story_of_the_boot_as_it_is() {
     std::fs::write(setup.work("gate"), "").unwrap();
     let running = chained(setup).start();
     running.booted();
-    let before = debuts(&running, &["critical-chain", "--json"]);
+    let before = first_starts(&running, &["critical-chain", "--json"]);
     running.ok(&["restart", "db_1.x", "web"]);
     let text = "type = \"oneshot\"\nexec = [\"true\"]\nbefore = [\"prepare\"]\n";
     std::fs::write(running.setup.services().join("a.toml"), text).unwrap();
     std::fs::remove_file(running.setup.services().join("skipped.toml")).unwrap();
     running.ok(&["reload"]);
     running.reach("a", Phase::Done);
-    assert_eq!(debuts(&running, &["critical-chain", "--json"]), before);
+    assert_eq!(first_starts(&running, &["critical-chain", "--json"]), before);
     assert!(!running.ok(&["blame"]).contains("skipped"));
-    assert_eq!(names(&debuts(&running, &["critical-chain", "--json", "a"])), ["a"]);
+    assert_eq!(names(&first_starts(&running, &["critical-chain", "--json", "a"])), ["a"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PROMPTLY, Said, Setup, init, needs_podman, podman};
+use crate::harness::{PROMPTLY, Said, Setup, init, needs_podman, podman, svctl};
 
 fn name(running: &crate::harness::Running) -> String {
     format!("pulp-init-test-{}", running.setup.dir.path().file_name().unwrap().to_string_lossy())
@@ -53,9 +53,9 @@ fn svctl_in_the_container_finds_init() {
         .longrun("web", "sleep-forever", "")
         .start();
     running.line("ready in");
-    let said = run(&["exec", &name(&running), init(), "svctl", "restart", "web"]);
+    let said = run(&["exec", &name(&running), svctl(), "restart", "web"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let said = run(&["exec", "--user", "1000", &name(&running), init(), "svctl", "stop", "web"]);
+    let said = run(&["exec", "--user", "1000", &name(&running), svctl(), "stop", "web"]);
     assert_eq!(said.code, 5, "{said:?}");
     run(&["stop", &name(&running)]);
     assert_eq!(running.exit().0, 0);
@@ -80,7 +80,7 @@ fn read_only_container_without_capabilities_as_another_user() {
         .oneshot("orphans", "orphan 50", "")
         .start();
     running.line("ready in");
-    let said = run(&["exec", &name(&running), init(), "svctl", "list"]);
+    let said = run(&["exec", &name(&running), svctl(), "list"]);
     assert_eq!(said.code, 0, "{said:?}\n{}", running.text());
     run(&["stop", &name(&running)]);
     assert_eq!(running.exit().0, 0);
@@ -106,7 +106,7 @@ fn healthcheck_by_svctl() {
     if !needs_podman() {
         return;
     }
-    let command = format!("{} svctl health", init());
+    let command = format!("{} health", svctl());
     let running = Setup::new()
         .podman(&["--health-cmd", &command, "--health-interval=disable"])
         .longrun("web", "sleep-forever", "[health]\ninterval = \"20ms\"\nfailures = 1\naction = \"none\"\nexec = [\"test\", \"!\", \"-e\", \"/tmp/bad\"]")
@@ -162,10 +162,10 @@ fn container_manager_that_waits_for_readiness_gets_it() {
     let mut manager = podman();
     manager.env("NOTIFY_SOCKET", &path);
     manager.args(["run", "--rm", "--name", &container, "--sdnotify=container", "--network=none"]);
-    for place in [dir.as_str(), init(), &puppet] {
+    for place in [dir.as_str(), init(), svctl(), &puppet] {
         manager.args(["-v", &format!("{place}:{place}")]);
     }
-    manager.args(["--entrypoint", init(), &image, "init", "--services", &format!("{dir}/services.d")]);
+    manager.args(["--entrypoint", init(), &image, "--services", &format!("{dir}/services.d")]);
     let mut child = manager.spawn().unwrap();
     std::fs::write(setup.work("gate"), "").unwrap();
     let mut said = String::new();

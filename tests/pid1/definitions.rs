@@ -1,6 +1,6 @@
 //! Bundles, templates, start conditions, drop-ins, layers of directories: what a plan is made from.
 
-use pulp_init::core::status::Phase::{Done, Down, Failed, Skipped, Up};
+use init_core::status::Phase::{Done, Down, Failed, Skipped, Up};
 
 use crate::harness::{Setup, exec};
 

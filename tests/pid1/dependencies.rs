@@ -1,6 +1,6 @@
 //! Who waits for whom, and what becomes of those who wait in vain.
 
-use pulp_init::core::status::Phase::{Backoff, Done, Down, Failed, Skipped, Starting, Stopping, Up, Waiting};
+use init_core::status::Phase::{Backoff, Done, Down, Failed, Skipped, Starting, Stopping, Up, Waiting};
 
 use crate::harness::Setup;
 

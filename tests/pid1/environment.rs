@@ -1,6 +1,6 @@
 //! The variables a service's program sees.
 
-use pulp_init::core::status::Phase::{Failed, Up};
+use init_core::status::Phase::{Failed, Up};
 
 use crate::harness::{Setup, needs_root};
 
@@ -132,9 +132,5 @@ fn path_of_the_service_decides_where_its_program_is_found() {
         .start();
     running.line("found-it");
     running.booted();
-    assert_eq!(
-        running.phase("bare"),
-        pulp_init::core::status::Phase::Done,
-        "without PATH there is a usual one"
-    );
+    assert_eq!(running.phase("bare"), init_core::status::Phase::Done, "without PATH there is a usual one");
 }

@@ -1,7 +1,7 @@
 //! Real shortages: of processes, of open files. PID 1 stays up, says what is short and what helps, and goes on when
 //! there is enough again. Those that cannot be had for real are injected in `tests/faults.rs`.
 
-use pulp_init::core::status::Phase::{Backoff, Up};
+use init_core::status::Phase::{Backoff, Up};
 
 use crate::harness::{Setup, needs_root};
 

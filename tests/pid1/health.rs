@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use pulp_init::core::status::Phase::{Ending, Failed, Starting, Stopping, Up, Waiting};
-use pulp_init::core::status::Wellness;
+use init_core::status::Phase::{Ending, Failed, Starting, Stopping, Up, Waiting};
+use init_core::status::Wellness;
 
 use crate::harness::{PROMPTLY, Setup};
 
@@ -157,7 +157,7 @@ fn service_that_keeps_talking_to_its_watchdog_stays() {
             "watchdog = \"1s\"\n[ready]\nnotify = true",
         )
         .start();
-    running.reach("web", pulp_init::core::status::Phase::Done);
+    running.reach("web", init_core::status::Phase::Done);
     assert_eq!(running.status("own").restarts, 0, "it chose a longer interval itself");
     assert_eq!(running.phase("own"), Up);
 }

@@ -3,11 +3,11 @@
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
+use init_core::status::Phase::{Down, Starting, Up};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pulp_init::core::status::Phase::{Down, Starting, Up};
 
-use crate::harness::{PROMPTLY, Running, Setup, as_user, exec, init, needs_root};
+use crate::harness::{PROMPTLY, Running, Setup, as_user, exec, needs_root, svctl};
 
 /// Sockets that `init` has open.
 fn sockets(running: &Running) -> usize {
@@ -226,7 +226,7 @@ fn clients_that_only_watch_do_not_keep_root_out() {
     running.booted();
     // A service's user, who may look, and looks a lot.
     let words = as_user(4242);
-    let watch = format!("{} svctl events & ", init()).repeat(80);
+    let watch = format!("{} events & ", svctl()).repeat(80);
     let mut watchers = std::process::Command::new(&words[0])
         .args(&words[1..])
         .args(["sh", "-c", &format!("{watch} wait")])

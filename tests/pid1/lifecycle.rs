@@ -303,8 +303,7 @@ fn services_directory_that_is_named_must_exist() {
 fn check_finds_offline_what_init_would_find() {
     let setup = Setup::new().file("a.toml", "exec = [\"true\"]\nrequires = [\"nobody\"]\n");
     let check = |setup: &Setup| {
-        let output =
-            std::process::Command::new(init()).args(["init", "check"]).arg(setup.services()).output();
+        let output = std::process::Command::new(init()).arg("check").arg(setup.services()).output();
         let output = output.unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())

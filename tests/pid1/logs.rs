@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::time::Instant;
 
+use init_core::status::Phase::{Done, Starting, Up};
 use nix::sys::signal::Signal;
-use pulp_init::core::status::Phase::{Done, Starting, Up};
 
 use crate::harness::{PROMPTLY, Running, Setup};
 

@@ -26,7 +26,7 @@
 //! | 19 | lost, torn, huge lines; slow readers | `logs` (all of it) |
 //! | 20 | health under load; probes left behind | `health::health_answers_while_services_flood_the_log_and_others_follow_it`, `thousand_checks_leave_no_process_and_no_open_file` |
 //! | 21 | reload of a wrong plan, cycles by reload or `before` | `reload::wrong_plan_leaves_the_running_one_as_it_is_and_lists_every_problem`, `cycle_that_a_reload_or_a_before_would_make_is_refused` |
-//! | 22 | user and groups; cgroups | `attributes::process_is_of_the_user_and_groups_given_and_of_no_other`; `src/os/cgroup` |
+//! | 22 | user and groups; cgroups | `attributes::process_is_of_the_user_and_groups_given_and_of_no_other`; `src/init/kernel/cgroup` |
 //! | 23 | terminal hang-ups; no descriptors left | `terminal` (all of it), `faults::limit_on_open_files_is_said_and_does_not_end_init` |
 //! | 24 | code of a failure before the boot is complete | `lifecycle::failure_before_the_boot_completes_keeps_its_exit_code` |
 //! | 25 | `kill(-1)` when not PID 1; read-only root; socket in use | `anywhere::not_as_pid_1_strays_are_ended_and_processes_of_others_are_not`, `read_only_root_with_a_writable_run`, `socket::second_init_in_the_same_place_leaves_the_first_ones_socket_alone` |

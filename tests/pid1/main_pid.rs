@@ -1,6 +1,6 @@
 //! `MAINPID=`: a process that puts another in its place.
 
-use pulp_init::core::status::Phase::Up;
+use init_core::status::Phase::Up;
 
 use crate::harness::Setup;
 
@@ -48,7 +48,7 @@ fn code_of_the_heir_is_the_services() {
     running.booted();
     let mut events = running.events();
     std::fs::write(running.setup.work("gate"), "").unwrap();
-    let ended = events.reach("web", pulp_init::core::status::Phase::Ending);
+    let ended = events.reach("web", init_core::status::Phase::Ending);
     assert!(format!("{ended:?}").contains("Code(7)"), "{ended:?}");
 }
 

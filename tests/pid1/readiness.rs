@@ -1,6 +1,6 @@
 //! How a service says that it is ready, and what is not taken for it.
 
-use pulp_init::core::status::Phase::{Backoff, Down, Ending, Failed, Starting, Stopping, Up, Waiting};
+use init_core::status::Phase::{Backoff, Down, Ending, Failed, Starting, Stopping, Up, Waiting};
 
 use crate::harness::{PROMPTLY, Setup, free_port};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use pulp_init::core::status::Phase::{Done, Up};
-use pulp_init::core::status::ServiceStatus;
+use init_core::status::Phase::{Done, Up};
+use init_core::status::ServiceStatus;
 
 use crate::harness::{Setup, needs_kernel, needs_root, words};
 
@@ -140,11 +140,11 @@ fn reaping_goes_on_while_a_service_stops() {
     running.line("runs");
     let mut events = running.events();
     running.ok(&["stop", "--no-wait", "web"]);
-    events.reach("web", pulp_init::core::status::Phase::Stopping);
+    events.reach("web", init_core::status::Phase::Stopping);
     let before = running.status("storm").restarts;
     running.until("the storm goes on", || running.status("storm").restarts > before + 5);
     running.ok(&["signal", "KILL", "web"]);
-    events.reach("web", pulp_init::core::status::Phase::Down);
+    events.reach("web", init_core::status::Phase::Down);
     running.ok(&["stop", "storm"]);
     running.until("nobody is left", || running.processes().is_empty());
 }

@@ -1,7 +1,7 @@
 //! A new plan while everything runs.
 
+use init_core::status::Phase::{Down, Starting, Up};
 use nix::sys::signal::Signal;
-use pulp_init::core::status::Phase::{Down, Starting, Up};
 
 use crate::harness::{Running, Setup, exec, words};
 

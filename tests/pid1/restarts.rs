@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use pulp_init::core::status::Exit;
-use pulp_init::core::status::Phase::{Backoff, Done, Ending, Failed, Starting, Up, Waiting};
+use init_core::status::Exit;
+use init_core::status::Phase::{Backoff, Done, Ending, Failed, Starting, Up, Waiting};
 
 use crate::harness::{PROMPTLY, Setup};
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use init_core::status::Phase::{Backoff, Checking, Down, Starting, Stopping, Undoing, Waiting};
 use nix::sys::signal::Signal;
-use pulp_init::core::status::Phase::{Backoff, Checking, Down, Starting, Stopping, Undoing, Waiting};
 
 use crate::harness::{PROMPTLY, Running, Setup, words};
 

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use pulp_init::core::status::Phase::Done;
+use init_core::status::Phase::Done;
 
 use crate::harness::{Running, Setup};
 

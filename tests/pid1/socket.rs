@@ -5,15 +5,15 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pulp_init::core::status::Phase::{Down, Starting, Up};
+use init_core::status::Phase::{Down, Starting, Up};
 
-use crate::harness::{PROMPTLY, Running, Said, Setup, as_user, init, needs_root};
+use crate::harness::{PROMPTLY, Running, Said, Setup, as_user, needs_root, svctl};
 
 /// `svctl` as another user.
 fn svctl_as(running: &Running, uid: u32, args: &[&str]) -> Said {
     let words = as_user(uid);
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).args([init(), "svctl"]).args(args);
+    command.args(&words[1..]).arg(svctl()).args(args);
     command.env("INIT_RUNTIME_DIR", running.setup.dir.path().join("run"));
     command.output().unwrap().into()
 }

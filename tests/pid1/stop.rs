@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pulp_init::core::status::Phase::{Down, Ending, Starting, Stopping, Up, Waiting};
+use init_core::status::Phase::{Down, Ending, Starting, Stopping, Up, Waiting};
 
 use crate::harness::{PROMPTLY, Setup, words};
 
@@ -15,7 +15,7 @@ fn service_that_ignores_term_is_killed_after_its_stop_timeout() {
     let begin = Instant::now();
     running.ok(&["stop", "web"]);
     assert!(begin.elapsed() >= Duration::from_millis(300));
-    assert_eq!(running.status("web").last_exit, Some(pulp_init::core::status::Exit::Signal(9)));
+    assert_eq!(running.status("web").last_exit, Some(init_core::status::Exit::Signal(9)));
     running.line("did not stop within");
 }
 

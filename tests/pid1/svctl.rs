@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use pulp_init::core::status::Phase::{Backoff, Done, Down, Failed, Starting, Up};
+use init_core::status::Phase::{Backoff, Done, Down, Failed, Starting, Up};
 
-use crate::harness::{Running, Said, Setup, init, words};
+use crate::harness::{Running, Said, Setup, svctl, words};
 
 fn demo() -> Running {
     Setup::new()
@@ -197,14 +197,13 @@ fn nonsense_on_the_command_line_ends_with_64() {
 #[test]
 fn svctl_without_init_ends_with_69_and_says_where_it_looked() {
     let dir = tempfile::tempdir().unwrap();
-    let output =
-        Command::new(init()).args(["svctl", "list"]).env("INIT_RUNTIME_DIR", dir.path()).output().unwrap();
+    let output = Command::new(svctl()).arg("list").env("INIT_RUNTIME_DIR", dir.path()).output().unwrap();
     let said = Said::from(output);
     assert_eq!(said.code, 69, "{said:?}");
     assert!(said.err.contains(&dir.path().display().to_string()), "{said:?}");
     // A socket that somebody left behind.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("control")).unwrap());
-    let output = Command::new(init()).args(["svctl", "list"]).env("INIT_RUNTIME_DIR", dir.path()).output();
+    let output = Command::new(svctl()).arg("list").env("INIT_RUNTIME_DIR", dir.path()).output();
     assert_eq!(Said::from(output.unwrap()).code, 69);
 }
 

@@ -1,8 +1,8 @@
 //! The container's terminal: `podman run -it`.
 
+use init_core::status::Phase::Up;
 use nix::sys::signal::Signal;
 use nix::unistd::tcgetpgrp;
-use pulp_init::core::status::Phase::Up;
 
 use crate::harness::{Input, Running, Setup};
 
@@ -101,7 +101,7 @@ fn ctrl_c_without_a_command_stops_the_container_and_a_second_one_forces() {
     running.line("runs");
     let mut events = running.events();
     ctrl_c(&mut running);
-    events.reach("web", pulp_init::core::status::Phase::Stopping);
+    events.reach("web", init_core::status::Phase::Stopping);
     ctrl_c(&mut running);
     let (code, text) = running.exit();
     assert_eq!(code, 0, "{text}");

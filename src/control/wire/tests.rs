@@ -3,8 +3,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::status::Wellness;
-use crate::plan::Kind;
+use init_core::status::Wellness;
+use init_plan::Kind;
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z@-]{1,12}", any::<String>()]
@@ -100,11 +100,11 @@ fn service() -> impl Strategy<Value = ServiceStatus> {
     )
 }
 
-fn debut() -> impl Strategy<Value = DebutStatus> {
+fn first_start() -> impl Strategy<Value = FirstStartStatus> {
     let times = (any::<u64>(), any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<u64>>());
     (name(), phase(), times, option::of(name())).prop_map(|(name, state, times, waited_for)| {
         let (wanted_ms, started_ms, settled_ms, took_ms) = times;
-        DebutStatus { name, state, wanted_ms, started_ms, settled_ms, took_ms, waited_for }
+        FirstStartStatus { name, state, wanted_ms, started_ms, settled_ms, took_ms, waited_for }
     })
 }
 
@@ -151,7 +151,7 @@ fn response() -> impl Strategy<Value = Response> {
             stage,
             problems
         }),
-        (vec(debut(), 0..3), any::<u64>(), any::<Option<u64>>())
+        (vec(first_start(), 0..3), any::<u64>(), any::<Option<u64>>())
             .prop_map(|(services, now_ms, complete_ms)| Response::Boot { services, now_ms, complete_ms }),
         any::<String>().prop_map(|message| Response::Done { message }),
         failure().prop_map(Response::Error),
@@ -253,7 +253,7 @@ fn unknown_requests_and_fields_are_errors() {
 #[test]
 fn thousand_first_starts_with_the_longest_names_fit_in_a_message() {
     let name = "x".repeat(128);
-    let one = DebutStatus {
+    let one = FirstStartStatus {
         name: name.clone(),
         state: Phase::Starting,
         wanted_ms: u64::MAX,

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::choices::Choices;
 use super::plans;
 use super::world::{Temper, World};
-use crate::core::event::{Event, Role, Run, Word};
-use crate::core::planted::Bug;
-use crate::core::state::{Goal, State, Unit};
-use crate::core::status::{Exit, Phase, Stage};
-use crate::core::supervisor::Supervisor;
-use crate::core::time::Time;
-use crate::plan::{Id, Signal};
+use crate::event::{Event, Role, Run, Word};
+use crate::planted::Bug;
+use crate::state::{Goal, State, Unit};
+use crate::status::{Exit, Phase, Stage};
+use crate::supervisor::Supervisor;
+use crate::time::Time;
+use init_plan::{Id, Signal};
 
 /// What decides a case.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -198,12 +198,12 @@ fn request(world: &World, choices: &mut Choices<'_>) -> Event {
 }
 
 /// Gives the services of a new plan the definitions they have, but for what they depend on.
-fn keep_definitions(plan: &mut crate::plan::Plan, world: &World) {
+fn keep_definitions(plan: &mut init_plan::Plan, world: &World) {
     for service in &mut plan.services {
         let Some(was) = world.core.plan.services.iter().find(|s| s.name == service.name) else { continue };
         let (requires, wants, after) =
             (service.requires.clone(), service.wants.clone(), service.after.clone());
-        *service = crate::plan::Service { requires, wants, after, ..was.clone() };
+        *service = init_plan::Service { requires, wants, after, ..was.clone() };
     }
 }
 

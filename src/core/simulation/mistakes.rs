@@ -2,7 +2,7 @@
 
 use super::history::Manner;
 use super::{case, shrink};
-use crate::core::planted::Bug;
+use crate::planted::Bug;
 
 /// Every mistake, and the rule that it breaks first.
 const MISTAKES: [(Bug, &str); 21] = [

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::choices::Choices;
-use crate::plan::{
+use init_plan::{
     Check, Condition, Health, HealthAction, Hook, Id, Kind, Plan, Policy, Probe, Process, Ready, Reload,
     Restart, Scope, Service, Settings, Signal, Stop,
 };

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::steady::{
-    backoff_within_bounds, books_are_right, debut_is_in_order, losses_spread, nothing_is_left_undone,
+    backoff_within_bounds, books_are_right, first_start_is_in_order, losses_spread, nothing_is_left_undone,
     stop_has_an_end, timers_are_right,
 };
 use super::world::{Temper, World};
-use crate::core::event::{Action, Change, Event, Pid, Role, Run};
-use crate::core::state::{Cause, Goal, State};
-use crate::core::status::{Exit, Phase, Stage};
-use crate::core::supervisor::Supervisor;
-use crate::core::time::Time;
-use crate::plan::{Id, Kind, Scope, Signal};
+use crate::event::{Action, Change, Event, Pid, Role, Run};
+use crate::state::{Cause, Goal, State};
+use crate::status::{Exit, Phase, Stage};
+use crate::supervisor::Supervisor;
+use crate::time::Time;
+use init_plan::{Id, Kind, Scope, Signal};
 
 /// What the rules remember of one service.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ impl Rules {
     /// Notes what a step's effects are compared with.
     pub(super) fn look(&self, world: &World, event: &Event) -> Before {
         let core = &world.core;
-        let glimpse = |unit: &crate::core::state::Unit| {
+        let glimpse = |unit: &crate::state::Unit| {
             let (asked, exit) = match &unit.state {
                 State::Stopping { cause, .. } => (*cause == Cause::Asked, None),
                 State::Ending { cause, exit, .. } | State::Finishing { cause, exit, .. } => {
@@ -446,7 +446,7 @@ impl Rules {
             losses_spread(core, id)?;
             nothing_is_left_undone(core, id)?;
             stop_has_an_end(core, id)?;
-            debut_is_in_order(core, id)?;
+            first_start_is_in_order(core, id)?;
         }
         timers_are_right(core, before)?;
         books_are_right(world)

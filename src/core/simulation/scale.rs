@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::plans::plain;
-use crate::core::event::{Action, Event, Pid, Role, Run};
-use crate::core::status::{Exit, Phase};
-use crate::core::supervisor::Supervisor;
-use crate::core::time::Time;
-use crate::plan::{Id, Plan, Service, Signal};
+use crate::event::{Action, Event, Pid, Role, Run};
+use crate::status::{Exit, Phase};
+use crate::supervisor::Supervisor;
+use crate::time::Time;
+use init_plan::{Id, Plan, Service, Signal};
 
 /// In which order processes answer.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Fast {
             Action::Changed(ref change) if change.to == Phase::Ending => {
                 // The event that ended it has told which run it was.
                 let run = match self.core.unit(change.id).state {
-                    crate::core::state::State::Ending { run, .. } => run,
+                    crate::state::State::Ending { run, .. } => run,
                     _ => return,
                 };
                 self.queue.push_back(Event::Gone { run });
@@ -166,7 +166,7 @@ fn work_grows_with_the_number_of_services_not_with_its_square() {
 fn chain_of_10_000_services_starts_fails_recovers_and_stops_on_a_small_stack() {
     let work = || {
         let mut plan = chain(10_000);
-        std::sync::Arc::make_mut(&mut plan.services[0].restart).policy = crate::plan::Policy::Never;
+        std::sync::Arc::make_mut(&mut plan.services[0].restart).policy = init_plan::Policy::Never;
         let mut world = Fast::new(plan, Order::Forward);
         world.happen(Event::Boot);
         assert!(world.all(Phase::Up));

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use super::case;
 use super::history::{Manner, run};
-use crate::core::status::Phase;
+use crate::status::Phase;
 
 /// So many cases show every transition there is, with every reason for it.
 const CASES: u64 = 30_000;
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture-states.md");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/architecture-states.md");
 
 type Transitions = BTreeMap<(Phase, Phase), BTreeSet<&'static str>>;
 
@@ -59,7 +59,7 @@ What led to each change: an event that concerns the service itself, or (*others*
 fn states_shown_in_the_documentation_are_those_of_the_code() {
     let text = render(&seen());
     if std::env::var_os("PULP_INIT_WRITE").is_some() {
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).unwrap();
         std::fs::write(FILE, &text).unwrap();
     }
     let shown = std::fs::read_to_string(FILE).unwrap_or_default();

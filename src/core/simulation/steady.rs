@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::rules::{Before, Verdict, must};
 use super::world::World;
-use crate::core::event::{Pid, Run};
-use crate::core::needs::Needs;
-use crate::core::state::{Goal, State};
-use crate::core::status::Phase;
-use crate::core::supervisor::Supervisor;
-use crate::plan::{Id, Kind};
+use crate::event::{Pid, Run};
+use crate::needs::Needs;
+use crate::state::{Goal, State};
+use crate::status::Phase;
+use crate::supervisor::Supervisor;
+use init_plan::{Id, Kind};
 
 pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdict {
     let core = &world.core;
@@ -23,7 +23,7 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdi
     let spread = nominal * f64::from(policy.jitter_percent) / 100.0 + 1e-6;
     // Failing to start at all is no reason to spin.
     let started = !matches!(from, Phase::Starting | Phase::Checking);
-    let floor = if started { 0.0 } else { crate::core::ending::LEAST_RETRY.as_secs_f64() };
+    let floor = if started { 0.0 } else { crate::ending::LEAST_RETRY.as_secs_f64() };
     let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
     must((least..=most).contains(&delay), "backoff", || {
         format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
@@ -74,26 +74,27 @@ pub(super) fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
 }
 
 /// What is told of a service's first start makes sense: in order, and whole once the service is ready.
-pub(super) fn debut_is_in_order(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn first_start_is_in_order(core: &Supervisor, id: Id) -> Verdict {
     let unit = core.unit(id);
     let name = || core.service(id).name.clone();
-    let Some(debut) = unit.debut else {
-        return must(unit.state == State::Down, "debut", || {
+    let Some(first_start) = unit.first_start else {
+        return must(unit.state == State::Down, "first_start", || {
             format!("{} was never wanted, but is not down", name())
         });
     };
-    let settled = debut.settled.map(|(at, _)| at);
-    let times: Vec<_> = [Some(debut.wanted), debut.started, settled].into_iter().flatten().collect();
-    must(times.is_sorted() && times.iter().all(|&at| at <= core.now), "debut", || {
-        format!("{}: {debut:?} is not in order", name())
+    let settled = first_start.settled.map(|(at, _)| at);
+    let times: Vec<_> =
+        [Some(first_start.wanted), first_start.started, settled].into_iter().flatten().collect();
+    must(times.is_sorted() && times.iter().all(|&at| at <= core.now), "first_start", || {
+        format!("{}: {first_start:?} is not in order", name())
     })?;
     must(
-        debut.settled.is_some() || !(unit.state.is_at_rest() || unit.state.phase() == Phase::Up),
-        "debut",
+        first_start.settled.is_some() || !(unit.state.is_at_rest() || unit.state.phase() == Phase::Up),
+        "first_start",
         || format!("{} is {} and its first start is not over", name(), unit.state.phase().as_str()),
     )?;
-    let known = debut.waited_for.is_none_or(|on| on.index() < core.units.len() && on != id);
-    must(known, "debut", || format!("{} waited for nobody that there is: {debut:?}", name()))
+    let known = first_start.waited_for.is_none_or(|on| on.index() < core.units.len() && on != id);
+    must(known, "first_start", || format!("{} waited for nobody that there is: {first_start:?}", name()))
 }
 
 /// No rule of the core applies to a service that it has left alone.

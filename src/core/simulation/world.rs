@@ -2,11 +2,11 @@
 
 use super::choices::Choices;
 use super::rules::Rules;
-use crate::core::event::{Action, Event, Pid, Role, Run, SpawnError};
-use crate::core::status::Exit;
-use crate::core::supervisor::Supervisor;
-use crate::core::time::Time;
-use crate::plan::{Condition, Id, Scope, Signal};
+use crate::event::{Action, Event, Pid, Role, Run, SpawnError};
+use crate::status::Exit;
+use crate::supervisor::Supervisor;
+use crate::time::Time;
+use init_plan::{Condition, Id, Scope, Signal};
 
 /// What a process does about signals.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -280,7 +280,7 @@ impl World {
 
     /// Whether this process is to end by itself sooner or later.
     fn ends(&self, process: &Process) -> bool {
-        use crate::plan::Kind::Oneshot;
+        use init_plan::Kind::Oneshot;
         let told = process.told && process.temper != Temper::Ignores && process.temper != Temper::Stuck;
         process.role != Role::Main
             || process.left
@@ -289,8 +289,8 @@ impl World {
     }
 
     fn can_progress(&self, process: &Process) -> bool {
-        use crate::core::state::State;
-        use crate::plan::Ready;
+        use crate::state::State;
+        use init_plan::Ready;
         if process.pid.is_none() || process.temper == Temper::Stuck {
             return false;
         }

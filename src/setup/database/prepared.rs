@@ -9,9 +9,9 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Map;
 
-use crate::setup::facts::Database;
-use crate::setup::psql::{Psql, said};
-use crate::setup::{Context, Problem, files, migrations, settings, space};
+use crate::facts::Database;
+use crate::psql::{Psql, said};
+use crate::{Context, Problem, files, migrations, settings, space};
 
 /// The prepared database, as `pg_dump` writes it: plain SQL.
 pub const PATH: &str = "/usr/share/pulp/database.sql";

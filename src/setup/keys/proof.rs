@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE;
 use ring::hmac;
 
 use super::{LOST_VARIABLE, examine_database_key, may_be_lost};
-use crate::setup::facts::Facts;
-use crate::setup::psql::Psql;
-use crate::setup::{Context, Problem, files};
+use crate::facts::Facts;
+use crate::psql::Psql;
+use crate::{Context, Problem, files};
 
 /// Where Pulp keeps secrets that outlive the moment: a table and its column. (The arguments of tasks are encrypted,
 /// too, and nobody needs those of old ones.)

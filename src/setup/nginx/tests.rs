@@ -12,8 +12,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::*;
-use crate::setup::facts::Database;
-use crate::setup::routes::{Location, locations_at};
+use crate::facts::Database;
+use crate::routes::{Location, locations_at};
 
 /// Something the size of an image, as far as nginx sees it.
 struct Image {

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use nix::unistd::User;
 
-use crate::setup::context::Owner;
-use crate::setup::facts::Facts;
-use crate::setup::{Context, Problem, files};
+use crate::context::Owner;
+use crate::facts::Facts;
+use crate::{Context, Problem, files};
 
 /// `hba_file` of the running server.
 pub const HBA: &str = "/run/pulp/pg_hba.conf";

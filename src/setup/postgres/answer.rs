@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::setup::daemons::postgresql_port;
-use crate::setup::facts::Facts;
-use crate::setup::settings::POSTGRESQL_SOCKETS;
-use crate::setup::{Context, Problem};
+use crate::daemons::postgresql_port;
+use crate::facts::Facts;
+use crate::settings::POSTGRESQL_SOCKETS;
+use crate::{Context, Problem};
 
 /// How long nobody listens before the next look, which costs one system call.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::PROVEN;
-use crate::setup::{Context, Problem, files};
+use crate::{Context, Problem, files};
 
 /// Where the database lives.
 const HOME: &str = "/var/lib/pgsql";

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::place::Place;
-use crate::setup::command::Tool;
-use crate::setup::{Context, Problem};
+use crate::command::Tool;
+use crate::{Context, Problem};
 
 /// Names the directory with PostgreSQL's programs, if it is not the newest in `/usr/lib/postgresql`.
 pub const BIN_VARIABLE: &str = "PULP_POSTGRES_BIN";

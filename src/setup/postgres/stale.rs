@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::SOCKETS;
 use super::place::{Place, remove};
-use crate::setup::{Context, Problem, files};
+use crate::{Context, Problem, files};
 
 /// How long a server of a step that was killed may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(60);

@@ -16,8 +16,8 @@ use super::access;
 use super::place::{Place, remove, shown, size_of};
 use super::release::{Layout, Release};
 use super::{REINDEX, stale};
-use crate::setup::command::{Output, Tool};
-use crate::setup::{Context, Problem, files};
+use crate::command::{Output, Tool};
+use crate::{Context, Problem, files};
 use control::Control;
 
 /// Recovery, and the copy of a large database on a slow disk. Nothing else bounds it.

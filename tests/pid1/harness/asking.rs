@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use pulp_init::control::wire::{Request, Response, Until};
-use pulp_init::core::status::{Phase, ServiceStatus};
+use init_control::wire::{Request, Response, Until};
+use init_core::status::{Phase, ServiceStatus};
 
 use super::client::{self, Events};
 use super::host::as_user;
-use super::{Running, init};
+use super::{Running, svctl};
 
 /// What `svctl` said.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ impl Running {
             self.is_gone() || std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
         });
         let uid = self.setup.uid.map_or_else(Vec::new, as_user);
-        let mut words = uid.into_iter().chain([init().to_owned()]);
+        let mut words = uid.into_iter().chain([svctl().to_owned()]);
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).arg("svctl").args(args);
+        command.args(words).args(args);
         command.env("INIT_RUNTIME_DIR", self.setup.dir.path().join("run")).env("NO_COLOR", "1");
         command
     }

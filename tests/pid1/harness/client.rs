@@ -4,8 +4,8 @@ use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use pulp_init::control::wire::{self, Event, Request, Response};
-use pulp_init::core::status::Phase;
+use init_control::wire::{self, Event, Request, Response};
+use init_core::status::Phase;
 
 use super::PATIENCE;
 

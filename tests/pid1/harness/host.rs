@@ -1,11 +1,11 @@
 //! Where `init` runs: a pid namespace, or a container.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::setup::{Input, Setup};
-use super::{init, puppet};
+use super::{init, probe, puppet, svctl};
 
 /// Whether tests may do what only root may. Says so if not: a test that is left out proves nothing.
 pub fn needs_root() -> bool {
@@ -71,7 +71,7 @@ fn quote(text: &str) -> String {
 }
 
 fn init_args(setup: &Setup) -> Vec<String> {
-    let mut args = vec!["init".to_owned()];
+    let mut args = Vec::new();
     if setup.own_services {
         args.extend(["--services".to_owned(), setup.services().display().to_string()]);
     }
@@ -136,7 +136,7 @@ pub(super) fn container_command(setup: &Setup, name: &str) -> Command {
     let mut command = podman();
     command.args(["run", "--rm", "--name", name, "--network", "none", "--log-driver", "none"]);
     command.args(["-v", &format!("{dir}:{dir}")]);
-    for program in [Path::new(init()).to_owned(), puppet()] {
+    for program in [init(), svctl(), probe()].map(PathBuf::from).into_iter().chain([puppet()]) {
         let program = program.display();
         command.args(["-v", &format!("{program}:{program}:ro")]);
     }

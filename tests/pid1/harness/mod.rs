@@ -9,15 +9,16 @@ mod asking;
 mod client;
 mod host;
 mod processes;
+#[path = "../../programs/mod.rs"]
+mod programs;
 mod running;
 mod setup;
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use asking::Said;
 pub use host::{as_user, needs_kernel, needs_podman, needs_root, podman};
+pub use programs::{init, probe, puppet, svctl};
 pub use running::Running;
 pub use setup::{Input, Setup, exec, words};
 
@@ -26,26 +27,6 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is promptly, on a machine that is busy: far less than the timeouts that a test proves not to be waited for.
 pub const PROMPTLY: Duration = Duration::from_secs(5);
-
-/// The binary that cargo built for this test.
-const BUILT: &str = env!("CARGO_BIN_EXE_pulp-init");
-
-/// The binary under test: `$PULP_INIT_BINARY`, to try the one that will be installed, else the one cargo built. Fault
-/// tests need the latter, which has the faults compiled in.
-pub fn init() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| match std::env::var("PULP_INIT_BINARY") {
-        Ok(path) if !path.is_empty() && !cfg!(feature = "faults") => path,
-        _ => BUILT.to_owned(),
-    })
-}
-
-/// A service to supervise that does what its words say; see `examples/puppet.rs`.
-pub fn puppet() -> PathBuf {
-    let path = Path::new(BUILT).parent().unwrap().join("examples/puppet");
-    assert!(path.exists(), "{} is missing: cargo build --example puppet", path.display());
-    path
-}
 
 /// A TCP port of this machine that nobody listens at.
 pub fn free_port() -> u16 {

@@ -1,6 +1,6 @@
 //! What the old cluster says of itself: its control file, and how it sorts.
 
-use crate::setup::Problem;
+use crate::Problem;
 
 /// The part of `pg_controldata`'s report that a new cluster must share.
 #[derive(Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::super::place::Place;
 use super::super::release::Release;
-use crate::setup::{Context, Problem, files};
+use crate::{Context, Problem, files};
 
 /// Ours, or the system's the old image was made of: no wish of the user's.
 const NOT_CARRIED: &[&str] = &[

@@ -1,0 +1,58 @@
+//! A main process that puts another in its place.
+
+use super::*;
+use init_plan::Signal;
+
+fn handed_over() -> (Script, Pid, Pid) {
+    let mut script = Script::running(vec![longrun("a").notifies()]);
+    let run = script.main("a");
+    let id = script.id("a");
+    let old = script.core.main_pid(id).unwrap();
+    script.event(Event::HandedOver { run, pid: 77 });
+    (script, old, 77)
+}
+
+#[test]
+fn heir_is_the_main_process_and_its_readiness_counts() {
+    let (mut script, old, new) = handed_over();
+    let id = script.id("a");
+    assert_eq!(script.core.main_pid(id), Some(new));
+    script.event(Event::Exited { pid: old, exit: code(0) });
+    assert_eq!(script.phase("a"), Phase::Starting);
+    script.ready("a");
+    assert_eq!(script.phase("a"), Phase::Up);
+    script.event(Event::Exited { pid: new, exit: code(7) });
+    assert_eq!(script.phase("a"), Phase::Ending);
+}
+
+#[test]
+fn heir_that_comes_after_the_stop_signal_is_told_too() {
+    let mut script = Script::running(vec![longrun("a")]);
+    let run = script.main("a");
+    script.stop("a");
+    assert_eq!(script.deeds(), ["TERM a"]);
+    let seen = script.core.step(script.now, Event::HandedOver { run, pid: 77 });
+    let told = |action: &Action| matches!(action, Action::Signal { pid: 77, signal: Signal::TERM, .. });
+    assert!(seen.iter().any(told), "{seen:?}");
+}
+
+#[test]
+fn predecessor_that_stays_is_killed_with_its_heir() {
+    let (mut script, old, new) = handed_over();
+    let seen = script.core.step(script.now, Event::Exited { pid: new, exit: code(0) });
+    let killed = |pid: Pid| {
+        seen.iter().any(
+            |action| matches!(action, Action::Signal { pid: it, signal: Signal::KILL, .. } if *it == pid),
+        )
+    };
+    assert!(killed(old));
+}
+
+#[test]
+fn process_of_another_service_is_no_heir() {
+    let mut script = Script::running(vec![longrun("a"), longrun("b")]);
+    let (run, b) = (script.main("a"), script.id("b"));
+    let taken = script.core.main_pid(b).unwrap();
+    script.event(Event::HandedOver { run, pid: taken });
+    assert_ne!(script.core.main_pid(script.id("a")), Some(taken));
+}

@@ -1,0 +1,88 @@
+//! The end: whatever is left besides services, and the last lines of the log.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use crate::event_loop::Init;
+use crate::kernel::poll::Poll;
+use crate::kernel::sys::{self, Children};
+
+/// How long processes that are nobody's service may take to end by themselves, and then to die.
+const STRAY_PATIENCE: Duration = Duration::from_millis(1000);
+const KILL_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a log reader may take for the last lines.
+const LOG_PATIENCE: Duration = Duration::from_millis(1000);
+
+impl Init {
+    /// Ends what is left, writes out the log, and returns the exit code.
+    pub(crate) fn finish(&mut self, code: i32) -> i32 {
+        if self.has_children() {
+            self.end_strays(libc::SIGTERM, STRAY_PATIENCE);
+        }
+        if self.has_children() {
+            self.end_strays(libc::SIGKILL, KILL_PATIENCE);
+        }
+        let pipes: Vec<_> = self
+            .seats
+            .iter()
+            .filter_map(|seat| seat.pipe.as_ref().map(|(read, ..)| (seat.log, read.as_fd())))
+            .collect();
+        self.logs.final_flush(&pipes, Instant::now() + LOG_PATIENCE);
+        code
+    }
+
+    fn has_children(&mut self) -> bool {
+        loop {
+            match sys::peek_zombie() {
+                Children::Ended(zombie) => sys::reap(zombie.pid),
+                Children::Running => return true,
+                Children::None => return false,
+            }
+        }
+    }
+
+    /// Signals every process that is left, and waits until none is, for so long at most.
+    fn end_strays(&mut self, signal: i32, patience: Duration) {
+        signal_strays(signal);
+        let until = sys::now().plus(patience);
+        let Ok(mut poll) = Poll::new() else { return };
+        let token = poll.token();
+        if poll.add(&self.signals, token, crate::kernel::poll::Interest::Read).is_err() {
+            return;
+        }
+        let mut ready = Vec::new();
+        while self.has_children() && sys::now() < until {
+            self.drain_all();
+            poll.wait(Some(until.since(sys::now())), &mut ready);
+            sys::read_signals(self.signals.as_fd());
+        }
+    }
+
+    /// A stray that waits for room in a log pipe could not end.
+    fn drain_all(&mut self) {
+        for index in 0..self.seats.len() {
+            self.read_log(init_plan::Id(u32::try_from(index).unwrap_or(u32::MAX)));
+        }
+        self.logs.flush();
+    }
+}
+
+/// As PID 1, that is everybody; otherwise only our own children: others share the pid namespace.
+fn signal_strays(signal: i32) {
+    if std::process::id() == 1 {
+        let _ = sys::kill(-1, signal);
+        let _ = sys::kill(-1, libc::SIGCONT);
+        return;
+    }
+    for pid in children() {
+        let _ = sys::kill(pid, signal);
+        let _ = sys::kill(pid, libc::SIGCONT);
+    }
+}
+
+/// Our children, from /proc; nobody if it is not mounted.
+fn children() -> Vec<i32> {
+    let path = format!("/proc/self/task/{}/children", std::process::id());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}

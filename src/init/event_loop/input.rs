@@ -1,0 +1,128 @@
+//! What processes say: their readiness, their notifications, their output.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::event_loop::{Init, Source, TRIM_AFTER};
+use crate::kernel::poll::Token;
+use crate::kernel::sys;
+use crate::service::io::Heard;
+use crate::service::log::Reading;
+use crate::service::notify;
+use init_core::status::Phase;
+use init_core::{Event, Run, Word};
+use init_plan::{Id, Ready};
+
+impl Init {
+    /// Something is to be read from what a service has open.
+    pub(crate) fn seat_happened(&mut self, id: Id, token: Token) {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        if seat.is_pipe(token) {
+            self.read_log(id);
+            return;
+        }
+        if seat.capture.as_ref().is_some_and(|capture| capture.token == token) {
+            return seat.read_capture(&mut self.poll);
+        }
+        self.hear(id);
+    }
+
+    /// Takes in what a service said through its readiness pipe or notify socket.
+    pub(crate) fn hear(&mut self, id: Id) {
+        let main = self.supervisor.main_pid(id);
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        if let Some(run) = seat.read_ready(&mut self.poll) {
+            self.feed(Event::Ready { run });
+        }
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        for message in seat.read_notify(main) {
+            match message {
+                Ok(heard) => self.heard(id, heard),
+                Err(why) => self.warn(id, &why),
+            }
+        }
+        self.drop_stale_sources(id);
+    }
+
+    fn heard(&mut self, id: Id, Heard { run, said, sender }: Heard) {
+        if let Some(pid) = said.main_pid {
+            self.hand_over(id, run, pid, sender);
+        }
+        let mut words = Vec::new();
+        words.extend(said.status.map(Word::Status));
+        words.extend(said.watchdog_usec.map(|usec| Word::WatchdogInterval(Duration::from_micros(usec))));
+        words.extend(said.watchdog.map(|kind| match kind {
+            notify::Watchdog::Ping => Word::Alive,
+            notify::Watchdog::Trigger => Word::Broken,
+        }));
+        words.extend(said.reloading.then_some(Word::Reloading));
+        words.extend(said.stopping.then_some(Word::Stopping));
+        for word in words {
+            self.feed(Event::Notify { run, word });
+        }
+        let waits_for_it =
+            self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.ready == Ready::Notify);
+        if said.ready && (waits_for_it || self.supervisor.phase(id) == Phase::Up) {
+            self.feed(Event::Ready { run });
+        }
+    }
+
+    /// The main process says that another is the service's from now on.
+    fn hand_over(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
+        let owned = self.supervisor.owner(pid).is_some();
+        if let Err(why) = notify::heir(pid, owned, sender, self.supervisor.main_pid(id)) {
+            return self.warn(id, &format!("ignored MAINPID={pid}: {why}"));
+        }
+        if let Some(cgroup) = self.seats.get(id.index()).and_then(|seat| seat.cgroup.as_ref())
+            && let Err(error) = cgroup.add(pid)
+        {
+            self.warn(id, &error);
+        }
+        self.handles.adopt(pid);
+        self.feed(Event::HandedOver { run, pid });
+    }
+
+    /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.
+    pub(crate) fn read_log(&mut self, id: Id) -> Reading {
+        let Some(seat) = self.seats.get(id.index()) else { return Reading::Empty };
+        let Some((read, ..)) = &seat.pipe else { return Reading::Empty };
+        let reading = self.logs.read(seat.log, read.as_fd());
+        self.trim_at = Some(sys::now().plus(TRIM_AFTER));
+        self.look_for_matches();
+        reading
+    }
+
+    /// Tells the core of services whose output says that they are ready.
+    fn look_for_matches(&mut self) {
+        for log in self.logs.take_matches() {
+            let seat = self.seats.iter_mut().find(|seat| seat.log == log);
+            if let Some(run) = seat.and_then(|seat| seat.watched.take()) {
+                self.feed(Event::Ready { run });
+            }
+        }
+    }
+
+    /// Copies what a run of a service left in its pipe, the line that it did not end included.
+    pub(crate) fn finish_log(&mut self, id: Id) {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        let Some((read, ..)) = &seat.pipe else { return };
+        seat.unfinished = !self.logs.finish_run(seat.log, read.as_fd());
+        self.trim_at = Some(sys::now().plus(TRIM_AFTER));
+        self.look_for_matches();
+    }
+
+    /// Takes in everything a process said before it ended.
+    pub(crate) fn hear_last(&mut self, id: Id) {
+        self.hear(id);
+        if self.seats.get(id.index()).is_some_and(|seat| seat.watched.is_some()) {
+            self.finish_log(id);
+        }
+    }
+
+    /// Forgets tokens of what a seat has closed.
+    pub(crate) fn drop_stale_sources(&mut self, id: Id) {
+        let Some(seat) = self.seats.get(id.index()) else { return };
+        let live: Vec<Token> = seat.tokens().collect();
+        self.sources.retain(|token, source| *source != Source::Seat(id) || live.contains(token));
+    }
+}

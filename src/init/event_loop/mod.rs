@@ -1,0 +1,340 @@
+//! PID 1's event loop: waits, observes, asks the core, acts.
+//!
+//! One thread. Everything that happens becomes an [`Event`]; [`Init::feed`] hands it to the core and carries out what
+//! comes back, which may be further events (a process that was asked for runs), until nothing is left. Only then does
+//! the loop wait again, so the core hears of each process before that process can be reaped.
+
+mod end;
+mod input;
+pub(crate) mod messages;
+mod output;
+mod processes;
+pub(crate) mod reap;
+pub(crate) mod reload;
+pub(crate) mod signals;
+mod terminal;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::event_loop::reap::Lingering;
+use crate::kernel::cgroup::Cgroups;
+use crate::kernel::handles::Handles;
+use crate::kernel::poll::{Interest, Poll, Token};
+use crate::kernel::sys;
+use crate::server::connections::Server;
+use crate::service::io::Seat;
+use crate::service::launch::Launcher;
+use crate::service::log::Logs;
+use crate::service::notify;
+use init_core::status::{Phase, Stage};
+use init_core::{Action, Event, Role, Run, Supervisor, Time};
+use init_plan::load::Directory;
+use init_plan::{Id, Log};
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    Signals,
+    Output,
+    Seat(Id),
+}
+
+impl Source {
+    /// Services were renumbered: `false` if this one is gone.
+    pub(crate) fn renumber(&mut self, new: &[Option<Id>]) -> bool {
+        let Source::Seat(id) = self else { return true };
+        let found = new.get(id.index()).copied().flatten();
+        *id = found.unwrap_or(*id);
+        found.is_some()
+    }
+}
+
+/// PID 1.
+pub struct Init {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) launcher: Launcher,
+    pub(crate) logs: Logs,
+    pub(crate) poll: Poll,
+    pub(crate) server: Option<Server>,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) sources: HashMap<Token, Source>,
+    pub(crate) signals: OwnedFd,
+    pub(crate) signals_token: Token,
+    pub(crate) runtime: Option<PathBuf>,
+    pub(crate) cgroups: Option<Cgroups>,
+    pub(crate) handles: Handles,
+    pub(crate) lingering: Vec<Lingering>,
+    pub(crate) options: Options,
+    pub(crate) booted_at: Time,
+    /// Whether the core was told anything since the last turn.
+    stepped: bool,
+    /// Turns in a row without a wait in which it was not.
+    bulk_turns: u32,
+    /// When to give back the buffers of logging.
+    pub(crate) trim_at: Option<Time>,
+    /// When to say again what a boot or shutdown waits for.
+    remind_at: Option<Time>,
+    queue: VecDeque<Event>,
+    /// Processes to start once the end of another was dealt with, while it is: one of them could get its number.
+    pub(crate) held_back: Option<Vec<(Id, Run, Role)>>,
+    /// The exit was ordered, with this code.
+    pub(crate) halted: Option<i32>,
+    changed: bool,
+    pub(crate) output: OutputWatch,
+}
+
+/// How `init` was told to work.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where services are defined.
+    pub services: Vec<Directory>,
+    /// The command to run once services are up.
+    pub command: Vec<Box<str>>,
+    /// How services log that do not say it themselves; overrides the settings.
+    pub log: Option<Log>,
+}
+
+/// Whether the container's output is being watched for room.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct OutputWatch {
+    pub(crate) token: Option<Token>,
+    pub(crate) wanted: bool,
+    /// Service pipes are not read because the output is full.
+    pub(crate) paused: bool,
+}
+
+/// So long after the last output the buffers of logging are given back.
+pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// How long a turn is put off in a flood …
+const NAP: Duration = Duration::from_micros(150);
+/// … or, where no log line came, only orphans: no one reads those, and a zombie is cheap to keep …
+const ORPHANS_NAP: Duration = Duration::from_micros(600);
+/// … which is so many turns in a row that came sooner than that.
+const BULK_TURNS: u32 = 32;
+/// A turn that reads so many bytes of output is worth its while. A nap in a flood of single lines brings less: the next
+/// turn is put off, too.
+const MUCH: usize = 64 * 1024;
+/// Reminders of what a boot waits for come after 10 s, and then further and further apart.
+const FIRST_BOOT_REMINDER: Duration = Duration::from_secs(10);
+/// A shutdown is shorter; a person watches it.
+const SHUTDOWN_REMINDER: Duration = Duration::from_secs(2);
+
+impl Init {
+    /// Puts the parts together. Nothing runs yet.
+    #[allow(clippy::too_many_arguments, reason = "called once, by the function that makes them all")]
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        launcher: Launcher,
+        logs: Logs,
+        mut poll: Poll,
+        signals: OwnedFd,
+        runtime: Option<PathBuf>,
+        cgroups: Option<Cgroups>,
+        options: Options,
+    ) -> std::io::Result<Init> {
+        let signals_token = poll.token();
+        poll.add(&signals, signals_token, Interest::Read)?;
+        let now = sys::now();
+        let mut init = Init {
+            supervisor,
+            launcher,
+            logs,
+            poll,
+            server: None,
+            seats: Vec::new(),
+            sources: HashMap::from([(signals_token, Source::Signals)]),
+            signals,
+            signals_token,
+            runtime,
+            cgroups,
+            handles: Handles::detect(),
+            lingering: Vec::new(),
+            options,
+            booted_at: now,
+            stepped: false,
+            bulk_turns: 0,
+            trim_at: None,
+            remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
+            queue: VecDeque::new(),
+            held_back: None,
+            halted: None,
+            changed: false,
+            output: OutputWatch::default(),
+        };
+        init.seats = (0..init.supervisor.plan().services.len()).map(|index| init.new_seat(index)).collect();
+        Ok(init)
+    }
+
+    pub(crate) fn new_seat(&mut self, index: usize) -> Seat {
+        let plan = self.supervisor.plan();
+        let service = plan.services.get(index);
+        let mode = service.and_then(|s| s.process.log).unwrap_or(plan.settings.log);
+        let name = service.map_or("", |s| &s.name);
+        Seat::new(self.logs.register(name, mode))
+    }
+
+    /// Runs until the exit was ordered, and returns its code.
+    pub(crate) fn run(&mut self) -> i32 {
+        self.feed(Event::Boot);
+        let mut ready = Vec::new();
+        loop {
+            self.settle();
+            if let Some(code) = self.halted {
+                return code;
+            }
+            let before = sys::now();
+            self.poll.wait(self.deadline().map(|at| at.since(before)), &mut ready);
+            self.moderate(sys::now().since(before));
+            // What processes said comes before their end: readiness, then death, in that order.
+            let signals = self.signals_token;
+            for &token in ready.iter().filter(|&&token| token != signals) {
+                self.happened(token);
+            }
+            if ready.contains(&signals) {
+                self.read_signals();
+            }
+        }
+    }
+
+    /// What is to be done before waiting again.
+    fn settle(&mut self) {
+        let now = sys::now();
+        if self.supervisor.deadline().is_some_and(|at| at <= now) {
+            self.feed(Event::Tick);
+        }
+        if self.remind_at.is_some_and(|at| at <= now) {
+            self.remind(now);
+        }
+        if self.trim_at.is_some_and(|at| at <= now) {
+            self.trim_at = None;
+            self.logs.trim();
+        }
+        if std::mem::take(&mut self.changed) && self.server.as_ref().is_some_and(Server::has_watchers) {
+            self.look_at_waiting();
+        }
+        self.tend_clients(now);
+        self.write_output();
+    }
+
+    /// In a flood of log lines or orphans, being woken for each costs more than its work: after many turns in a row
+    /// that did nothing else and came at once, each is put off a little, so that it finds more to do. The first line
+    /// of a burst is never held back, nor is anything that concerns a service's state.
+    fn moderate(&mut self, waited: Duration) {
+        let read = self.logs.take_count();
+        let little = read < MUCH;
+        let bulk = waited < NAP && little && !std::mem::take(&mut self.stepped);
+        self.bulk_turns = if bulk { self.bulk_turns.saturating_add(1) } else { 0 };
+        if self.bulk_turns > BULK_TURNS {
+            sys::nap(if read == 0 { ORPHANS_NAP } else { NAP });
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let server = self.server.as_ref().and_then(Server::deadline);
+        self.supervisor.deadline().into_iter().chain(self.remind_at).chain(self.trim_at).chain(server).min()
+    }
+
+    fn happened(&mut self, token: Token) {
+        match self.sources.get(&token) {
+            Some(Source::Seat(id)) => self.seat_happened(*id, token),
+            Some(Source::Output) => {}
+            Some(Source::Signals) => {}
+            None => self.serve(token),
+        }
+    }
+
+    // ---- events and actions ----
+
+    /// Tells the core what happened and does what it says, until that leads to nothing more.
+    pub(crate) fn feed(&mut self, event: Event) {
+        self.stepped = true;
+        self.queue.push_back(event);
+        while let Some(event) = self.queue.pop_front() {
+            for action in self.supervisor.step(sys::now(), event) {
+                self.perform(action);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { id, run, role } => match &mut self.held_back {
+                Some(held_back) => held_back.push((id, run, role)),
+                None => {
+                    let event = self.spawn(id, run, role);
+                    self.queue.push_back(event);
+                }
+            },
+            Action::Signal { id, pid, signal, scope } => self.signal(id, pid, signal, scope),
+            Action::Changed(change) => {
+                self.changed = true;
+                if let Some(line) = messages::of_change(&change, &self.supervisor, sys::now()) {
+                    self.say(&line);
+                }
+                if self.server.as_ref().is_some_and(Server::has_watchers) {
+                    self.publish(&change);
+                }
+                if change.to == Phase::Down {
+                    self.forget_if_retired(change.id);
+                }
+            }
+            Action::Warn { id, message } => {
+                self.warn(id, &message);
+            }
+            Action::Booted => self.booted(),
+            Action::ShuttingDown { why } => self.shutting_down(why),
+            Action::Replanned { ids } => self.reseat(&ids),
+            Action::Halt { code } => self.halted = Some(code),
+        }
+    }
+
+    /// A line of our own in the container's log.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.logs.own(line);
+    }
+
+    /// The same, about a service.
+    pub(crate) fn warn(&mut self, id: Id, message: &str) {
+        let name =
+            self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
+        self.say(&format!("{name}: {message}"));
+    }
+
+    fn booted(&mut self) {
+        self.remind_at = None;
+        let complete = self.supervisor.booted_at().unwrap_or_else(sys::now);
+        let line = messages::of_boot(&self.supervisor, complete.since(self.booted_at));
+        self.say(&line);
+        if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
+            self.say(&error);
+        }
+        self.logs.flush();
+        self.logs.trim();
+        sys::give_back_memory();
+    }
+
+    fn shutting_down(&mut self, why: Option<String>) {
+        self.remind_at = Some(sys::now().plus(SHUTDOWN_REMINDER));
+        let why = why.unwrap_or_else(|| "on request".to_owned());
+        self.say(&format!("shutting down: {why}"));
+        let _ = notify::notify_manager(&format!("STOPPING=1\nSTATUS=shutting down: {why}"));
+    }
+
+    fn remind(&mut self, now: Time) {
+        let (line, next) = match self.supervisor.stage() {
+            Stage::Booting => {
+                let so_far = now.since(self.booted_at);
+                (messages::of_wait(&self.supervisor, now), so_far.min(Duration::from_secs(60)))
+            }
+            Stage::Stopping => (messages::of_shutdown(&self.supervisor, now), SHUTDOWN_REMINDER),
+            Stage::Running => return self.remind_at = None,
+        };
+        self.remind_at = Some(now.plus(next));
+        if let Some(line) = line {
+            self.say(&line);
+        }
+    }
+}

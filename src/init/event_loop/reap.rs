@@ -1,0 +1,170 @@
+//! Reaping: every child that ends, ours or an orphan that became ours, and in the right order.
+//!
+//! What a process said last is taken in first; then the core hears of its end and has what is left of its group
+//! killed. No signal may reach a process that got its number later. Where we have a handle on each process of ours, the
+//! handle sees to that, and a child is reaped as soon as it is found. Otherwise it is first only looked at, and reaped
+//! last: a zombie keeps its pid and its group's id.
+
+use crate::event_loop::Init;
+use crate::kernel::handles::{Remains, is_group_alive};
+use crate::kernel::sys::{self, Children, Zombie};
+use init_core::{Event, Run, SpawnError};
+use init_plan::Id;
+
+/// The killed group of an ended process, until nothing is left of it.
+#[derive(Debug)]
+pub struct Lingering {
+    run: Run,
+    id: Id,
+    pgid: i32,
+    /// If we had a handle on the process.
+    remains: Option<Remains>,
+}
+
+/// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
+const BATCH: usize = 512;
+
+impl Init {
+    /// Takes in every signal that is pending, then every child that has ended.
+    pub(crate) fn read_signals(&mut self) {
+        use std::os::fd::AsFd;
+        for signal in sys::read_signals(self.signals.as_fd()) {
+            if signal != libc::SIGCHLD {
+                self.signalled(signal);
+            }
+        }
+        self.reap_all();
+    }
+
+    /// Reaps whatever has ended.
+    pub(crate) fn reap_all(&mut self) {
+        loop {
+            for _ in 0..BATCH {
+                if !self.reap_one() {
+                    return self.look_for_gone();
+                }
+            }
+            self.look_for_gone();
+        }
+    }
+
+    /// Reaps a child that has ended; `false` if there is none.
+    fn reap_one(&mut self) -> bool {
+        let at_once = self.handles.cover_all();
+        let found = if at_once { sys::reap_any() } else { sys::peek_zombie() };
+        let Children::Ended(zombie) = found else { return false };
+        match self.supervisor.owner(zombie.pid) {
+            Some((id, run)) => {
+                self.held_back = Some(Vec::new());
+                self.ended(zombie, id, run, at_once);
+                self.start_held_back();
+            }
+            None => {
+                if !at_once {
+                    sys::reap(zombie.pid);
+                }
+                self.handles.forget(zombie.pid);
+            }
+        }
+        true
+    }
+
+    /// Starts what was held back, unless it is no longer wanted.
+    fn start_held_back(&mut self) {
+        for (id, run, role) in self.held_back.take().unwrap_or_default() {
+            let event = if self.supervisor.wants(run) {
+                self.spawn(id, run, role)
+            } else {
+                let message = "no longer wanted".to_owned();
+                Event::SpawnFailed { run, error: SpawnError { message, lasting: false, code: 126 } }
+            };
+            self.feed(event);
+        }
+    }
+
+    /// One of our processes has ended.
+    fn ended(&mut self, zombie: Zombie, id: Id, run: Run, reaped: bool) {
+        if self.supervisor.main_pid(id) == Some(zombie.pid) {
+            self.hear_last(id);
+        }
+        // Its last word may have been that another process is in its place.
+        let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
+        if !is_main {
+            self.take_last_words(id, run, zombie.exit == init_core::status::Exit::Code(0));
+        }
+        self.handles.ending(zombie.pid);
+        self.feed(Event::Exited { pid: zombie.pid, exit: zombie.exit });
+        if !reaped {
+            sys::reap(zombie.pid);
+        }
+        let remains = self.handles.leave();
+        if is_main {
+            self.main_reaped(Lingering { run, id, pgid: zombie.pid, remains });
+        } else if self.supervisor.main_pid(id).is_none() {
+            // A hook's last line may be as unfinished as a service's.
+            self.finish_log(id);
+        }
+    }
+
+    /// The reason a probe or condition gave for saying no.
+    fn take_last_words(&mut self, id: Id, run: Run, success: bool) {
+        let Some(seat) = self.seats.get_mut(id.index()) else { return };
+        if seat.capture.as_ref().is_none_or(|capture| capture.run != run) {
+            return;
+        }
+        let words = seat.close_capture(&mut self.poll);
+        self.drop_stale_sources(id);
+        if let Some(words) = words
+            && !success
+        {
+            self.feed(Event::Notify { run, word: init_core::Word::Reason(words) });
+        }
+    }
+
+    fn main_reaped(&mut self, lingering: Lingering) {
+        let Lingering { id, run, .. } = lingering;
+        // What its group wrote before it was killed is in the pipe by now.
+        self.finish_log(id);
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            self.logs.unwatch(seat.log);
+            seat.close_run(&mut self.poll);
+        }
+        self.drop_stale_sources(id);
+        self.give_terminal_back(id);
+        if self.is_gone(&lingering) {
+            self.feed(Event::Gone { run });
+        } else {
+            self.lingering.push(lingering);
+        }
+    }
+
+    fn is_gone(&self, lingering: &Lingering) -> bool {
+        let cgroup = self.seats.get(lingering.id.index()).and_then(|seat| seat.cgroup.as_ref());
+        !is_group_alive(lingering.pgid, lingering.remains.as_ref())
+            && cgroup.is_none_or(crate::kernel::cgroup::Cgroup::is_empty)
+    }
+
+    /// Tells the core of groups whose last member was just reaped.
+    fn look_for_gone(&mut self) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        let (gone, left) = std::mem::take(&mut self.lingering).into_iter().partition(|one| self.is_gone(one));
+        self.lingering = left;
+        let gone: Vec<Lingering> = gone;
+        for one in gone {
+            self.feed(Event::Gone { run: one.run });
+        }
+    }
+
+    /// Groups are named by service; services were renumbered.
+    pub(crate) fn renumber_lingering(&mut self, new: &[Option<Id>]) {
+        self.lingering.retain_mut(|one| match new.get(one.id.index()).copied().flatten() {
+            Some(id) => {
+                one.id = id;
+                true
+            }
+            None => false,
+        });
+    }
+}

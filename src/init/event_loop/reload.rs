@@ -1,0 +1,121 @@
+//! Reading `services.d`: at the start, and again while everything runs.
+
+use crate::event_loop::{Init, Options};
+use crate::kernel::sys;
+use init_core::Event;
+use init_plan::{Environment, Id, Plan};
+
+/// The plan on disk, with the command in it.
+///
+/// # Errors
+/// Every problem, a line each.
+pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
+    let mut plan =
+        init_plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
+    if let Some(log) = options.log {
+        plan.settings.log = log;
+    }
+    Ok(plan.with_command(options.command.clone()))
+}
+
+impl Init {
+    /// The service that is the command `init` was given.
+    pub(crate) fn command(&self) -> Option<Id> {
+        if self.options.command.is_empty() {
+            return None;
+        }
+        self.supervisor.plan().lookup(init_plan::COMMAND).and_then(|ids| ids.first().copied())
+    }
+
+    /// Reads the plan again and puts it in force.
+    ///
+    /// # Errors
+    /// Every problem of the plan on disk, which then changes nothing.
+    pub(crate) fn reload_plan(&mut self) -> Result<String, String> {
+        let environment = self.launcher.container().text();
+        let plan = read_plan(&self.options, &environment)?;
+        let before = self.names();
+        self.feed(Event::Replan(Box::new(plan)));
+        let message = self.describe_reload(&before);
+        self.say(&message);
+        Ok(message)
+    }
+
+    fn names(&self) -> Vec<Box<str>> {
+        self.all_ids()
+            .iter()
+            .filter_map(|id| self.supervisor.plan().services.get(id.index()))
+            .map(|s| s.name.clone())
+            .collect()
+    }
+
+    fn describe_reload(&self, before: &[Box<str>]) -> String {
+        let now = sys::now();
+        let ids = self.all_ids();
+        let statuses: Vec<_> = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
+        let list = |what: &str, names: Vec<&str>| {
+            if names.is_empty() { None } else { Some(format!("{what}: {}", names.join(", "))) }
+        };
+        let new = statuses
+            .iter()
+            .filter(|s| !before.iter().any(|b| **b == *s.name))
+            .map(|s| s.name.as_str())
+            .collect();
+        let removed = before
+            .iter()
+            .filter(|name| {
+                let id = self.supervisor.plan().lookup(name).and_then(|ids| ids.first().copied());
+                id.is_none_or(|id| self.supervisor.is_retired(id))
+            })
+            .map(|name| &**name)
+            .collect();
+        let changed = statuses.iter().filter(|s| s.changed).map(|s| s.name.as_str()).collect();
+        let parts: Vec<String> = [
+            list("new", new),
+            list("removed", removed),
+            list("changed, to be applied by `svctl restart`", changed),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let parts = if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") };
+        format!("reloaded the plan: {parts}")
+    }
+
+    /// Services were renumbered: everything of theirs moves along.
+    pub(crate) fn reseat(&mut self, new: &[Option<Id>]) {
+        let mut old: Vec<_> = std::mem::take(&mut self.seats).into_iter().map(Some).collect();
+        let count = self.supervisor.plan().services.len();
+        let mut seats: Vec<_> = (0..count).map(|_| None).collect();
+        for (seat, id) in old.iter_mut().zip(new) {
+            if let Some(place) = id.and_then(|id| seats.get_mut(id.index())) {
+                *place = seat.take();
+            }
+        }
+        for mut seat in old.into_iter().flatten() {
+            seat.close_run(&mut self.poll);
+            self.logs.forget(seat.log);
+        }
+        self.sources.retain(|_, source| source.renumber(new));
+        if let Some(server) = &mut self.server {
+            server.renumber(new);
+        }
+        self.renumber_lingering(new);
+        self.seats =
+            seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
+    }
+
+    /// A service that left the plan and is down gives back what it held.
+    pub(crate) fn forget_if_retired(&mut self, id: Id) {
+        if !self.supervisor.is_forgotten(id) {
+            return;
+        }
+        if let Some(seat) = self.seats.get_mut(id.index()) {
+            seat.close_run(&mut self.poll);
+            if let Some((read, _, token)) = seat.pipe.take() {
+                self.poll.remove(&read);
+                self.sources.remove(&token);
+            }
+        }
+    }
+}

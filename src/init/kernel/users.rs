@@ -1,0 +1,422 @@
+//! Users and groups, from /etc/passwd and /etc/group.
+//!
+//! Not by getpwnam(3): in a static binary it would load the image's NSS modules, which may not fit, or not be there.
+//! So what LDAP and the like know is not seen here; a number always works, even in an image without /etc/passwd.
+//! Both files are kept as they were read, and read again only when their identity, size or time changed:
+//! starting 1000 services does not read them 1000 times.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{getegid, geteuid, getgroups};
+
+use init_plan::Process;
+
+/// A file larger than this is not a list of users, and not worth PID 1's memory.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// Who a service runs as.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credentials {
+    /// For setuid(2).
+    pub uid: u32,
+    /// For setgid(2).
+    pub gid: u32,
+    /// For setgroups(2): sorted, without duplicates, `gid` among them.
+    pub groups: Vec<u32>,
+    /// Whether the groups were listed in the service's file, and so are wanted exactly.
+    pub groups_given: bool,
+    /// The user's name, if /etc/passwd has one.
+    pub name: Option<OsString>,
+    /// The user's home directory, if /etc/passwd has one.
+    pub home: Option<PathBuf>,
+    /// The user's shell, if /etc/passwd has one.
+    pub shell: Option<PathBuf>,
+    /// Whether `user` was given: then HOME and the like follow it.
+    pub user_given: bool,
+}
+
+impl Credentials {
+    /// Whether this process already is all this, so that nothing needs to be set.
+    ///
+    /// An unprivileged `init` may set nothing at all; a service that names the very user it runs as must work all the
+    /// same. Then the supplementary groups the runtime gave us stay, unless the service lists its own.
+    pub fn are_ours(&self) -> bool {
+        let (uid, gid) = (geteuid(), getegid());
+        if (self.uid, self.gid) != (uid.as_raw(), gid.as_raw()) {
+            return false;
+        }
+        let mut ours: Vec<u32> = getgroups().unwrap_or_default().into_iter().map(|g| g.as_raw()).collect();
+        ours.push(self.gid);
+        ours.sort_unstable();
+        ours.dedup();
+        ours == self.groups || (!uid.is_root() && !self.groups_given)
+    }
+}
+
+/// Looks users and groups up in the files of one directory, usually `/etc`.
+#[derive(Debug)]
+pub struct Users {
+    passwd: Cached,
+    group: Cached,
+}
+
+impl Users {
+    /// Reads nothing yet.
+    pub fn new(etc: &Path) -> Users {
+        Users { passwd: Cached::new(etc.join("passwd")), group: Cached::new(etc.join("group")) }
+    }
+
+    /// Who a service runs as; `None` if its file says nothing about it.
+    ///
+    /// # Errors
+    /// One line that names the user or group and the cure.
+    pub fn resolve(&mut self, process: &Process) -> Result<Option<Credentials>, String> {
+        if process.user.is_none() && process.group.is_none() && process.groups.is_none() {
+            return Ok(None);
+        }
+        let user = match &process.user {
+            Some(user) => self.user(user)?,
+            None => self.ourselves()?,
+        };
+        let gid = match &process.group {
+            Some(group) => self.group(group)?,
+            None => user.gid,
+        };
+        let mut groups = match &process.groups {
+            Some(names) => names.iter().map(|name| self.group(name)).collect::<Result<_, _>>()?,
+            None => self.groups_of(user.name.as_deref())?,
+        };
+        groups.push(gid);
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(Some(Credentials {
+            uid: user.uid,
+            gid,
+            groups,
+            groups_given: process.groups.is_some(),
+            name: user.name.map(OsString::from_vec),
+            home: user.home.map(|path| OsString::from_vec(path).into()),
+            shell: user.shell.map(|path| OsString::from_vec(path).into()),
+            user_given: process.user.is_some(),
+        }))
+    }
+
+    /// By name first, then by number. A number that is in no file is its own group: group 0, as Docker has it, would
+    /// hand root's files to a service that was meant to be nobody.
+    fn user(&mut self, wanted: &str) -> Result<User, String> {
+        let number = id(wanted);
+        let known = self.passwd.find(|line| User::parse(line).filter(|user| user.is(wanted.as_bytes())))?;
+        if let Some(user) = known {
+            return Ok(user);
+        }
+        match number {
+            Some(uid) => self.user_of(uid, uid),
+            None => Err(format!(
+                "cannot find user `{wanted}` in {}: add it to the image (useradd), or give its number",
+                self.passwd.path.display()
+            )),
+        }
+    }
+
+    fn ourselves(&mut self) -> Result<User, String> {
+        let mut user = self.user_of(geteuid().as_raw(), getegid().as_raw())?;
+        user.gid = getegid().as_raw();
+        Ok(user)
+    }
+
+    fn user_of(&mut self, uid: u32, gid: u32) -> Result<User, String> {
+        let known = self.passwd.find(|line| User::parse(line).filter(|user| user.uid == uid))?;
+        Ok(known.unwrap_or(User { uid, gid, name: None, home: None, shell: None }))
+    }
+
+    fn group(&mut self, wanted: &str) -> Result<u32, String> {
+        let known = self
+            .group
+            .find(|line| Group::parse(line).filter(|g| g.name == wanted.as_bytes()).map(|g| g.gid))?;
+        known.or_else(|| id(wanted)).ok_or_else(|| {
+            format!(
+                "cannot find group `{wanted}` in {}: add it to the image (groupadd), or give its number",
+                self.group.path.display()
+            )
+        })
+    }
+
+    /// The groups that list the user as a member.
+    fn groups_of(&mut self, name: Option<&[u8]>) -> Result<Vec<u32>, String> {
+        let Some(name) = name else { return Ok(Vec::new()) };
+        let text = self.group.text()?;
+        Ok(lines(text).filter_map(Group::parse).filter(|g| g.lists(name)).map(|g| g.gid).collect())
+    }
+}
+
+/// A uid or gid in decimal. The largest means "leave it as it is" to the kernel, so it is nobody's.
+fn id(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|&id| digits && id != u32::MAX)
+}
+
+/// A line of /etc/passwd: `name:password:uid:gid:comment:home:shell`.
+#[derive(Debug)]
+struct User {
+    uid: u32,
+    gid: u32,
+    name: Option<Vec<u8>>,
+    home: Option<Vec<u8>>,
+    shell: Option<Vec<u8>>,
+}
+
+impl User {
+    fn parse(line: &[u8]) -> Option<User> {
+        let mut fields = line.split(|&b| b == b':');
+        let name = fields.next()?;
+        let uid = id(std::str::from_utf8(fields.nth(1)?).ok()?)?;
+        let gid = id(std::str::from_utf8(fields.next()?).ok()?)?;
+        let home = fields.nth(1);
+        let shell = fields.next();
+        let filled = |field: Option<&[u8]>| field.filter(|f| !f.is_empty()).map(<[u8]>::to_vec);
+        Some(User { uid, gid, name: filled(Some(name)), home: filled(home), shell: filled(shell) })
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+}
+
+/// A line of /etc/group: `name:password:gid:member,member`.
+struct Group<'a> {
+    name: &'a [u8],
+    gid: u32,
+    members: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    fn parse(line: &'a [u8]) -> Option<Group<'a>> {
+        let mut fields = line.split(|&b| b == b':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let gid = id(std::str::from_utf8(fields.nth(1)?).ok()?)?;
+        Some(Group { name, gid, members: fields.next().unwrap_or_default() })
+    }
+
+    fn lists(&self, user: &[u8]) -> bool {
+        self.members.split(|&b| b == b',').any(|member| member.trim_ascii() == user)
+    }
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&b| b == b'\n')
+}
+
+/// A file's bytes, and what it looked like when they were read.
+#[derive(Debug)]
+struct Cached {
+    path: PathBuf,
+    seen: Option<Stamp>,
+    text: Vec<u8>,
+}
+
+impl Cached {
+    fn new(path: PathBuf) -> Cached {
+        Cached { path, seen: None, text: Vec::new() }
+    }
+
+    fn find<T>(&mut self, matches: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, String> {
+        Ok(lines(self.text()?).find_map(matches))
+    }
+
+    /// The file's bytes, none if it does not exist.
+    fn text(&mut self) -> Result<&[u8], String> {
+        match self.refresh() {
+            Ok(()) => Ok(&self.text),
+            Err(error) => {
+                Err(format!("cannot read {}: {error}; make it a readable file", self.path.display()))
+            }
+        }
+    }
+
+    fn refresh(&mut self) -> io::Result<()> {
+        let stamp = match std::fs::metadata(&self.path) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.seen = None;
+                self.text = Vec::new();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if self.seen != Some(stamp) {
+            self.seen = None;
+            let (text, stamp) = read(&self.path)?;
+            self.text = text;
+            self.seen = Some(stamp);
+        }
+        Ok(())
+    }
+}
+
+/// The stamp is taken before the bytes: a file that changes meanwhile is read again next time.
+fn read(path: &Path) -> io::Result<(Vec<u8>, Stamp)> {
+    // Non-blocking: opening a FIFO would otherwise wait for its writer, and all services with it.
+    let file: File = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.len() > LARGEST_FILE {
+        return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST_FILE).read_to_end(&mut text)?;
+    Ok((text, Stamp::of(&metadata)))
+}
+
+/// What tells a changed file from the one that was read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbroken line\nweb:x:33:33::/var/www:/usr/sbin/nologin\n\
+                          bare:x:50:51\n1234:x:77:78::/n:/bin/n\n+::::::\n";
+    const GROUP: &str = "root:x:0:\nweb:x:33:\nssl:x:110:db,web\nlogs:x:111: web\nempty:x:112:\nnoise\n";
+
+    fn etc() -> (tempfile::TempDir, Users) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("passwd"), PASSWD).unwrap();
+        fs::write(dir.path().join("group"), GROUP).unwrap();
+        let users = Users::new(dir.path());
+        (dir, users)
+    }
+
+    fn process(user: Option<&str>, group: Option<&str>, groups: Option<&[&str]>) -> Process {
+        Process {
+            user: user.map(Into::into),
+            group: group.map(Into::into),
+            groups: groups.map(|names| names.iter().map(|&name| name.into()).collect()),
+            ..Process::default()
+        }
+    }
+
+    #[test]
+    fn service_that_names_nobody_keeps_what_it_has() {
+        let (_dir, mut users) = etc();
+        assert_eq!(users.resolve(&process(None, None, None)), Ok(None));
+    }
+
+    #[test]
+    fn named_user_has_its_primary_and_listed_groups() {
+        let (_dir, mut users) = etc();
+        let web = users.resolve(&process(Some("web"), None, None)).unwrap().unwrap();
+        assert_eq!((web.uid, web.gid, web.groups.as_slice()), (33, 33, &[33, 110, 111][..]));
+        assert_eq!(web.home.as_deref(), Some(Path::new("/var/www")));
+        assert_eq!(web.shell.as_deref(), Some(Path::new("/usr/sbin/nologin")));
+        assert_eq!(users.resolve(&process(Some("33"), None, None)).unwrap().unwrap(), web);
+    }
+
+    #[test]
+    fn explicit_groups_replace_the_listed_ones() {
+        let (_dir, mut users) = etc();
+        let web = users.resolve(&process(Some("web"), Some("empty"), Some(&["7", "ssl"]))).unwrap().unwrap();
+        assert_eq!((web.gid, web.groups.as_slice()), (112, &[7, 110, 112][..]));
+        let none = users.resolve(&process(Some("web"), None, Some(&[]))).unwrap().unwrap();
+        assert_eq!(none.groups, [33]);
+    }
+
+    #[test]
+    fn name_made_of_digits_is_a_name_first() {
+        let (_dir, mut users) = etc();
+        assert_eq!(users.resolve(&process(Some("1234"), None, None)).unwrap().unwrap().uid, 77);
+    }
+
+    #[test]
+    fn numbers_work_without_any_file_and_are_their_own_group() {
+        let mut users = Users::new(Path::new("/nonexistent"));
+        let app = users.resolve(&process(Some("1000"), None, None)).unwrap().unwrap();
+        assert_eq!((app.uid, app.gid, app.groups.as_slice(), app.home), (1000, 1000, &[1000][..], None));
+        let grouped = users.resolve(&process(Some("1000"), Some("0"), Some(&["5"]))).unwrap().unwrap();
+        assert_eq!((grouped.gid, grouped.groups.as_slice()), (0, &[0, 5][..]));
+    }
+
+    #[test]
+    fn unknown_names_and_the_number_that_means_nobody_are_errors_with_a_cure() {
+        let (_dir, mut users) = etc();
+        for wanted in ["wbe", "", "-1", "+5", "4294967295", "99999999999"] {
+            let error = users.resolve(&process(Some(wanted), None, None)).unwrap_err();
+            assert!(
+                error.starts_with(&format!("cannot find user `{wanted}` in ")) && error.contains("useradd")
+            );
+            let error = users.resolve(&process(None, Some(wanted), None)).unwrap_err();
+            assert!(
+                error.starts_with(&format!("cannot find group `{wanted}` in ")) && error.contains("groupadd")
+            );
+        }
+    }
+
+    #[test]
+    fn group_alone_keeps_our_own_user() {
+        let (_dir, mut users) = etc();
+        let ours = users.resolve(&process(None, Some("ssl"), None)).unwrap().unwrap();
+        assert_eq!((ours.uid, ours.gid), (geteuid().as_raw(), 110));
+        assert!(!ours.user_given);
+    }
+
+    #[test]
+    fn user_added_later_is_found_and_a_file_removed_is_forgotten() {
+        let (dir, mut users) = etc();
+        assert!(users.resolve(&process(Some("new"), None, None)).is_err());
+        fs::write(dir.path().join("passwd"), format!("{PASSWD}new:x:9:9::/:/bin/sh\n")).unwrap();
+        assert_eq!(users.resolve(&process(Some("new"), None, None)).unwrap().unwrap().uid, 9);
+        fs::remove_file(dir.path().join("passwd")).unwrap();
+        assert!(users.resolve(&process(Some("new"), None, None)).is_err());
+    }
+
+    #[test]
+    fn unchanged_file_is_not_read_again() {
+        let (_dir, mut users) = etc();
+        users.resolve(&process(Some("web"), None, None)).unwrap();
+        let kept = users.passwd.text.as_ptr();
+        users.resolve(&process(Some("root"), None, None)).unwrap();
+        assert_eq!(users.passwd.text.as_ptr(), kept);
+    }
+
+    #[test]
+    fn fifo_in_place_of_a_file_is_an_error_and_blocks_nobody() {
+        let (dir, mut users) = etc();
+        let path = dir.path().join("passwd");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(users.resolve(&process(Some("web"), None, None)).unwrap_err().contains("regular file"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            for line in lines(&bytes) {
+                let _ = (User::parse(line).map(|user| user.is(b"root")), Group::parse(line).map(|g| g.lists(b"root")));
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! PID 1: everything that touches the kernel.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`command_line`], [`check`] | what `init` is told, and `init check` |
+//! | [`kernel`] | system calls, with a name for each failure; all `unsafe` code is here |
+//! | [`service`] | what one service holds: its environment, its descriptors, its log, its notify socket |
+//! | `server` | the control socket: connections, requests, and what is pushed without a request |
+//! | `event_loop` | waits, observes, asks the core, acts |
+//! | `start` | how all of it begins |
+
+pub mod check;
+pub mod command_line;
+mod event_loop;
+pub mod kernel;
+mod server;
+pub mod service;
+mod start;
+
+pub use event_loop::Options;
+pub use start::run;

@@ -1,0 +1,170 @@
+//! What clients are told without asking again: events, lines of logs, and that their wait is over.
+
+use crate::event_loop::Init;
+use crate::kernel::poll::{Interest, Token};
+use crate::kernel::sys;
+use crate::server::connections::{MAX_STREAMED, Mode, Server, Wish, done, failure, text};
+use crate::service::log;
+use init_control::wire::{self, FailureKind, Response};
+use init_core::status::{Phase, Stage};
+use init_core::{Change, Time};
+use init_plan::{Id, Kind};
+
+impl Init {
+    /// Tells those who want to know that a service changed.
+    pub(crate) fn publish(&mut self, change: &Change) {
+        let Some(server) = &mut self.server else { return };
+        let Some(service) = self.supervisor.plan().services.get(change.id.index()) else { return };
+        let event = Response::Event(wire::Event {
+            service: service.name.to_string(),
+            time_ms: log::now_ms(),
+            from: change.from,
+            to: change.to,
+            pid: change.pid,
+            exit: change.exit,
+            note: change.why.clone(),
+        });
+        for client in server.clients.values_mut() {
+            if matches!(client.mode, Mode::Watching | Mode::Waiting { .. }) {
+                client.send(&event);
+            }
+        }
+    }
+
+    /// Answers those whose wait is over, one way or the other.
+    pub(crate) fn look_at_waiting(&mut self) {
+        let now = sys::now();
+        let Some(server) = &self.server else { return };
+        let verdicts: Vec<(Token, Response)> = server
+            .clients
+            .iter()
+            .filter_map(|(&token, client)| match &client.mode {
+                Mode::Waiting { wish: Wish::Ready { .. }, gone: true, .. } => {
+                    let why = "the plan that was read meanwhile has it no more";
+                    Some((token, failure(FailureKind::Failed, why)))
+                }
+                Mode::Waiting { wish, ids, deadline, .. } => {
+                    Some((token, self.verdict(*wish, ids, *deadline, now)?))
+                }
+                Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
+            })
+            .collect();
+        for (token, response) in verdicts {
+            self.reply(token, &response);
+        }
+    }
+
+    fn verdict(&self, wish: Wish, ids: &[Id], deadline: Option<Time>, now: Time) -> Option<Response> {
+        let supervisor = &self.supervisor;
+        let over = match wish {
+            Wish::Ready { .. } => ids.iter().all(|&id| supervisor.is_ready(id)),
+            Wish::Down => ids.iter().all(|&id| supervisor.is_down(id)),
+            Wish::Booted => supervisor.stage() == Stage::Running,
+        };
+        let failed: Vec<String> = match wish {
+            Wish::Down => Vec::new(),
+            Wish::Ready { asked } => {
+                ids.iter().filter(|&&id| self.is_lost(id, asked)).map(|&id| self.line(id)).collect()
+            }
+            Wish::Booted if over => {
+                ids.iter().filter(|&&id| supervisor.has_failed(id)).map(|&id| self.line(id)).collect()
+            }
+            Wish::Booted => Vec::new(),
+        };
+        if !failed.is_empty() {
+            return Some(failure(FailureKind::Failed, failed.join("\n")));
+        }
+        if over {
+            return Some(done(""));
+        }
+        if supervisor.stage() == Stage::Stopping && wish != Wish::Down {
+            return Some(failure(FailureKind::ShuttingDown, "init is shutting down"));
+        }
+        if deadline.is_some_and(|at| at <= now) {
+            let waiting = ids.iter().filter(|&&id| match wish {
+                Wish::Down => !supervisor.is_down(id),
+                Wish::Ready { .. } | Wish::Booted => supervisor.is_wanted(id) && !supervisor.is_ready(id),
+            });
+            let lines: Vec<String> = waiting.map(|&id| self.line(id)).collect();
+            return Some(failure(FailureKind::TimedOut, lines.join("\n")));
+        }
+        None
+    }
+
+    /// Whether waiting for its readiness is in vain: it failed for good, or ended well though it was to stay. Who
+    /// asked for its start also wants to hear of the first failure, though it will be tried again.
+    fn is_lost(&self, id: Id, asked: bool) -> bool {
+        if self.supervisor.is_retired(id) {
+            return true;
+        }
+        let kind = self.supervisor.plan().services.get(id.index()).map(|service| service.kind);
+        match self.supervisor.phase(id) {
+            Phase::Failed => true,
+            Phase::Backoff => asked,
+            Phase::Done => kind == Some(Kind::Longrun),
+            Phase::Down => !self.supervisor.is_wanted(id) && asked,
+            _ => false,
+        }
+    }
+
+    fn line(&self, id: Id) -> String {
+        let status = self.supervisor.status(id, sys::now());
+        let note = status.note.map(|note| format!(": {note}")).unwrap_or_default();
+        format!("{} is {}{note}", status.name, status.state.as_str())
+    }
+
+    /// Sends followers what has come.
+    pub(crate) fn stream_logs(&mut self) {
+        let Some(server) = &mut self.server else { return };
+        for client in server.clients.values_mut() {
+            let Mode::Following(cursors) = &mut client.mode else { continue };
+            let mut cursors = std::mem::take(cursors);
+            for (id, next) in &mut cursors {
+                let Some(seat) = self.seats.get(id.index()) else { continue };
+                let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
+                // A full buffer leaves the rest in the ring, to be sent later if it is still there then.
+                if client.output.len() >= MAX_STREAMED {
+                    continue;
+                }
+                let Some((lost, fresh)) = self.logs.lines_since(seat.log, *next) else { continue };
+                client.dropped += lost;
+                *next += lost;
+                for record in fresh {
+                    let (service, time_ms, line) =
+                        (service.name.to_string(), record.time_ms, text(&record.line));
+                    *next = record.seq + 1;
+                    client.push_line(&Response::Log { service, time_ms, line });
+                    if client.output.len() >= MAX_STREAMED {
+                        break;
+                    }
+                }
+            }
+            client.mode = Mode::Following(cursors);
+        }
+    }
+
+    /// Writes what is pending for everybody, and does what time asks for.
+    pub(crate) fn tend_clients(&mut self, now: Time) {
+        let Some(server) = &mut self.server else { return };
+        if server.resting_until.is_some_and(|at| at <= now) {
+            server.resting_until = None;
+            self.poll.change(&server.listener, server.token, Interest::Read);
+        }
+        if server.has_followers() {
+            self.stream_logs();
+        }
+        if self.server.as_ref().and_then(Server::deadline).is_some_and(|at| at <= now) {
+            self.look_at_waiting();
+        }
+        let Some(server) = &self.server else { return };
+        let pending: Vec<Token> = server
+            .clients
+            .iter()
+            .filter(|(_, client)| client.closing || !client.output.is_empty())
+            .map(|(&token, _)| token)
+            .collect();
+        for token in pending {
+            self.flush_client(token);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What each request does, and what it is answered.
+
+use std::time::Duration;
+
+use crate::event_loop::Init;
+use crate::kernel::poll::Token;
+use crate::kernel::sys;
+use crate::server::connections::{Mode, Wish, done, failure, text};
+use init_control::wire::{FailureKind, Request, Response, Until, Verb};
+use init_core::status::{Phase, Stage};
+use init_core::{Event, Time};
+use init_plan::{Id, Scope};
+
+/// So many first starts fit in a message, however long the names are.
+const STARTS: usize = 1000;
+
+impl Init {
+    /// Carries out a request, or starts to.
+    pub(crate) fn answer(&mut self, token: Token, request: Request) {
+        let may_act = self.client(token).is_some_and(|client| client.may_act);
+        let acts = matches!(
+            request,
+            Request::Change { .. }
+                | Request::Signal { .. }
+                | Request::Reload { .. }
+                | Request::Shutdown { .. }
+        );
+        if acts && !may_act {
+            let cure =
+                "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
+            return self.reply(token, &failure(FailureKind::Denied, cure));
+        }
+        match request {
+            Request::List { names } => self.answer_list(token, &names),
+            Request::Change { verb, names, wait, timeout_ms } => {
+                self.answer_change(token, verb, &names, wait, timeout_ms)
+            }
+            Request::Signal { names, signal } => self.answer_signal(token, &names, signal),
+            Request::Reload { names } if names.is_empty() => self.answer_reload_plan(token),
+            Request::Reload { names } => self.answer_reload(token, &names),
+            Request::Wait { names, until, timeout_ms } => self.answer_wait(token, &names, until, timeout_ms),
+            Request::Logs { names, lines, follow } => self.answer_logs(token, &names, lines, follow),
+            Request::Events => self.set_mode(token, Mode::Watching),
+            Request::Health => self.answer_health(token),
+            Request::Boot => self.answer_boot(token),
+            Request::Shutdown { code } => {
+                self.feed(Event::Shutdown(code));
+                self.reply(token, &done("shutting down"));
+            }
+        }
+    }
+
+    fn set_mode(&mut self, token: Token, mode: Mode) {
+        if let Some(client) = self.client(token) {
+            client.mode = mode;
+        }
+    }
+
+    /// The services of these names, bundles resolved; answers the client itself if one is unknown.
+    fn resolve(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
+        let mut ids = Vec::new();
+        for name in names {
+            let found = self.supervisor.plan().lookup(name);
+            match found.filter(|found| found.iter().any(|&id| !self.supervisor.is_forgotten(id))) {
+                Some(found) => ids.extend(found),
+                None => {
+                    let suggestion = self.supervisor.plan().suggest(name);
+                    let hint = suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default();
+                    let message = format!("there is no service `{name}`{hint}");
+                    self.reply(token, &failure(FailureKind::UnknownName, message));
+                    return None;
+                }
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Some(ids)
+    }
+
+    fn resolve_some(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
+        if names.is_empty() {
+            self.reply(token, &failure(FailureKind::BadRequest, "name at least one service"));
+            return None;
+        }
+        self.resolve(token, names)
+    }
+
+    fn resolve_or_all(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
+        if names.is_empty() { Some(self.all_ids()) } else { self.resolve(token, names) }
+    }
+
+    pub(crate) fn all_ids(&self) -> Vec<Id> {
+        let all =
+            (0..self.supervisor.plan().services.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
+        all.filter(|&id| !self.supervisor.is_forgotten(id)).collect()
+    }
+
+    fn answer_list(&mut self, token: Token, names: &[String]) {
+        let Some(ids) = self.resolve_or_all(token, names) else { return };
+        let now = sys::now();
+        let services = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
+        let response = Response::Services { services, stage: self.supervisor.stage() };
+        if let Some(client) = self.client(token) {
+            client.send(&response);
+            client.answer(&done(""));
+        }
+    }
+
+    fn answer_change(
+        &mut self,
+        token: Token,
+        verb: Verb,
+        names: &[String],
+        wait: bool,
+        timeout_ms: Option<u64>,
+    ) {
+        let Some(ids) = self.resolve_some(token, names) else { return };
+        if self.supervisor.stage() == Stage::Stopping && verb != Verb::Stop {
+            return self.reply(token, &failure(FailureKind::ShuttingDown, "init is shutting down"));
+        }
+        let wish = if verb == Verb::Stop { Wish::Down } else { Wish::Ready { asked: true } };
+        let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
+        if wait {
+            self.set_mode(token, Mode::Waiting { wish, ids: ids.clone(), deadline, gone: false });
+        }
+        for id in ids {
+            self.feed(match verb {
+                Verb::Start => Event::Start(id),
+                Verb::Stop => Event::Stop(id),
+                Verb::Restart => Event::Restart(id),
+            });
+        }
+        if wait { self.look_at_waiting() } else { self.reply(token, &done("")) }
+    }
+
+    fn answer_signal(&mut self, token: Token, names: &[String], signal: init_plan::Signal) {
+        let Some(ids) = self.resolve_some(token, names) else { return };
+        let mut sent = 0;
+        for id in ids {
+            if let Some(pid) = self.supervisor.main_pid(id) {
+                sent += u32::from(self.handles.signal(pid, signal, Scope::Leader).is_ok());
+            }
+        }
+        if sent == 0 {
+            return self.reply(token, &failure(FailureKind::Failed, "none of them is running"));
+        }
+        self.reply(token, &done(""));
+    }
+
+    fn answer_reload_plan(&mut self, token: Token) {
+        let answer = match self.reload_plan() {
+            Ok(message) => done(message),
+            Err(problems) => failure(FailureKind::BadPlan, problems),
+        };
+        self.reply(token, &answer);
+    }
+
+    fn answer_reload(&mut self, token: Token, names: &[String]) {
+        let Some(ids) = self.resolve_some(token, names) else { return };
+        for &id in &ids {
+            let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
+            let message = if service.reload.is_none() {
+                format!(
+                    "{} does not say how to reload: give it a [reload] section, or restart it",
+                    service.name
+                )
+            } else if self.supervisor.phase(id) != Phase::Up {
+                format!("{} is not up", service.name)
+            } else {
+                continue;
+            };
+            return self.reply(token, &failure(FailureKind::Failed, message));
+        }
+        for id in ids {
+            self.feed(Event::Reload(id));
+        }
+        self.reply(token, &done(""));
+    }
+
+    fn answer_wait(&mut self, token: Token, names: &[String], until: Until, timeout_ms: Option<u64>) {
+        let Some(ids) = self.resolve(token, names) else { return };
+        let wish = match until {
+            Until::Ready if names.is_empty() => Wish::Booted,
+            Until::Ready => Wish::Ready { asked: false },
+            Until::Down => Wish::Down,
+        };
+        let ids = if names.is_empty() { self.all_ids() } else { ids };
+        let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
+        self.set_mode(token, Mode::Waiting { wish, ids, deadline, gone: false });
+        self.look_at_waiting();
+    }
+
+    fn answer_health(&mut self, token: Token) {
+        let stage = self.supervisor.stage();
+        let problems = self.supervisor.problems(sys::now());
+        let healthy = stage == Stage::Running && problems.is_empty();
+        if let Some(client) = self.client(token) {
+            client.send(&Response::Health { healthy, stage, problems });
+            client.answer(&done(""));
+        }
+    }
+
+    fn answer_boot(&mut self, token: Token) {
+        let origin = self.booted_at;
+        let millis = |time: Time| u64::try_from(time.since(origin).as_millis()).unwrap_or(u64::MAX);
+        let now_ms = millis(sys::now());
+        let complete_ms = self.supervisor.booted_at().map(millis);
+        let first_starts =
+            self.all_ids().into_iter().filter_map(|id| self.supervisor.first_start(id, origin));
+        let mut first_starts: Vec<_> = first_starts.collect();
+        let Some(client) = self.client(token) else { return };
+        loop {
+            let rest = first_starts.split_off(first_starts.len().min(STARTS));
+            client.push(&Response::Boot { services: first_starts, now_ms, complete_ms });
+            first_starts = rest;
+            if first_starts.is_empty() {
+                break;
+            }
+        }
+        client.answer(&done(""));
+    }
+
+    fn answer_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
+        let Some(ids) = self.resolve_or_all(token, names) else { return };
+        let mut all = Vec::new();
+        let mut cursors = Vec::new();
+        for id in ids {
+            let Some(seat) = self.seats.get(id.index()) else { continue };
+            let service = self.supervisor.plan().services.get(id.index()).map(|s| s.name.to_string());
+            let Some(service) = service else { continue };
+            let kept = self.logs.tail(seat.log, lines.unwrap_or(usize::MAX)).into_iter().flatten();
+            all.extend(kept.map(|record| (record.time_ms, service.clone(), text(&record.line))));
+            cursors.push((id, self.logs.next_seq(seat.log)));
+        }
+        // Each service's lines are in order already; a stable sort keeps them so.
+        all.sort_by_key(|(time, ..)| *time);
+        let skip = lines.map_or(0, |lines| all.len().saturating_sub(lines));
+        let Some(client) = self.client(token) else { return };
+        for (time_ms, service, line) in all.into_iter().skip(skip) {
+            // What is kept is bounded, so it is sent whole, however slowly it is read.
+            client.push(&Response::Log { service, time_ms, line });
+        }
+        if follow {
+            client.mode = Mode::Following(cursors);
+        } else {
+            client.answer(&done(""));
+        }
+    }
+}

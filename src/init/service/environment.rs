@@ -1,0 +1,240 @@
+//! The environment a service's program sees.
+//!
+//! Later wins: what is inherited from the container, HOME and the like of the service's user, the files of `[env]`
+//! (read at each start, so that a oneshot can write them), its `set`, and last what `init` itself has to say, such as
+//! `NOTIFY_SOCKET`. The container's own variables may hold any bytes and pass through as they are.
+
+mod file;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::kernel::users::Credentials;
+use init_plan::{Env, Inherit};
+
+/// What a container manager or another supervisor says to `init` alone. A service that read them would talk to the
+/// wrong end.
+const NOT_INHERITED: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "MAINPID",
+];
+
+/// The container's environment, as it was when `init` started.
+#[derive(Clone, Debug, Default)]
+pub struct Container(Vec<(OsString, OsString)>);
+
+impl Container {
+    /// This process's environment.
+    pub fn snapshot() -> Container {
+        Container::new(std::env::vars_os())
+    }
+
+    /// Of a name that comes twice the first counts, as for getenv(3).
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Container {
+        let mut seen = HashSet::new();
+        let mut kept: Vec<_> = variables.into_iter().filter(|(name, _)| seen.insert(name.clone())).collect();
+        kept.shrink_to_fit();
+        Container(kept)
+    }
+
+    /// One variable.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// What of it is text, for the variables in a plan: a value that is no UTF-8 cannot be written in one.
+    pub fn text(&self) -> init_plan::Environment {
+        let text = |s: &OsStr| s.to_str().map(str::to_owned);
+        self.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+    }
+
+    /// All of it, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+/// A service's environment as execve(2) wants it, `NAME=value` each.
+///
+/// `extra` is what `init` adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); it wins over everything.
+///
+/// # Errors
+/// One line that names the file and line, or the variable, and the cure.
+pub fn build(
+    container: &Container,
+    env: &Env,
+    credentials: Option<&Credentials>,
+    extra: &[(&str, &OsStr)],
+) -> Result<Vec<CString>, String> {
+    let mut made = Variables(inherited(container, &env.inherit));
+    if let Some(user) = credentials.filter(|credentials| credentials.user_given) {
+        made.become_user(user, &env.inherit);
+    }
+    for (path, optional) in &env.files {
+        for (name, value) in file::read(path, *optional)? {
+            made.set(Cow::Owned(name), Cow::Owned(value));
+        }
+    }
+    for (name, value) in &env.set {
+        made.set(Cow::Borrowed(OsStr::new(&**name)), Cow::Borrowed(OsStr::new(&**value)));
+    }
+    for &(name, value) in extra {
+        made.set(Cow::Borrowed(OsStr::new(name)), Cow::Borrowed(value));
+    }
+    made.0.iter().map(|(name, value)| assignment(name, value)).collect()
+}
+
+type Variable<'a> = (Cow<'a, OsStr>, Cow<'a, OsStr>);
+
+fn inherited<'a>(container: &'a Container, inherit: &Inherit) -> Vec<Variable<'a>> {
+    let wanted = |name: &OsStr| match inherit {
+        Inherit::All => !NOT_INHERITED.iter().any(|&private| private == name),
+        Inherit::Nothing => false,
+        Inherit::Only(names) => names.iter().any(|wanted| OsStr::new(&**wanted) == name),
+    };
+    let kept = container.iter().filter(|(name, _)| wanted(name));
+    kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
+}
+
+struct Variables<'a>(Vec<Variable<'a>>);
+
+impl<'a> Variables<'a> {
+    fn set(&mut self, name: Cow<'a, OsStr>, value: Cow<'a, OsStr>) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// What the container has in HOME is root's, or whoever `init` runs as; a service that asked for it by name
+    /// (`inherit = ["HOME"]`) gets that all the same.
+    fn become_user(&mut self, user: &'a Credentials, inherit: &Inherit) {
+        let home = user.home.as_deref().map_or(OsStr::new("/"), |home| home.as_os_str());
+        let shell = user.shell.as_deref().map(|shell| shell.as_os_str());
+        let name = user.name.as_deref();
+        for (variable, value) in [("HOME", Some(home)), ("USER", name), ("LOGNAME", name), ("SHELL", shell)] {
+            let by_name =
+                matches!(inherit, Inherit::Only(names) if names.iter().any(|known| &**known == variable));
+            if by_name && self.0.iter().any(|(known, _)| **known == *variable) {
+                continue;
+            }
+            match value {
+                Some(value) => self.set(Cow::Borrowed(OsStr::new(variable)), Cow::Borrowed(value)),
+                None => self.0.retain(|(known, _)| **known != *variable),
+            }
+        }
+    }
+}
+
+fn assignment(name: &OsStr, value: &OsStr) -> Result<CString, String> {
+    if name.is_empty() || name.as_bytes().contains(&b'=') {
+        return Err(format!("cannot set environment variable {name:?}: a name is not empty and has no `=`"));
+    }
+    let mut text = Vec::with_capacity(name.len() + value.len() + 2);
+    text.extend_from_slice(name.as_bytes());
+    text.push(b'=');
+    text.extend_from_slice(value.as_bytes());
+    CString::new(text)
+        .map_err(|_| format!("cannot set environment variable {name:?}: remove the NUL character from it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn container() -> Container {
+        Container::new([
+            ("PATH".into(), "/bin".into()),
+            ("HOME".into(), "/root".into()),
+            ("BYTES".into(), OsString::from_vec(vec![0xff, 0xfe])),
+            ("NOTIFY_SOCKET".into(), "/manager".into()),
+            ("USER".into(), "root".into()),
+            ("PATH".into(), "/second".into()),
+        ])
+    }
+
+    fn credentials() -> Credentials {
+        Credentials {
+            uid: 33,
+            gid: 33,
+            groups: vec![33],
+            groups_given: false,
+            name: Some("web".into()),
+            home: Some("/var/www".into()),
+            shell: None,
+            user_given: true,
+        }
+    }
+
+    fn built(env: &Env, credentials: Option<&Credentials>, extra: &[(&str, &OsStr)]) -> Vec<Vec<u8>> {
+        build(&container(), env, credentials, extra).unwrap().into_iter().map(CString::into_bytes).collect()
+    }
+
+    #[test]
+    fn container_variables_of_any_bytes_pass_through_and_the_managers_do_not() {
+        assert_eq!(
+            built(&Env::default(), None, &[]),
+            [&b"PATH=/bin"[..], b"HOME=/root", b"BYTES=\xff\xfe", b"USER=root"]
+        );
+    }
+
+    #[test]
+    fn nothing_or_only_some_are_inherited_on_request() {
+        let nothing = Env { inherit: Inherit::Nothing, ..Env::default() };
+        assert!(built(&nothing, None, &[]).is_empty());
+        let only = Env { inherit: Inherit::Only(vec!["PATH".into(), "UNSET".into()]), ..Env::default() };
+        assert_eq!(built(&only, None, &[]), [b"PATH=/bin"]);
+    }
+
+    #[test]
+    fn home_follows_the_user_unless_the_service_sets_it() {
+        let user = credentials();
+        let made = built(&Env::default(), Some(&user), &[]);
+        assert!(made.contains(&b"HOME=/var/www".to_vec()) && made.contains(&b"LOGNAME=web".to_vec()));
+        let set = Env { set: vec![("HOME".into(), "/data".into())], ..Env::default() };
+        assert!(built(&set, Some(&user), &[]).contains(&b"HOME=/data".to_vec()));
+        let asked = Env { inherit: Inherit::Only(vec!["HOME".into()]), ..Env::default() };
+        assert_eq!(built(&asked, Some(&user), &[]), [&b"HOME=/root"[..], b"USER=web", b"LOGNAME=web"]);
+    }
+
+    #[test]
+    fn user_without_a_name_does_not_keep_roots() {
+        let nameless = Credentials { name: None, home: None, ..credentials() };
+        let made = built(&Env::default(), Some(&nameless), &[]);
+        assert_eq!(made, [&b"PATH=/bin"[..], b"HOME=/", b"BYTES=\xff\xfe"]);
+    }
+
+    #[test]
+    fn files_come_before_set_and_init_has_the_last_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("env");
+        std::fs::write(&path, "A=file\nB=file\nNOTIFY_SOCKET=/file\n").unwrap();
+        let env = Env {
+            inherit: Inherit::Nothing,
+            files: vec![(path, false), ("/nonexistent".into(), true)],
+            set: vec![("B".into(), "set".into())],
+        };
+        let made = built(&env, None, &[("NOTIFY_SOCKET", OsStr::new("/run/n"))]);
+        assert_eq!(made, [&b"A=file"[..], b"B=set", b"NOTIFY_SOCKET=/run/n"]);
+    }
+
+    #[test]
+    fn nul_and_nameless_variables_are_errors() {
+        for (name, value) in [("A", "x\0y"), ("A\0", "x"), ("", "x"), ("A=B", "x")] {
+            let env = Env { set: vec![(name.into(), value.into())], ..Env::default() };
+            assert!(
+                build(&container(), &env, None, &[])
+                    .unwrap_err()
+                    .starts_with("cannot set environment variable")
+            );
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What PID 1 holds open for a service: its log pipe, and whatever its present process may say something through.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::kernel::cgroup::{Cgroup, Cgroups};
+use crate::kernel::poll::{Interest, Poll, Token};
+use crate::kernel::sys;
+use crate::service::log::{LogId, log_pipe};
+use crate::service::notify;
+use crate::service::notify::NotifySocket;
+use init_core::Run;
+use init_plan::Service;
+
+/// The most sd_notify messages taken in at a time.
+const MAX_MESSAGES: usize = 64;
+
+/// The longest last words kept of a probe or condition.
+const MAX_LAST_WORDS: usize = 512;
+
+/// A service's place in the event loop.
+pub struct Seat {
+    /// Its log.
+    pub log: LogId,
+    /// Its log pipe, from its first process on: read end, write end, token.
+    pub pipe: Option<(OwnedFd, OwnedFd, Token)>,
+    /// The read end of its readiness pipe.
+    pub ready: Option<(Run, OwnedFd, Token)>,
+    /// Its sd_notify socket.
+    pub notify: Option<(Run, NotifySocket, Token)>,
+    /// The output of a probe or condition, of which the last line counts.
+    pub capture: Option<Capture>,
+    /// The process that is ready once a line of its output matches.
+    pub watched: Option<Run>,
+    /// Its last run is over, but the container's output had no room for all it wrote.
+    pub unfinished: bool,
+    /// Its cgroup.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// A message of a service's.
+pub struct Heard {
+    /// Of which run.
+    pub run: Run,
+    /// What it says.
+    pub said: notify::Notification,
+    /// Who sent it.
+    pub sender: notify::Sender,
+}
+
+/// The output of a probe or condition.
+pub struct Capture {
+    /// Whose.
+    pub run: Run,
+    fd: OwnedFd,
+    /// Its name in the event loop.
+    pub token: Token,
+    last: Vec<u8>,
+}
+
+impl Seat {
+    /// With nothing open.
+    pub fn new(log: LogId) -> Seat {
+        Seat {
+            log,
+            pipe: None,
+            ready: None,
+            notify: None,
+            capture: None,
+            watched: None,
+            unfinished: false,
+            cgroup: None,
+        }
+    }
+
+    /// Opens its log pipe, if it has none yet, and returns the token to watch, if it is new. The pipe belongs to
+    /// `owner`, for programs that open `/dev/stdout`: that asks for the pipe's permissions again.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, and what epoll_ctl(2) says.
+    pub fn open_pipe(&mut self, owner: Option<u32>, poll: &mut Poll) -> io::Result<Option<Token>> {
+        if self.pipe.is_some() {
+            return Ok(None);
+        }
+        let (read, write) = log_pipe()?;
+        if let Some(owner) = owner {
+            // Without the right to, there is no other user to give it to.
+            let _ = nix::unistd::fchown(&write, Some(nix::unistd::Uid::from_raw(owner)), None);
+        }
+        let token = poll.token();
+        poll.add(&read, token, Interest::Read)?;
+        self.pipe = Some((read, write, token));
+        Ok(Some(token))
+    }
+
+    /// Opens a pipe through which the process can say that it is ready; returns the end that it gets.
+    ///
+    /// # Errors
+    /// As [`Seat::open_pipe`].
+    pub fn open_ready(&mut self, run: Run, poll: &mut Poll) -> io::Result<(OwnedFd, Token)> {
+        self.close_ready(poll);
+        let (read, write) = sys::pipe()?;
+        sys::set_nonblocking(read.as_fd())?;
+        let token = poll.token();
+        poll.add(&read, token, Interest::Read)?;
+        self.ready = Some((run, read, token));
+        Ok((write, token))
+    }
+
+    /// Closes it.
+    pub fn close_ready(&mut self, poll: &mut Poll) {
+        if let Some((_, fd, _)) = self.ready.take() {
+            poll.remove(&fd);
+        }
+    }
+
+    /// Whether the process said through its pipe that it is ready. `None`: nothing was said, or it never will be.
+    pub fn read_ready(&mut self, poll: &mut Poll) -> Option<Run> {
+        let (run, fd, _) = self.ready.as_ref()?;
+        let run = *run;
+        let mut bytes = [0; 64];
+        loop {
+            match nix::unistd::read(fd, &mut bytes) {
+                Ok(0) => break self.close_ready(poll),
+                Ok(count) if bytes.iter().take(count).any(|&byte| byte == b'\n') => {
+                    self.close_ready(poll);
+                    return Some(run);
+                }
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(nix::errno::Errno::EAGAIN) => break,
+                Err(_) => break self.close_ready(poll),
+            }
+        }
+        None
+    }
+
+    /// Takes a socket for sd_notify messages.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) says.
+    pub fn listen(&mut self, run: Run, socket: NotifySocket, poll: &mut Poll) -> io::Result<Token> {
+        self.close_notify(poll);
+        let token = poll.token();
+        poll.add(socket.as_fd(), token, Interest::Read)?;
+        self.notify = Some((run, socket, token));
+        Ok(token)
+    }
+
+    /// Closes it.
+    pub fn close_notify(&mut self, poll: &mut Poll) {
+        if let Some((_, socket, _)) = self.notify.take() {
+            poll.remove(socket.as_fd());
+        }
+    }
+
+    /// What came through it from the service's own processes, oldest first, or why a message was not taken.
+    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<Heard, String>> {
+        let Some((run, socket, _)) = &mut self.notify else { return Vec::new() };
+        let run = *run;
+        // Bounded: a service that never stops talking must not keep everybody else waiting.
+        let messages = std::iter::from_fn(|| socket.recv()).take(MAX_MESSAGES);
+        messages
+            // A barrier, or what we do not know, asks for nothing more than to be read.
+            .filter(|message| !matches!(message, Ok((said, _)) if *said == notify::Notification::default()))
+            .map(|message| {
+                let (said, sender) = message?;
+                // One that is gone already could reach the socket only with the service's own rights.
+                match main.map(|main| notify::belongs(sender.pid, main)) {
+                    Some(notify::Verdict::No) => Err(format!(
+                        "ignored a notification from process {} (uid {})",
+                        sender.pid, sender.uid
+                    )),
+                    Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => {
+                        Ok(Heard { run, said, sender })
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// Opens a pipe for the output of a probe or condition; returns the end that it gets.
+    ///
+    /// # Errors
+    /// As [`Seat::open_pipe`].
+    pub fn open_capture(&mut self, run: Run, poll: &mut Poll) -> io::Result<(OwnedFd, Token)> {
+        self.close_capture(poll);
+        let (read, write) = sys::pipe()?;
+        sys::set_nonblocking(read.as_fd())?;
+        let token = poll.token();
+        poll.add(&read, token, Interest::Read)?;
+        self.capture = Some(Capture { run, fd: read, token, last: Vec::new() });
+        Ok((write, token))
+    }
+
+    /// Reads what is there of it.
+    pub fn read_capture(&mut self, poll: &mut Poll) {
+        let Some(capture) = &mut self.capture else { return };
+        let mut bytes = [0; 4096];
+        loop {
+            match nix::unistd::read(&capture.fd, &mut bytes) {
+                Ok(0) => return poll.remove(&capture.fd),
+                Ok(count) => capture.take(bytes.get(..count).unwrap_or(&[])),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Closes it and returns its last line.
+    pub fn close_capture(&mut self, poll: &mut Poll) -> Option<String> {
+        self.read_capture(poll);
+        let capture = self.capture.take()?;
+        poll.remove(&capture.fd);
+        let text = String::from_utf8_lossy(&capture.last);
+        let line = text.lines().rfind(|line| !line.trim().is_empty())?;
+        Some(line.trim().chars().filter(|c| !c.is_control()).collect())
+    }
+
+    /// Makes the cgroup that its limits need; returns what could not be had of them.
+    pub fn make_cgroup(&mut self, cgroups: Option<&mut Cgroups>, service: &Service) -> Vec<String> {
+        // Why there are none at all was said at the start.
+        let Some(cgroups) = cgroups else { return Vec::new() };
+        match cgroups.create(&service.name, &service.process.cgroup) {
+            Ok((cgroup, warnings)) => {
+                self.cgroup = Some(cgroup);
+                warnings
+            }
+            Err(warning) => vec![warning],
+        }
+    }
+
+    /// Closes all that belongs to a process that has ended.
+    pub fn close_run(&mut self, poll: &mut Poll) {
+        self.close_ready(poll);
+        self.close_notify(poll);
+        self.watched = None;
+    }
+
+    /// Every token of this seat.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        let pipe = self.pipe.as_ref().map(|(_, _, token)| *token);
+        let ready = self.ready.as_ref().map(|(_, _, token)| *token);
+        let notify = self.notify.as_ref().map(|(_, _, token)| *token);
+        let capture = self.capture.as_ref().map(|capture| capture.token);
+        pipe.into_iter().chain(ready).chain(notify).chain(capture)
+    }
+
+    /// Whether this is its log pipe.
+    pub fn is_pipe(&self, token: Token) -> bool {
+        self.pipe.as_ref().is_some_and(|(_, _, known)| *known == token)
+    }
+}
+
+impl Capture {
+    /// Keeps the end of it.
+    fn take(&mut self, bytes: &[u8]) {
+        self.last.extend(bytes);
+        let surplus = self.last.len().saturating_sub(MAX_LAST_WORDS);
+        self.last.drain(..surplus);
+    }
+}

@@ -1,0 +1,143 @@
+//! How `init` begins: as PID 1 or not, as any user, on a root file system that may be read-only.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::event_loop::reload::read_plan;
+use crate::event_loop::signals;
+use crate::event_loop::{Init, Options};
+use crate::kernel::cgroup::Cgroups;
+use crate::kernel::fault::{self, Call};
+use crate::kernel::poll::Poll;
+use crate::kernel::runtime_dir;
+use crate::kernel::sys;
+use crate::server::connections::Server;
+use crate::service::environment::Container;
+use crate::service::launch::Launcher;
+use crate::service::log::Logs;
+use crate::service::log::sink::Sink;
+use init_core::Supervisor;
+use init_plan::Plan;
+
+/// sysexits(3): the configuration is wrong.
+const EX_CONFIG: i32 = 78;
+/// sysexits(3): the system refused something that cannot be done without.
+const EX_OSERR: i32 = 71;
+
+/// Runs `init` until the container is to end.
+pub fn run(options: Options) -> ExitCode {
+    let code = start(options).unwrap_or_else(|(message, code)| {
+        sys::write_all(crate::kernel::stdio(2), format!("init: {message}\n").as_bytes());
+        code
+    });
+    // Codes beyond 255 do not exist; the low byte is what the kernel would keep.
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
+fn start(options: Options) -> Result<i32, (String, i32)> {
+    let system = |what: &'static str| move |error: std::io::Error| (format!("{what}: {error}"), EX_OSERR);
+    // First of all: a signal to stop that comes while the plan is read must not be lost.
+    sys::block_signals().map_err(system("sigprocmask"))?;
+    sys::close_on_exec_from(3);
+    ensure_stdio();
+    let container = Container::snapshot();
+    let plan = read_plan(&options, &container.text()).map_err(|problems| (problems, EX_CONFIG))?;
+
+    let mut unignore = sys::ignored_signals();
+    unignore.extend(signals::IGNORED);
+    unignore.sort_unstable();
+    unignore.dedup();
+    for &signal in signals::IGNORED {
+        sys::ignore_signal(signal, true);
+    }
+    // Whoever started us may have ignored it: then the kernel would reap our children, and nobody hear how they ended.
+    sys::ignore_signal(libc::SIGCHLD, false);
+    let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
+    let open_files = sys::raise_open_files();
+    let mut poll = Poll::new().map_err(system("epoll"))?;
+    let sink = Sink::stdout().map_err(system("stdout"))?;
+    let mut logs = Logs::new(sink, plan.settings.log, wants_colour(&container), plan.settings.log_ring);
+    if std::process::id() != 1
+        && let Err(error) = sys::become_subreaper()
+    {
+        logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
+    }
+    let launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    let (runtime, server) = listen(&mut logs, &mut poll);
+    let cgroups = cgroups(&plan, &mut logs);
+    let supervisor = Supervisor::new(plan, sys::now().0);
+    let mut init = Init::new(supervisor, launcher, logs, poll, signal_fd, runtime, cgroups, options)
+        .map_err(system("epoll"))?;
+    init.server = server;
+    let code = init.run();
+    Ok(init.finish(code))
+}
+
+/// A standard stream that is closed would be the first file we open: writing a log into it would be writing into that.
+fn ensure_stdio() {
+    for number in 0..=2 {
+        if !sys::is_open(number)
+            && let Ok(file) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
+        {
+            // The lowest free number is the one that was closed; it is to stay open.
+            std::mem::forget(file);
+        }
+    }
+}
+
+/// Colours are for a terminal, and for who has not said that they are not wanted (no-color.org).
+fn wants_colour(container: &Container) -> bool {
+    let refused = container.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = container.get("TERM").is_some_and(|value| value == "dumb");
+    std::io::IsTerminal::is_terminal(&std::io::stdout()) && !refused && !dumb
+}
+
+/// The control socket. Without one everything but `svctl` works, so that is no reason not to boot.
+fn listen(logs: &mut Logs, poll: &mut Poll) -> (Option<PathBuf>, Option<Server>) {
+    let runtime = match runtime_dir::choose() {
+        Ok(runtime) => runtime,
+        Err(message) => {
+            logs.own(&format!("{message}; svctl will not work"));
+            return (None, None);
+        }
+    };
+    if let Some(warning) = &runtime.warning {
+        logs.own(warning);
+    }
+    let path = runtime.path.join(init_control::path::SOCKET);
+    match bind(&path).and_then(|listener| Server::new(listener, poll)) {
+        Ok(server) => (Some(runtime.path), Some(server)),
+        Err(error) => {
+            logs.own(&format!("cannot listen on {}: {error}; svctl will not work", path.display()));
+            (Some(runtime.path), None)
+        }
+    }
+}
+
+fn bind(path: &std::path::Path) -> std::io::Result<UnixListener> {
+    fault::point(Call::Bind)?;
+    // A socket that an earlier `init` left behind; one that still runs answers, and keeps it.
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "another init runs here"));
+    }
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    // Everybody may look; who may act is decided by who asks.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+fn cgroups(plan: &Plan, logs: &mut Logs) -> Option<Cgroups> {
+    if plan.services.iter().all(|service| service.process.cgroup.is_none()) {
+        return None;
+    }
+    match Cgroups::detect(std::path::Path::new("/")) {
+        Ok(cgroups) => Some(cgroups),
+        Err(why) => {
+            logs.own(&format!("[cgroup] limits are not applied: {why}"));
+            None
+        }
+    }
+}

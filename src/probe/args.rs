@@ -1,0 +1,200 @@
+//! The command line of a probe.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use init_plan::pattern::compile as regex;
+use regex::bytes::Regex;
+
+use super::Probe;
+use init_plan::url::{self, Url};
+
+/// For one try, unless the command line says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is tried.
+#[derive(Debug)]
+pub enum Try {
+    /// A connection to a host, a name or an address, and a port.
+    Tcp(String, u16),
+    /// A connection to a Unix stream socket.
+    Unix(PathBuf),
+    /// A GET.
+    Http(Box<Request>),
+}
+
+/// A GET and what its answer must be; see [`init_plan::HttpCheck`].
+#[derive(Debug)]
+pub struct Request {
+    pub url: Url,
+    pub status: Vec<(u16, u16)>,
+    pub headers: Vec<(String, String)>,
+    pub expect_headers: Vec<(String, Regex)>,
+    pub body: Option<Regex>,
+    pub ca_file: Option<PathBuf>,
+}
+
+pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>) -> Result<Probe, String> {
+    let mut args = args.into_iter();
+    let (Some(kind), Some(target)) = (args.next(), args.next()) else {
+        return Err("usage: probe tcp HOST:PORT | unix PATH | http URL, then options".to_owned());
+    };
+    let what = match kind.to_str() {
+        Some("tcp") => {
+            let (host, port) = url::host_and_port(text(&target)?)?;
+            Try::Tcp(host, port.ok_or("a port is missing: write HOST:PORT")?)
+        }
+        Some("unix") => Try::Unix(target.into()),
+        Some("http") => Try::Http(Box::new(Request::new(text(&target)?)?)),
+        _ => return Err(format!("`{}` is no kind of probe: write tcp, unix or http", kind.display())),
+    };
+    let mut probe = Probe { what, timeout: TIMEOUT, retry: None };
+    while let Some(name) = args.next() {
+        let name = text(&name)?.to_owned();
+        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
+        option(&mut probe, &name, &value)?;
+    }
+    if let (Try::Http(request), Some(headers)) = (&mut probe.what, headers) {
+        for line in text(&headers)?.lines() {
+            request.headers.push(header(line)?);
+        }
+    }
+    Ok(probe)
+}
+
+fn option(probe: &mut Probe, name: &str, value: &OsStr) -> Result<(), String> {
+    match (name, &mut probe.what) {
+        ("--timeout", _) => probe.timeout = milliseconds(value)?,
+        ("--retry", _) => probe.retry = Some(milliseconds(value)?),
+        ("--ca-file", Try::Http(request)) => request.ca_file = Some(value.into()),
+        ("--status", Try::Http(request)) => request.status.extend(statuses(text(value)?)?),
+        ("--header", Try::Http(request)) => request.headers.push(header(text(value)?)?),
+        ("--expect-header", Try::Http(request)) => {
+            let (name, pattern) = header(text(value)?)?;
+            request.expect_headers.push((name, regex(&pattern)?));
+        }
+        ("--body", Try::Http(request)) => request.body = Some(regex(text(value)?)?),
+        _ => return Err(format!("{name} is no option here")),
+    }
+    Ok(())
+}
+
+impl Request {
+    fn new(url: &str) -> Result<Request, String> {
+        Ok(Request {
+            url: Url::parse(url)?,
+            status: Vec::new(),
+            headers: Vec::new(),
+            expect_headers: Vec::new(),
+            body: None,
+            ca_file: None,
+        })
+    }
+
+    /// Whether a status is expected; if none is given, 200 is.
+    pub fn accepts(&self, status: u16) -> bool {
+        match self.status.as_slice() {
+            [] => status == 200,
+            ranges => ranges.iter().any(|&(low, high)| (low..=high).contains(&status)),
+        }
+    }
+
+    /// The expected statuses, for people.
+    pub fn expected(&self) -> String {
+        let range =
+            |&(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low}-{high}") };
+        match self.status.as_slice() {
+            [] => "200".to_owned(),
+            ranges => ranges.iter().map(range).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+fn text(arg: &OsStr) -> Result<&str, String> {
+    arg.to_str().ok_or_else(|| format!("`{}` is not UTF-8", arg.display()))
+}
+
+fn milliseconds(value: &OsStr) -> Result<Duration, String> {
+    let number = value.to_str().and_then(|text| text.parse().ok()).filter(|&number| number > 0);
+    number
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("`{}` is no number of milliseconds", value.display()))
+}
+
+fn statuses(list: &str) -> Result<Vec<(u16, u16)>, String> {
+    let range = |part: &str| {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let range = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+        (100 <= range.0 && range.0 <= range.1 && range.1 <= 999).then_some(range)
+    };
+    list.split(',')
+        .map(|part| range(part).ok_or_else(|| format!("`{part}` is no HTTP status or range")))
+        .collect()
+}
+
+/// `NAME: VALUE`, where neither can end its line: a value is not to become a second header.
+fn header(line: &str) -> Result<(String, String), String> {
+    let (name, value) = line.split_once(':').ok_or("a header is written `NAME: VALUE`")?;
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(token) {
+        return Err(format!("`{}` is no name of a header", name.escape_debug()));
+    }
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(format!("the value of header `{name}` has a control character"));
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &[&str]) -> Result<Probe, String> {
+        parse(line.iter().map(OsString::from), None)
+    }
+
+    #[test]
+    fn wrong_command_lines_are_errors() {
+        for line in [
+            &[][..],
+            &["tcp"],
+            &["udp", "x:1"],
+            &["tcp", "x"],
+            &["tcp", "x:0x"],
+            &["tcp", "x:1", "--timeout"],
+            &["tcp", "x:1", "--timeout", "0"],
+            &["tcp", "x:1", "--timeout", "-1"],
+            &["tcp", "x:1", "--body", "x"],
+            &["http", "ftp://x"],
+            &["http", "http://x/", "--status", "99"],
+            &["http", "http://x/", "--status", "300-200"],
+            &["http", "http://x/", "--body", "("],
+            &["http", "http://x/", "--header", "x"],
+            &["http", "http://x/", "--header", "a: b\r\nc: d"],
+            &["http", "http://x/", "--header", "a b: c"],
+        ] {
+            assert!(parsed(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_and_ranges_and_200_by_default() {
+        let request = |line: &[&str]| match parsed(line).unwrap().what {
+            Try::Http(request) => request,
+            other => panic!("{other:?}"),
+        };
+        let usual = request(&["http", "http://x/"]);
+        assert!(usual.accepts(200) && !usual.accepts(204) && usual.expected() == "200");
+        let some = request(&["http", "http://x/", "--status", "204, 300-399", "--status", "401"]);
+        assert!([204, 300, 399, 401].iter().all(|&status| some.accepts(status)) && !some.accepts(200));
+        assert_eq!(some.expected(), "204, 300-399, 401");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_are_parsed_without_panic(kind in "tcp|unix|http|.*", rest: Vec<String>) {
+            let _ = parse(std::iter::once(kind).chain(rest).map(OsString::from), None);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Tries whether a service answers: `init-probe tcp|unix|http …`.
+//!
+//! A probe is a program of its own, a child of `init`: no resolver, no TLS and no HTTP runs in PID 1, a probe that hangs
+//! is killed like any process, and its exit code says the same as that of an `exec` check. It blocks, with a deadline.
+//!
+//! ```text
+//! init-probe tcp HOST:PORT [--timeout MS] [--retry MS]
+//! init-probe unix PATH     [--timeout MS] [--retry MS]
+//! init-probe http URL      [--status 200,300-399]… [--header 'NAME: VALUE']… [--expect-header 'NAME: REGEX']…
+//!                               [--body REGEX] [--ca-file FILE] [--timeout MS] [--retry MS]
+//! ```
+//! It exits with 0 if the service answered as expected, 1 if not, 64 if it was called wrongly. With `--retry` it tries
+//! until it succeeds, and sleeps so long in between. It prints why a try failed, when that is news: so the last line is
+//! the last reason, even of a probe that was killed.
+
+mod args;
+mod connect;
+mod http;
+#[cfg(test)]
+mod read_back;
+mod tls;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+pub use args::Try;
+use init_plan::probe_command::HEADERS_VARIABLE;
+
+/// Longer reasons are cut, in characters.
+const LONGEST_REASON: usize = 400;
+
+/// A probe as called.
+#[derive(Debug)]
+pub struct Probe {
+    /// What is tried.
+    pub what: Try,
+    /// For one try.
+    pub timeout: Duration,
+    /// From the end of a try that failed to the next; `None`: there is only one.
+    pub retry: Option<Duration>,
+}
+
+impl Probe {
+    /// Reads a command line (without the program's name), and request headers as [`HEADERS_VARIABLE`] has them.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it.
+    pub fn parse(
+        args: impl IntoIterator<Item = OsString>,
+        headers: Option<OsString>,
+    ) -> Result<Probe, String> {
+        args::parse(args, headers)
+    }
+
+    /// Tries once.
+    ///
+    /// # Errors
+    /// Why the service did not answer as expected, in one line.
+    pub fn once(&self) -> Result<(), String> {
+        let deadline = Deadline::after(self.timeout);
+        let tried = match &self.what {
+            Try::Tcp(host, port) => connect::tcp(host, *port, deadline).map(drop),
+            Try::Unix(path) => connect::unix(path, deadline).map(drop),
+            Try::Http(request) => http::get(request, deadline),
+        };
+        tried.map_err(|why| one_line(&why))
+    }
+}
+
+/// The program: everything (without the program's name) in; its exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let probe = match Probe::parse(args, std::env::var_os(HEADERS_VARIABLE)) {
+        Ok(probe) => probe,
+        Err(why) => {
+            eprintln!("probe: {why}");
+            return 64;
+        }
+    };
+    // A probe outlives nobody: without `init` there is none to hear it.
+    let parent = nix::unistd::getppid();
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    let mut said = String::new();
+    loop {
+        let Err(why) = probe.once() else { return 0 };
+        if why != said {
+            let _ = writeln!(std::io::stdout(), "{why}");
+            said = why;
+        }
+        match probe.retry {
+            Some(pause) if nix::unistd::getppid() == parent => std::thread::sleep(pause),
+            _ => return 1,
+        }
+    }
+}
+
+/// What a server sent may be part of a reason: no control characters, no book.
+fn one_line(why: &str) -> String {
+    why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect()
+}
+
+/// When a try must be over.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    end: Instant,
+    whole: Duration,
+}
+
+impl Deadline {
+    fn after(whole: Duration) -> Deadline {
+        let now = Instant::now();
+        // A time that no clock can show is for ever, which is what a week is to a probe.
+        let end = now.checked_add(whole).unwrap_or(now + Duration::from_secs(7 * 24 * 3600));
+        Deadline { end, whole }
+    }
+
+    /// What is left, never nothing: the kernel takes 0 for "no timeout".
+    fn left(self) -> Result<Duration, String> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(self.passed()) } else { Ok(left.max(Duration::from_micros(100))) }
+    }
+
+    fn passed(self) -> String {
+        format!("no answer within {} ms", self.whole.as_millis())
+    }
+}

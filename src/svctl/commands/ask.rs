@@ -1,0 +1,120 @@
+//! Asking `init`, and the parts of an answer that all commands treat alike.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::boot::Boot;
+use crate::exit::{Code, Trouble};
+use crate::output::Out;
+use init_control::client::{Answers, Client};
+use init_control::path;
+use init_control::wire::{Request, Response};
+use init_core::status::{ServiceStatus, Stage};
+
+/// How long `init` may be silent over what it can answer at once.
+pub const AT_ONCE: Option<Duration> = Some(Duration::from_secs(10));
+
+/// How long after the end of a wait that `init` bounds itself its silence means that it is stuck.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The `init` of this container.
+pub struct Init {
+    directories: Vec<PathBuf>,
+    uid: u32,
+}
+
+impl Default for Init {
+    fn default() -> Init {
+        let uid = nix::unistd::geteuid().as_raw();
+        Init { directories: path::candidates(std::env::var_os(path::VARIABLE), uid), uid }
+    }
+}
+
+impl Init {
+    /// Sends a request over a connection of its own.
+    pub fn ask(&self, request: &Request, patience: Option<Duration>) -> Result<Answers, Trouble> {
+        let client = Client::connect(&self.directories, self.uid)?;
+        client.ask(request, patience).map_err(|error| Trouble::connection(&error))
+    }
+
+    /// The services of these names, or all.
+    pub fn services(&self, names: &[String]) -> Result<(Vec<ServiceStatus>, Stage), Trouble> {
+        let request = Request::List { names: names.to_vec() };
+        let (mut found, mut how_far) = (Vec::new(), Stage::Booting);
+        for answer in self.ask(&request, AT_ONCE)? {
+            match received(answer)? {
+                Response::Services { services, stage } => {
+                    // A plan too big for one message comes in several.
+                    found.extend(services);
+                    how_far = stage;
+                }
+                other => finished(other)?,
+            }
+        }
+        Ok((found, how_far))
+    }
+
+    /// How services came up the first time.
+    pub fn boot(&self) -> Result<Boot, Trouble> {
+        let mut boot = Boot::default();
+        for answer in self.ask(&Request::Boot, AT_ONCE)? {
+            match received(answer)? {
+                Response::Boot { services, now_ms, complete_ms } => {
+                    boot.services.extend(services);
+                    boot.now_ms = now_ms;
+                    boot.complete_ms = complete_ms;
+                }
+                other => finished(other)?,
+            }
+        }
+        Ok(boot)
+    }
+}
+
+/// How long to bear silence while `init` waits at most this long.
+pub fn patience(timeout: Option<Duration>) -> Option<Duration> {
+    timeout.map(|timeout| timeout.saturating_add(GRACE))
+}
+
+/// The response, unless the connection failed.
+pub fn received(answer: std::io::Result<Response>) -> Result<Response, Trouble> {
+    answer.map_err(|error| Trouble::connection(&error))
+}
+
+/// What a response means that ends the answer.
+pub fn finished(response: Response) -> Result<(), Trouble> {
+    match response {
+        Response::Done { .. } => Ok(()),
+        Response::Error(failure) => Err(failure.into()),
+        // Something a newer init says beside what was asked: no harm in not knowing it.
+        Response::Services { .. }
+        | Response::Event(_)
+        | Response::Log { .. }
+        | Response::Dropped { .. }
+        | Response::Health { .. }
+        | Response::Boot { .. } => Ok(()),
+    }
+}
+
+/// What a response means that ends the answer; its message is shown.
+pub fn finished_aloud(response: Response, out: &mut Out) -> Result<(), Trouble> {
+    match response {
+        Response::Done { message } if !message.is_empty() => {
+            out.write(&message)?;
+            out.write(if message.ends_with('\n') { "" } else { "\n" })
+        }
+        other => finished(other),
+    }
+}
+
+/// A value as one line of JSON.
+pub fn json<T: serde::Serialize>(value: &T) -> Result<String, Trouble> {
+    serde_json::to_string(value)
+        .map_err(|error| Trouble::said(Code::Failed, format!("cannot write JSON: {error}")))
+}
+
+/// An array with an element a line, so that line tools can read it too.
+pub fn json_array<T: serde::Serialize>(values: &[&T]) -> Result<String, Trouble> {
+    let elements = values.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+    Ok(if elements.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", elements.join(",\n")) })
+}

@@ -1,0 +1,66 @@
+//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: what is to be.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use super::args::{Change, Reload, SendSignal, Shutdown, Wait};
+use super::ask::{AT_ONCE, Init, finished_aloud, patience, received};
+use crate::exit::Trouble;
+use crate::output::Out;
+use crate::render::stream::event_line;
+use init_control::wire::{Event, Request, Response, Until, Verb};
+
+/// `svctl start`, `stop` and `restart`.
+pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result<(), Trouble> {
+    let wait = !options.no_wait;
+    let timeout_ms = options.timeout.map(millis);
+    let request = Request::Change { verb, names: options.names, wait, timeout_ms };
+    settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out)
+}
+
+/// `svctl signal`.
+pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Trouble> {
+    settle(init, &Request::Signal { names: options.names, signal: options.signal }, AT_ONCE, out)
+}
+
+/// `svctl reload`. A service's reload command may take its time.
+pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
+    settle(init, &Request::Reload { names: options.names }, None, out)
+}
+
+/// `svctl wait`.
+pub fn wait(init: &Init, options: Wait, out: &mut Out) -> Result<(), Trouble> {
+    let until = if options.down { Until::Down } else { Until::Ready };
+    let timeout_ms = options.timeout.map(millis);
+    settle(init, &Request::Wait { names: options.names, until, timeout_ms }, patience(options.timeout), out)
+}
+
+/// `svctl shutdown`.
+pub fn shutdown(init: &Init, options: &Shutdown, out: &mut Out) -> Result<(), Trouble> {
+    settle(init, &Request::Shutdown { code: options.code.map(i32::from) }, AT_ONCE, out)
+}
+
+/// Asks, and follows what happens until it is done.
+fn settle(init: &Init, request: &Request, patience: Option<Duration>, out: &mut Out) -> Result<(), Trouble> {
+    let narrate = std::io::stderr().is_terminal();
+    for answer in init.ask(request, patience)? {
+        match received(answer)? {
+            Response::Event(event) => {
+                if narrate {
+                    tell(&event, out);
+                }
+            }
+            other => finished_aloud(other, out)?,
+        }
+    }
+    Ok(())
+}
+
+/// What happens meanwhile goes to standard error, and only to somebody who watches: scripts want the outcome.
+fn tell(event: &Event, out: &Out) {
+    let _ = std::io::stderr().write_all(event_line(event, false, out.screen.colour).as_bytes());
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

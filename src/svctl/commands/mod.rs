@@ -1,0 +1,107 @@
+//! `svctl`: asks `init` to do something, or what is going on.
+
+pub mod args;
+mod ask;
+mod boot;
+mod change;
+mod show;
+mod watch;
+
+use std::ffi::OsString;
+#[cfg(feature = "docs")]
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use args::{Command, Svctl};
+use ask::Init;
+
+#[cfg(feature = "docs")]
+use crate::docs;
+use crate::exit::{Code, Trouble};
+use crate::output::Out;
+use init_control::wire::Verb;
+
+/// Runs `svctl` with these arguments (without the program's name) and says how it ended.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let parsed = match args::parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(&error),
+    };
+    let mut out = Out::new();
+    let result = run(parsed, &mut out).and_then(|()| out.flush());
+    result.map_or_else(|trouble| report(trouble, &mut out), |()| Code::Done).into()
+}
+
+/// What there is to say about the arguments: help, or why they make no sense.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // If it cannot be said, the exit code still tells.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Code::Done.into(),
+        _ => Code::Usage.into(),
+    }
+}
+
+/// Tells the person, after what was shown already.
+fn report(trouble: Trouble, out: &mut Out) -> Code {
+    if trouble != Trouble::NobodyReads {
+        let _ = out.flush();
+    }
+    if let Trouble::Said(_, message) = &trouble {
+        complain(message);
+    }
+    trouble.code()
+}
+
+/// Writes to standard error; unlike `eprintln!` it does not panic when that is closed.
+fn complain(message: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "svctl: {message}");
+}
+
+/// Writes the man pages, each to a file of its own, and the completions, beside their directory.
+#[cfg(feature = "docs")]
+fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
+    let problem = |name: &str, error: &std::io::Error| {
+        let path = directory.join(name);
+        Trouble::said(Code::Failed, format!("cannot write {}: {error}", path.display()))
+    };
+    for (name, text) in docs::man_pages().map_err(|error| problem("man pages", &error))? {
+        std::fs::write(directory.join(&name), text).map_err(|error| problem(&name, &error))?;
+    }
+    let name = "../../src/init/help.txt";
+    std::fs::write(directory.join(name), docs::init_help()).map_err(|error| problem(name, &error))?;
+    for (shell, name) in docs::SHELLS {
+        let name = format!("../completions/{name}");
+        std::fs::write(directory.join(&name), docs::completions(shell))
+            .map_err(|error| problem(&name, &error))?;
+    }
+    Ok(())
+}
+
+fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
+    let init = Init::default();
+    match parsed.command {
+        Command::List(options) => show::list(&init, &options, out),
+        Command::Status(options) => show::status(&init, &options, out),
+        Command::Health(options) => show::health(&init, &options, out),
+        Command::Start(options) => change::change(&init, Verb::Start, options, out),
+        Command::Stop(options) => change::change(&init, Verb::Stop, options, out),
+        Command::Restart(options) => change::change(&init, Verb::Restart, options, out),
+        Command::Signal(options) => change::signal(&init, options, out),
+        Command::Reload(options) => change::reload(&init, options, out),
+        Command::Wait(options) => change::wait(&init, options, out),
+        Command::Shutdown(options) => change::shutdown(&init, &options, out),
+        Command::Logs(options) => watch::logs(&init, &options, out),
+        Command::Events(options) => watch::events(&init, &options, out),
+        Command::Blame(options) => boot::blame(&init, &options, out),
+        Command::CriticalChain(options) => boot::critical_chain(&init, &options, out),
+        Command::Plot => boot::plot(&init, out),
+        Command::Names => show::names(&init, out),
+        Command::Completions(options) => out.write(options.shell.completions()),
+        #[cfg(feature = "docs")]
+        Command::Man(options) => write_man_pages(&options.directory),
+    }
+}

@@ -1,0 +1,16 @@
+//! What a person types and sees.
+//!
+//! `svctl` asks `init` over the control socket ([`init_control`]) and shows the answer; rendering is pure
+//! functions over that answer, so that it is tested without a terminal.
+
+pub mod boot;
+pub mod commands;
+#[cfg(feature = "docs")]
+pub mod docs;
+pub mod duration;
+pub mod exit;
+#[cfg(feature = "docs")]
+pub mod init_command;
+pub mod output;
+pub mod render;
+pub mod s6;

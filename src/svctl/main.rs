@@ -1,0 +1,23 @@
+//! `svctl`, and the names of s6 that it answers to. Which of them it is comes from the name it was called by (a
+//! link's).
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use svctl::{commands, s6};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    match Path::new(&called).file_name().and_then(OsStr::to_str) {
+        Some("s6-rc") => s6::rc(&rest),
+        Some("s6-svc") => s6::svc(&rest),
+        Some("s6-svstat") => s6::svstat(&rest),
+        Some("s6-setuidgid") => s6::setuidgid(&rest),
+        Some("s6-echo") => s6::echo(&rest),
+        Some("with-contenv") => s6::with_contenv(&rest),
+        _ => commands::main(&rest),
+    }
+}
