@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::{Role, Run};
 use super::halt::seconds;
 use super::planted::Bug;
-use super::state::{Cause, Goal, State, Trial};
+use super::state::{Cause, Goal, ProbeState, State};
 use super::status::{Exit, Wellness};
 use super::supervisor::Supervisor;
 use init_plan::{HealthAction, Id, Kind, Policy, Ready};
@@ -23,7 +23,7 @@ impl Supervisor {
     pub(super) fn main_ended(&mut self, id: Id, run: Run, exit: Exit, cause: Cause) {
         self.unit_mut(id).last_exit = Some(exit);
         let until = self.now.plus(GROUP_PATIENCE);
-        self.go(id, State::Ending { run, exit, cause, until });
+        self.transition(id, State::Ending { run, exit, cause, until });
     }
 
     /// Nothing is left of it.
@@ -42,9 +42,9 @@ impl Supervisor {
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
             Some(patience) if !self.is_forced() && !self.skips_finish(exit) => {
                 let child = self.spawn(id, Role::Finish(exit), patience);
-                self.go(id, State::Finishing { child, exit, cause });
+                self.transition(id, State::Finishing { child, exit, cause });
             }
-            _ => self.conclude(id, exit, cause),
+            _ => self.decide_after_exit(id, exit, cause),
         }
     }
 
@@ -53,23 +53,28 @@ impl Supervisor {
     }
 
     /// Decides what becomes of a service whose process has ended.
-    pub(super) fn conclude(&mut self, id: Id, exit: Exit, cause: Cause) {
+    pub(super) fn decide_after_exit(&mut self, id: Id, exit: Exit, cause: Cause) {
         if self.unit(id).goal != Goal::Up {
-            let completed =
-                self.service(id).kind == Kind::Oneshot && exit == Exit::Code(0) && cause == Cause::Own;
+            let completed = self.service(id).kind == Kind::Oneshot
+                && exit == Exit::Code(0)
+                && cause == Cause::ExitedByItself;
             // A oneshot that completed while its stop was being decided has something to undo, in its turn.
-            return if completed && self.is_to_undo(id) { self.go(id, State::Done) } else { self.rest(id) };
+            return if completed && self.has_down_command_to_run(id) {
+                self.transition(id, State::Done)
+            } else {
+                self.become_inactive(id)
+            };
         }
         match cause {
-            Cause::Asked => {
+            Cause::Requested => {
                 self.unit_mut(id).tries = 0;
-                self.go(id, State::Waiting);
+                self.transition(id, State::Waiting);
             }
-            Cause::Own if self.is_success(id, exit) => self.ended_well(id, exit),
-            Cause::Own => self.ended_badly(id, exit, format!("ended with {exit}")),
-            Cause::Late => self.ended_badly(id, exit, "was not ready in time".into()),
-            Cause::Sick { why, fatal: true } => self.fail(id, why, exit.shell_code()),
-            Cause::Sick { why, fatal: false } => self.ended_badly(id, exit, why),
+            Cause::ExitedByItself if self.is_success(id, exit) => self.ended_with_success(id, exit),
+            Cause::ExitedByItself => self.ended_with_failure(id, exit, format!("ended with {exit}")),
+            Cause::StartTimeout => self.ended_with_failure(id, exit, "was not ready in time".into()),
+            Cause::Unhealthy { why, fatal: true } => self.fail(id, why, exit.shell_code()),
+            Cause::Unhealthy { why, fatal: false } => self.ended_with_failure(id, exit, why),
         }
     }
 
@@ -79,7 +84,7 @@ impl Supervisor {
         expected && (self.service(id).kind == Kind::Oneshot || self.unit(id).ready_after.is_some())
     }
 
-    fn ended_well(&mut self, id: Id, exit: Exit) {
+    fn ended_with_success(&mut self, id: Id, exit: Exit) {
         let service = self.service(id);
         match (service.kind, service.restart.policy) {
             (Kind::Oneshot, _) => self.complete(id),
@@ -88,8 +93,8 @@ impl Supervisor {
             }
             (Kind::Longrun, Policy::OnFailure | Policy::Never) => {
                 let essential = service.essential;
-                self.go(id, State::Done);
-                self.lose_above(id, exit.shell_code());
+                self.transition(id, State::Done);
+                self.fail_dependents(id, exit.shell_code());
                 if essential {
                     self.shutdown(exit.shell_code(), Some(format!("{} ended", self.service(id).name)));
                 }
@@ -103,13 +108,13 @@ impl Supervisor {
         unit.ready_after = Some(now.since(unit.started));
         unit.tries = 0;
         if self.planted(Bug::RepeatsOneshot) {
-            return self.go(id, State::Waiting);
+            return self.transition(id, State::Waiting);
         }
-        self.go(id, State::Done);
-        self.recover_lost(id);
+        self.transition(id, State::Done);
+        self.recover_dependents(id);
     }
 
-    fn ended_badly(&mut self, id: Id, exit: Exit, why: String) {
+    fn ended_with_failure(&mut self, id: Id, exit: Exit, why: String) {
         match self.service(id).restart.policy {
             Policy::Never => self.fail(id, why, exit.shell_code()),
             Policy::Always | Policy::OnFailure => self.restart_or_give_up(id, exit, why),
@@ -137,7 +142,7 @@ impl Supervisor {
         if self.unit(id).tries == 0 {
             // The first restart is at once: most services that end do so once.
             self.unit_mut(id).tries = 1;
-            return self.go(id, State::Waiting);
+            return self.transition(id, State::Waiting);
         }
         self.back_off(id, Duration::ZERO);
     }
@@ -150,7 +155,7 @@ impl Supervisor {
         }
         self.unit_mut(id).tries += 1;
         let until = self.now.plus(delay);
-        self.go(id, State::Backoff { until });
+        self.transition(id, State::Backoff { until });
     }
 
     fn next_delay(&mut self, id: Id) -> Duration {
@@ -164,7 +169,7 @@ impl Supervisor {
         }
         let nanos = u64::try_from(nanos.min(longest)).unwrap_or(u64::MAX);
         let spread = nanos / 100 * u64::from(policy.jitter_percent.min(100));
-        let offset = self.draw(spread.saturating_mul(2).saturating_add(1));
+        let offset = self.random_below(spread.saturating_mul(2).saturating_add(1));
         Duration::from_nanos((nanos - spread).saturating_add(offset))
     }
 
@@ -172,15 +177,15 @@ impl Supervisor {
     pub(super) fn fail(&mut self, id: Id, why: String, code: i32) {
         if self.unit(id).goal != Goal::Up {
             // Within this very step something it requires failed before it, or its stop was decided.
-            return self.rest(id);
+            return self.become_inactive(id);
         }
         let name = &self.service(id).name;
         let last_words = self.service(id).essential.then(|| format!("{name} failed: {why}"));
-        self.go(id, State::Failed { why });
+        self.transition(id, State::Failed { why });
         if let Some(last_words) = last_words {
             self.end_container(code, last_words);
         }
-        self.lose_above(id, code);
+        self.fail_dependents(id, code);
     }
 
     /// The container ends for a failure, which is never reported as success, whatever code it came with.
@@ -191,42 +196,44 @@ impl Supervisor {
     // ---- oneshots that are undone ----
 
     /// Whether a completed oneshot has something to undo. Once everything is killed nothing new starts.
-    pub(super) fn is_to_undo(&self, id: Id) -> bool {
+    pub(super) fn has_down_command_to_run(&self, id: Id) -> bool {
         self.service(id).down.is_some() && !self.is_forced()
     }
 
     /// Starts a completed oneshot's `down` command.
-    pub(super) fn undo(&mut self, id: Id) {
+    pub(super) fn run_down_command(&mut self, id: Id) {
         let patience = self.service(id).down.as_ref().and_then(|hook| hook.timeout);
         let child = self.spawn(id, Role::Down, patience);
-        self.go(id, State::Undoing { child });
+        self.transition(id, State::Undoing { child });
     }
 
     /// It ended.
-    pub(super) fn undone(&mut self, id: Id) {
+    pub(super) fn down_command_ended(&mut self, id: Id) {
         match self.unit(id).goal {
-            Goal::Up => self.go(id, State::Waiting),
-            Goal::Down | Goal::Lost(_) => self.rest(id),
+            Goal::Up => self.transition(id, State::Waiting),
+            Goal::Down | Goal::DependencyFailed(_) => self.become_inactive(id),
         }
     }
 
     // ---- probes ----
 
     /// A readiness probe ended.
-    pub(super) fn tried_ready(&mut self, id: Id, success: bool) {
+    pub(super) fn readiness_probe_ended(&mut self, id: Id, success: bool) {
         if success {
             return self.now_up(id);
         }
-        let Ready::Probe(probe) = &self.service(id).ready else { return self.set_trial(id, Trial::Off) };
+        let Ready::Probe(probe) = &self.service(id).ready else { return self.set_probe(id, ProbeState::Off) };
         let at = self.now.plus(probe.interval);
-        self.set_trial(id, Trial::Idle(at));
+        self.set_probe(id, ProbeState::Idle(at));
     }
 
     /// A health check ended: well, badly with a reason, or (`Ok(None)`) it could not be made.
     pub(super) fn tried_health(&mut self, id: Id, result: Result<Option<()>, String>) {
-        let Some(health) = self.service(id).health.clone() else { return self.set_trial(id, Trial::Off) };
+        let Some(health) = self.service(id).health.clone() else {
+            return self.set_probe(id, ProbeState::Off);
+        };
         let next = self.now.plus(health.probe.interval);
-        self.set_trial(id, Trial::Idle(next));
+        self.set_probe(id, ProbeState::Idle(next));
         let unit = self.unit_mut(id);
         match result {
             Ok(None) => {}
@@ -253,8 +260,8 @@ impl Supervisor {
     fn unhealthy(&mut self, id: Id, why: String, action: HealthAction) {
         match action {
             HealthAction::None => self.unit_mut(id).said = Some(why),
-            HealthAction::Restart => self.sick(id, why, false),
-            HealthAction::Stop => self.sick(id, why, true),
+            HealthAction::Restart => self.stop_unhealthy(id, why, false),
+            HealthAction::Stop => self.stop_unhealthy(id, why, true),
             HealthAction::Exit => {
                 let last_words = format!("{} is unhealthy: {why}", self.service(id).name);
                 self.shutdown(1, Some(last_words));
@@ -264,14 +271,14 @@ impl Supervisor {
 
     /// It was found broken: it is stopped, and started again unless that is `fatal`. One that is to stop anyway
     /// does so in its turn: a dependency is often not well while its dependents stop, and still of use to them.
-    pub(super) fn sick(&mut self, id: Id, why: String, fatal: bool) {
+    pub(super) fn stop_unhealthy(&mut self, id: Id, why: String, fatal: bool) {
         if let State::Up { watchdog, .. } = &mut self.unit_mut(id).state {
             *watchdog = None;
-            self.retime(id);
+            self.update_timer(id);
         }
         if self.unit(id).goal != Goal::Up {
             return self.unit_mut(id).said = Some(why);
         }
-        self.halt_main(id, Cause::Sick { why, fatal });
+        self.stop_main(id, Cause::Unhealthy { why, fatal });
     }
 }

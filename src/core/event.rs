@@ -61,7 +61,7 @@ pub enum Event {
         unmet: Option<String>,
     },
     /// The main process put another in its place, which is a child of `init` too and leads a group of its own.
-    HandedOver {
+    MainPidChanged {
         /// Which.
         run: Run,
         /// The process that is the service from now on.
@@ -76,8 +76,8 @@ pub enum Event {
     Notify {
         /// Which of its processes.
         run: Run,
-        /// What.
-        word: Word,
+        /// What it said.
+        notification: Notification,
     },
     /// A process ended. Until the actions of this step are carried out, signals meant for its group reach that and
     /// nobody else: it is still a zombie, or `init` has a handle on it.
@@ -114,7 +114,7 @@ pub enum Event {
 
 /// What a service can say of itself (sd_notify(3)), readiness apart.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Word {
+pub enum Notification {
     /// `STATUS=`: what it is doing.
     Status(String),
     /// `RELOADING=1`.
@@ -122,9 +122,9 @@ pub enum Word {
     /// `STOPPING=1`.
     Stopping,
     /// `WATCHDOG=1`.
-    Alive,
+    WatchdogPing,
     /// `WATCHDOG=trigger`: it found itself to be broken.
-    Broken,
+    WatchdogTrigger,
     /// `WATCHDOG_USEC=`: another watchdog interval.
     WatchdogInterval(std::time::Duration),
     /// Not of the service but of a probe or condition of it: why it says no.

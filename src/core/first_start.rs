@@ -60,7 +60,7 @@ impl Unit {
         match to {
             Phase::Checking | Phase::Starting => first_start.started = first_start.started.or(Some(now)),
             Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed | Phase::Down => {
-                if let (Goal::Lost(on), None) = (self.goal, first_start.started) {
+                if let (Goal::DependencyFailed(on), None) = (self.goal, first_start.started) {
                     first_start.waited_for = Some(on);
                 }
                 first_start.settled = Some((now, to));

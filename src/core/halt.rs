@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Action, Role};
 use super::planted::Bug;
-use super::state::{Cause, Child, Goal, State, Unit};
+use super::state::{Cause, Child, Goal, State, Timeout, Unit};
 use super::status::Stage;
 use super::supervisor::Supervisor;
 use super::time::Time;
@@ -14,7 +14,7 @@ use init_plan::{Id, Plan, Scope, Signal};
 
 /// A shutdown under way.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Halting {
+pub(super) struct Shutdown {
     /// When it began.
     since: Time,
     /// When everything left is killed, in whatever order; `None`: it was.
@@ -31,7 +31,7 @@ pub(super) struct Halting {
     tiers: Vec<u32>,
 }
 
-impl Halting {
+impl Shutdown {
     pub(super) fn deadline(&self) -> Option<Time> {
         self.kill_at.or(Some(self.end_at))
     }
@@ -46,15 +46,15 @@ const TIERS_PERCENT: u32 = 50;
 
 impl Supervisor {
     /// Tells a service's process to stop.
-    pub(super) fn halt_main(&mut self, id: Id, cause: Cause) {
+    pub(super) fn stop_main(&mut self, id: Id, cause: Cause) {
         let (State::Starting { main, .. } | State::Up { main, .. }) = self.unit(id).state else { return };
         if main.pid.is_none() && self.planted(Bug::ForgetsPendingSpawn) {
-            return self.rest(id);
+            return self.become_inactive(id);
         }
         let patience = self.service(id).stop.timeout;
-        let until = self.now.plus(patience).min(self.latest_kill(id));
-        let main = Child { until: Some(until), ..main };
-        self.go(id, State::Stopping { main, helper: None, cause });
+        let kill_at = self.now.plus(patience).min(self.latest_kill(id));
+        let main = Child { timeout: Timeout::At(kill_at), ..main };
+        self.transition(id, State::Stopping { main, helper: None, cause });
         if main.pid.is_some() {
             self.tell_to_stop(id);
         }
@@ -77,9 +77,9 @@ impl Supervisor {
         if self.planted(Bug::KillsAtOnce) {
             signal = Signal::KILL;
         }
-        self.act(Action::Signal { id, pid, signal, scope });
+        self.emit(Action::Signal { id, pid, signal, scope });
         // A stopped process acts on no signal but KILL and CONT.
-        self.act(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
+        self.emit(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
     }
 
     /// A stop command that failed stopped nothing: the signal has to.
@@ -87,7 +87,7 @@ impl Supervisor {
         if let State::Stopping { helper, .. } = &mut self.unit_mut(id).state {
             *helper = None;
         }
-        self.retime(id);
+        self.update_timer(id);
         if !success {
             self.warn(id, "the stop command failed: sending the stop signal".into());
             self.send_stop(id);
@@ -97,15 +97,15 @@ impl Supervisor {
     /// It had its time.
     pub(super) fn kill_main(&mut self, id: Id) {
         if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
-            main.until = None;
+            main.timeout = Timeout::Expired;
         }
-        self.retime(id);
+        self.update_timer(id);
         // Word that it runs is still to come, and finds it without a time to wait for.
         let Some(pid) = self.main_pid(id) else { return };
         let took = self.now.since(self.unit(id).since);
         self.warn(id, format!("did not stop within {}: killing it", seconds(took)));
-        self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
-        self.act(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
+        self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+        self.emit(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
     }
 
     // ---- the whole ----
@@ -113,14 +113,14 @@ impl Supervisor {
     /// Stops everything, in reverse order. The first code stays: what fails on the way down is no news.
     pub(super) fn shutdown(&mut self, code: i32, why: Option<String>) {
         let wrong = self.planted(Bug::ExitsWithLastCode);
-        if let Some(halting) = &mut self.halting {
+        if let Some(shutdown) = &mut self.shutdown {
             if wrong {
-                halting.code = code;
+                shutdown.code = code;
             }
             return;
         }
         let all = self.plan.settings.shutdown_timeout;
-        self.halting = Some(Halting {
+        self.shutdown = Some(Shutdown {
             since: self.now,
             kill_at: Some(self.now.plus(percent(all, KILL_PERCENT))),
             end_at: self.now.plus(all),
@@ -130,9 +130,9 @@ impl Supervisor {
             tiers: tiers(&self.plan),
         });
         self.stage = Stage::Stopping;
-        self.act(Action::ShuttingDown { why });
+        self.emit(Action::ShuttingDown { why });
         for id in self.ids() {
-            self.aim(id, Goal::Down);
+            self.set_goal(id, Goal::Down);
             self.hurry(id);
         }
     }
@@ -141,72 +141,72 @@ impl Supervisor {
     fn hurry(&mut self, id: Id) {
         let latest = self.latest_kill(id);
         if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
-            main.until = main.until.map(|at| at.min(latest));
+            main.timeout = main.timeout.at_most(latest);
         }
-        self.retime(id);
+        self.update_timer(id);
     }
 
     /// The latest time at which a service must be killed for those below it to have theirs; never, while the
     /// container is to stay.
     fn latest_kill(&self, id: Id) -> Time {
-        let (Some(halting), false) = (&self.halting, self.planted(Bug::ForgetsBudget)) else {
+        let (Some(shutdown), false) = (&self.shutdown, self.planted(Bug::ForgetsBudget)) else {
             return Time(u64::MAX);
         };
-        let tiers = halting.tiers.get(id.index()).copied().unwrap_or_default();
+        let tiers = shutdown.tiers.get(id.index()).copied().unwrap_or_default();
         let kept = TIER_PERCENT.saturating_mul(tiers).min(TIERS_PERCENT);
         let all = percent(self.plan.settings.shutdown_timeout, KILL_PERCENT);
-        let planned = halting.since.plus(percent(all, 100 - kept));
+        let planned = shutdown.since.plus(percent(all, 100 - kept));
         // If those above took more than their time, what is left is shared: nobody is killed as soon as told.
-        let left = halting.kill_at.map_or(Duration::ZERO, |at| at.since(self.now));
+        let left = shutdown.kill_at.map_or(Duration::ZERO, |at| at.since(self.now));
         planned.max(self.now.plus(left / tiers.saturating_add(2)))
     }
 
     /// Kills whatever is left, in no order.
     pub(super) fn force(&mut self) {
-        let Some(halting) = &mut self.halting else { return };
-        halting.kill_at = None;
+        let Some(shutdown) = &mut self.shutdown else { return };
+        shutdown.kill_at = None;
         // Whatever waited for others to stop need not any more.
         self.dirty.extend(self.ids());
         for id in self.ids() {
             let pids: Vec<_> = self.unit(id).state.children().filter_map(|child| child.pid).collect();
             for pid in pids {
-                self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+                self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
             }
             if let State::Starting { main, .. } | State::Up { main, .. } = self.unit(id).state {
-                let main = Child { until: None, ..main };
-                self.go(id, State::Stopping { main, helper: None, cause: Cause::Asked });
+                let main = Child { timeout: Timeout::Expired, ..main };
+                self.transition(id, State::Stopping { main, helper: None, cause: Cause::Requested });
             }
         }
     }
 
     /// Whether `init` was told to exit.
     pub(super) fn is_over(&self) -> bool {
-        self.halting.as_ref().is_some_and(|halting| halting.over)
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.over)
     }
 
     /// Whether everything was killed: what is left to do is to exit.
     pub(super) fn is_forced(&self) -> bool {
-        self.halting.as_ref().is_some_and(|halting| halting.kill_at.is_none())
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.kill_at.is_none())
     }
 
     pub(super) fn finish_halt(&mut self) {
-        let Some(halting) = &mut self.halting else { return };
+        let Some(shutdown) = &mut self.shutdown else { return };
         let up = |unit: &Unit| unit.state != State::Down;
-        let next = self.units.iter().skip(halting.up_from).position(up);
-        halting.up_from = next.map_or(self.units.len(), |steps| halting.up_from + steps);
-        if next.is_none() || self.now >= halting.end_at {
-            let code = halting.code;
-            halting.over = true;
+        let next = self.units.iter().skip(shutdown.up_from).position(up);
+        shutdown.up_from = next.map_or(self.units.len(), |steps| shutdown.up_from + steps);
+        if next.is_none() || self.now >= shutdown.end_at {
+            let code = shutdown.code;
+            shutdown.over = true;
             if self.planted(Bug::HaltsTwice) {
-                self.act(Action::Halt { code });
+                self.emit(Action::Halt { code });
             }
-            self.act(Action::Halt { code });
+            self.emit(Action::Halt { code });
         }
     }
 
     /// Whether the time has come to kill what is left.
     pub(super) fn force_is_due(&self, now: Time) -> bool {
-        self.halting.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= now)
+        self.shutdown.as_ref().and_then(|h| h.kill_at).is_some_and(|at| at <= now)
     }
 }
 

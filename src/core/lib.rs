@@ -24,11 +24,11 @@
 //! * a shutdown ends within its time, whatever the processes do;
 //! * the same events give the same actions.
 
+mod dependency_failure;
 mod ending;
 pub mod event;
 pub mod first_start;
 mod halt;
-mod loss;
 mod needs;
 mod replan;
 mod requests;
@@ -45,6 +45,6 @@ mod scenarios;
 #[cfg(test)]
 mod simulation;
 
-pub use event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
+pub use event::{Action, Change, Event, Notification, Pid, Role, Run, SpawnError};
 pub use supervisor::Supervisor;
 pub use time::Time;

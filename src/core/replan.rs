@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Action;
-use super::state::{Goal, State, Trial, Unit};
+use super::state::{Goal, ProbeState, State, Unit};
 use super::status::Stage;
 use super::supervisor::{Supervisor, dependents};
 use init_plan::{Id, Kind, Plan, Service};
@@ -31,13 +31,13 @@ impl Supervisor {
             }
             news.compare(new, was, is, &ids);
             let changed = unit.changed || (!retired && runs_differently(was, is, &self.plan, &plan));
-            let unit = Unit { retired, changed: changed && !unit.state.is_at_rest(), ..unit.clone() };
+            let unit = Unit { retired, changed: changed && !unit.state.is_inactive(), ..unit.clone() };
             if let Some(place) = units.get_mut(new.index()) {
                 *place = unit;
             }
         }
         self.adopt(plan, units, &ids);
-        self.act(Action::Replanned { ids });
+        self.emit(Action::Replanned { ids });
         self.after_replan(&news);
     }
 
@@ -46,20 +46,20 @@ impl Supervisor {
     fn listen_anew(&mut self, id: Id) {
         let State::Starting { main, .. } = self.unit(id).state else { return };
         if main.pid.is_some() {
-            self.drop_trial(id);
-            self.set_trial(id, Trial::Off);
+            self.kill_probe(id);
+            self.set_probe(id, ProbeState::Off);
             self.main_runs(id);
         }
     }
 
-    /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.
+    /// Services that the new plan must_be_started stay in it, behind all others, until their processes are gone.
     fn keep_running(&self, plan: &mut Plan, ids: &mut [Option<Id>]) {
         // Processes of a service are still to end, though its state may not hold them any more.
         let busy: BTreeSet<usize> = self.runs.values().map(|id| id.index()).collect();
         for (old, (unit, service)) in self.units.iter().zip(&self.plan.services).enumerate() {
-            let at_rest = unit.state.is_at_rest() && !(unit.state == State::Done && service.down.is_some());
+            let inactive = unit.state.is_inactive() && !(unit.state == State::Done && service.down.is_some());
             let Some(new) = ids.get(old).copied() else { continue };
-            if new.is_some() || (at_rest && !busy.contains(&old)) {
+            if new.is_some() || (inactive && !busy.contains(&old)) {
                 continue;
             }
             let map = |on: &Vec<Id>| on.iter().filter_map(|&id| new_id(ids, id)).collect();
@@ -85,9 +85,9 @@ impl Supervisor {
         self.plan = plan;
         self.units = units;
         for (unit, id) in self.units.iter_mut().zip((0..).map(Id)) {
-            if let Goal::Lost(on) = unit.goal {
+            if let Goal::DependencyFailed(on) = unit.goal {
                 // One that is no more is found out about presently.
-                unit.goal = Goal::Lost(new(on).unwrap_or(id));
+                unit.goal = Goal::DependencyFailed(new(on).unwrap_or(id));
             }
             if let Some(first_start) = &mut unit.first_start {
                 first_start.waited_for = first_start.waited_for.and_then(new);
@@ -97,22 +97,22 @@ impl Supervisor {
 
     fn after_replan(&mut self, news: &News) {
         for id in self.ids() {
-            self.retime(id);
-            self.touch_around(id);
+            self.update_timer(id);
+            self.mark_dirty_around(id);
         }
         for &id in &news.other_kind {
             self.is_of_another_kind(id);
         }
         for &(id, on, required) in &news.needs {
-            if self.unit(id).goal != Goal::Down && self.lacks(on, required) {
+            if self.unit(id).goal != Goal::Down && self.must_be_started(on, required) {
                 self.start(on);
             }
         }
         // In the order of ids: what others require has found its own place before them.
         for id in self.ids() {
             let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
-            if matches!((self.unit(id).goal, complete), (Goal::Lost(_), _) | (Goal::Up, true)) {
-                self.find_lost(id);
+            if matches!((self.unit(id).goal, complete), (Goal::DependencyFailed(_), _) | (Goal::Up, true)) {
+                self.recheck_failed_dependency(id);
             }
             if self.unit(id).retired {
                 self.stop(id);
@@ -129,7 +129,7 @@ impl Supervisor {
     fn is_of_another_kind(&mut self, id: Id) {
         let done = self.unit(id).state == State::Done && self.service(id).kind == Kind::Longrun;
         if done && self.unit(id).goal == Goal::Up {
-            self.go(id, State::Waiting);
+            self.transition(id, State::Waiting);
         }
     }
 }

@@ -19,18 +19,18 @@ impl Supervisor {
         while let Some(next) = queue.pop() {
             if found.insert(next) {
                 let service = self.service(next);
-                queue.extend(service.requires.iter().filter(|&&on| self.lacks(on, true)));
-                queue.extend(service.wants.iter().filter(|&&on| self.lacks(on, false)));
+                queue.extend(service.requires.iter().filter(|&&on| self.must_be_started(on, true)));
+                queue.extend(service.wants.iter().filter(|&&on| self.must_be_started(on, false)));
             }
         }
         // In the order of ids: what others need comes first.
         for next in found {
-            self.want(next);
+            self.start_one(next);
         }
     }
 
     /// Whether a dependency has to be started for its dependent's sake.
-    pub(super) fn lacks(&self, on: Id, required: bool) -> bool {
+    pub(super) fn must_be_started(&self, on: Id, required: bool) -> bool {
         let unit = self.unit(on);
         let over = match unit.state {
             State::Failed { .. } => true,
@@ -40,7 +40,7 @@ impl Supervisor {
         unit.goal != Goal::Up || over
     }
 
-    fn want(&mut self, id: Id) {
+    fn start_one(&mut self, id: Id) {
         let before = self.unit(id).goal;
         if before != Goal::Up {
             self.forget_why_it_ends(id);
@@ -53,13 +53,13 @@ impl Supervisor {
             State::Done => self.service(id).kind == Kind::Longrun,
             _ => false,
         };
-        self.aim(id, Goal::Up);
+        self.set_goal(id, Goal::Up);
         if again {
-            self.go(id, State::Waiting);
+            self.transition(id, State::Waiting);
         }
-        if matches!(before, Goal::Lost(_)) {
+        if matches!(before, Goal::DependencyFailed(_)) {
             // It may be up still, and would never say that it came up again.
-            self.recover_lost(id);
+            self.recover_dependents(id);
         }
     }
 
@@ -68,12 +68,14 @@ impl Supervisor {
     fn forget_why_it_ends(&mut self, id: Id) {
         let complete = match &self.unit(id).state {
             State::Ending { exit, cause, .. } | State::Finishing { exit, cause, .. } => {
-                self.service(id).kind == Kind::Oneshot && *cause == Cause::Own && *exit == Exit::Code(0)
+                self.service(id).kind == Kind::Oneshot
+                    && *cause == Cause::ExitedByItself
+                    && *exit == Exit::Code(0)
             }
             _ => false,
         };
         if !complete {
-            self.now_asked(id);
+            self.note_request(id);
         }
     }
 
@@ -81,8 +83,8 @@ impl Supervisor {
     pub(super) fn stop(&mut self, id: Id) {
         let mut queue = vec![id];
         while let Some(next) = queue.pop() {
-            self.aim(next, Goal::Down);
-            let above = self.hard_above(next).into_iter();
+            self.set_goal(next, Goal::Down);
+            let above = self.dependents_that_require(next).into_iter();
             queue.extend(above.filter(|&dependent| self.unit(dependent).goal != Goal::Down));
         }
     }
@@ -95,23 +97,23 @@ impl Supervisor {
         self.start(id);
         match self.unit(id).state {
             State::Starting { .. } | State::Up { .. } if self.planted(Bug::RestartsWithoutStopping) => {
-                self.go(id, State::Waiting);
+                self.transition(id, State::Waiting);
             }
-            State::Starting { .. } | State::Up { .. } => self.halt_main(id, Cause::Asked),
-            State::Stopping { .. } | State::Ending { .. } | State::Finishing { .. } => self.now_asked(id),
-            State::Done if self.service(id).down.is_some() => self.undo(id),
-            State::Done => self.go(id, State::Waiting),
+            State::Starting { .. } | State::Up { .. } => self.stop_main(id, Cause::Requested),
+            State::Stopping { .. } | State::Ending { .. } | State::Finishing { .. } => self.note_request(id),
+            State::Done if self.service(id).down.is_some() => self.run_down_command(id),
+            State::Done => self.transition(id, State::Waiting),
             State::Down | State::Waiting | State::Checking { .. } | State::Undoing { .. } => {}
             State::Backoff { .. } | State::Skipped { .. } | State::Failed { .. } => {}
         }
     }
 
     /// Whatever it is stopping for, somebody now wants it started again without delay.
-    fn now_asked(&mut self, id: Id) {
+    fn note_request(&mut self, id: Id) {
         if let State::Stopping { cause, .. } | State::Ending { cause, .. } | State::Finishing { cause, .. } =
             &mut self.unit_mut(id).state
         {
-            *cause = Cause::Asked;
+            *cause = Cause::Requested;
         }
     }
 
@@ -122,7 +124,7 @@ impl Supervisor {
             None => {}
             Some(Reload::Signal(signal)) => {
                 if let Some(pid) = main.pid {
-                    self.act(Action::Signal { id, pid, signal, scope: Scope::Leader });
+                    self.emit(Action::Signal { id, pid, signal, scope: Scope::Leader });
                 }
             }
             Some(Reload::Exec(hook)) => {
@@ -131,10 +133,10 @@ impl Supervisor {
                     // One at a time: the newest request counts.
                     let before = helper.replace(child).and_then(|old| old.pid);
                     if let Some(pid) = before {
-                        self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+                        self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
                     }
                 }
-                self.retime(id);
+                self.update_timer(id);
             }
         }
     }
@@ -145,7 +147,7 @@ impl Supervisor {
             if self.service(id).forward.contains(&signal)
                 && let Some(pid) = self.main_pid(id)
             {
-                self.act(Action::Signal { id, pid, signal, scope: Scope::Leader });
+                self.emit(Action::Signal { id, pid, signal, scope: Scope::Leader });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The states of a service.
 //!
 //! A state holds all that belongs to it: the processes it has and the times at which it must act. Leaving a state
-//! drops them, so no timer and no pid outlives what it was for. `Supervisor::go` is the only place that assigns a
+//! drops them, so no timer and no pid outlives what it was for. `Supervisor::transition` is the only place that assigns a
 //! state; it kills whatever processes the new state no longer holds.
 
 use std::collections::VecDeque;
@@ -23,7 +23,42 @@ pub enum Goal {
     /// Not running.
     Down,
     /// Wanted up, but something it requires (directly or not) failed for good: down until that recovers.
-    Lost(Id),
+    DependencyFailed(Id),
+}
+
+/// How long a process may take for what it is to do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Timeout {
+    /// The process may take as long as it likes.
+    Never,
+    /// The process is stopped, or killed if it was told to stop already, at this time.
+    At(Time),
+    /// The time is over: the process was killed, or is killed as soon as it is known to run.
+    Expired,
+}
+
+impl Timeout {
+    /// The time at which it expires, if that is still to come.
+    pub fn at(self) -> Option<Time> {
+        match self {
+            Timeout::At(time) => Some(time),
+            Timeout::Never | Timeout::Expired => None,
+        }
+    }
+
+    /// Whether it is over by now, and nothing has been done about that yet.
+    pub fn is_due(self, now: Time) -> bool {
+        self.at().is_some_and(|at| at <= now)
+    }
+
+    /// The same, but no later than `latest`.
+    #[must_use]
+    pub fn at_most(self, latest: Time) -> Timeout {
+        match self {
+            Timeout::At(time) => Timeout::At(time.min(latest)),
+            Timeout::Never | Timeout::Expired => self,
+        }
+    }
 }
 
 /// A process that was asked for.
@@ -33,15 +68,15 @@ pub struct Child {
     pub run: Run,
     /// `None` until word comes that it runs.
     pub pid: Option<Pid>,
-    /// When patience with it ends; `None`: never, or it was killed already.
-    pub until: Option<Time>,
+    /// How long it may take.
+    pub timeout: Timeout,
     /// The process that put this one in its place. It should end by itself, and does at the latest with this one.
     pub predecessor: Option<(Run, Pid)>,
 }
 
 /// Tries to find out whether a service is ready or well.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Trial {
+pub enum ProbeState {
     /// There are none.
     Off,
     /// The next one begins at this time.
@@ -54,13 +89,13 @@ pub enum Trial {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Cause {
     /// By itself.
-    Own,
+    ExitedByItself,
     /// Somebody wanted it down, or restarted.
-    Asked,
+    Requested,
     /// It was not ready or complete in time.
-    Late,
+    StartTimeout,
     /// Health checks or the watchdog found it broken.
-    Sick {
+    Unhealthy {
         /// How.
         why: String,
         /// It is not to be started again.
@@ -82,19 +117,19 @@ pub enum State {
         /// Its place in the plan.
         at: usize,
     },
-    /// Runs, but is not ready (longrun) or not complete (oneshot). `main.until`: the start timeout.
+    /// Runs, but is not ready (longrun) or not complete (oneshot). `main.timeout`: the start timeout.
     Starting {
         /// The service's process.
         main: Child,
         /// Readiness probes.
-        probe: Trial,
+        probe: ProbeState,
     },
     /// Runs and is ready.
     Up {
         /// The service's process.
         main: Child,
         /// Health checks.
-        probe: Trial,
+        probe: ProbeState,
         /// When the watchdog bites.
         watchdog: Option<Time>,
         /// It said `RELOADING=1` and not yet `READY=1`.
@@ -102,7 +137,7 @@ pub enum State {
         /// Its reload command.
         helper: Option<Child>,
     },
-    /// Told to stop. `main.until`: when it is killed.
+    /// Told to stop. `main.timeout`: when it is killed.
     Stopping {
         /// The service's process.
         main: Child,
@@ -190,11 +225,11 @@ impl State {
             State::Checking { child, .. } | State::Finishing { child, .. } | State::Undoing { child } => {
                 Some(child)
             }
-            State::Starting { probe: Trial::Running(child), .. } => Some(child),
+            State::Starting { probe: ProbeState::Running(child), .. } => Some(child),
             State::Up { helper: Some(child), .. } | State::Stopping { helper: Some(child), .. } => {
                 Some(child)
             }
-            State::Up { probe: Trial::Running(child), .. } => Some(child),
+            State::Up { probe: ProbeState::Running(child), .. } => Some(child),
             _ => None,
         }
     }
@@ -203,7 +238,7 @@ impl State {
     pub fn children(&self) -> impl Iterator<Item = &Child> {
         // Only `Up` can have three: itself, a health check and a reload command.
         let check = match self {
-            State::Up { probe: Trial::Running(child), helper: Some(_), .. } => Some(child),
+            State::Up { probe: ProbeState::Running(child), helper: Some(_), .. } => Some(child),
             _ => None,
         };
         self.main().into_iter().chain(self.helper()).chain(check)
@@ -216,17 +251,16 @@ impl State {
             State::Up { watchdog, .. } => *watchdog,
             _ => None,
         };
-        let trial = match self {
-            State::Starting { probe: Trial::Idle(at), .. } | State::Up { probe: Trial::Idle(at), .. } => {
-                Some(*at)
-            }
+        let probe = match self {
+            State::Starting { probe: ProbeState::Idle(at), .. }
+            | State::Up { probe: ProbeState::Idle(at), .. } => Some(*at),
             _ => None,
         };
-        self.children().filter_map(|child| child.until).chain(own).chain(trial).min()
+        self.children().filter_map(|child| child.timeout.at()).chain(own).chain(probe).min()
     }
 
     /// Whether no process of it is left and none will come by itself.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_inactive(&self) -> bool {
         matches!(self, State::Down | State::Done | State::Skipped { .. } | State::Failed { .. })
     }
 }

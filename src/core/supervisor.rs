@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Action, Change, Event, Pid, Role, Run, SpawnError, Word};
-use super::halt::Halting;
+use super::event::{Action, Change, Event, Notification, Pid, Role, Run, SpawnError};
+use super::halt::Shutdown;
 use super::planted::Bug;
-use super::state::{Cause, Child, Goal, State, Trial, Unit};
+use super::state::{Cause, Child, Goal, ProbeState, State, Timeout, Unit};
 use super::status::{Exit, Phase, Stage, Wellness};
 use super::time::Time;
 use init_plan::{Id, Kind, Plan, Ready, Scope, Service, Signal};
@@ -33,7 +33,7 @@ pub struct Supervisor {
     pub(super) stage: Stage,
     /// When the boot was complete.
     pub(super) booted_at: Option<Time>,
-    pub(super) halting: Option<Halting>,
+    pub(super) shutdown: Option<Shutdown>,
     pub(super) now: Time,
     random: u64,
     last_run: u64,
@@ -69,7 +69,7 @@ impl Supervisor {
             booting: BTreeSet::new(),
             stage: Stage::Booting,
             booted_at: None,
-            halting: None,
+            shutdown: None,
             now: Time::default(),
             random: seed,
             last_run: 0,
@@ -90,7 +90,7 @@ impl Supervisor {
         }
         self.observe(event);
         while let Some(id) = self.dirty.pop_front() {
-            self.advance(id);
+            self.apply_rules(id);
         }
         self.finish_boot();
         self.finish_halt();
@@ -103,7 +103,7 @@ impl Supervisor {
             return None;
         }
         let service = self.timers.first().map(|&(at, _)| at);
-        let halt = self.halting.as_ref().and_then(Halting::deadline);
+        let halt = self.shutdown.as_ref().and_then(Shutdown::deadline);
         service.into_iter().chain(halt).min()
     }
 
@@ -124,7 +124,7 @@ impl Supervisor {
     }
 
     /// Whether a process that was asked for, and was not started yet, is still to be.
-    pub fn wants(&self, run: Run) -> bool {
+    pub fn is_still_wanted(&self, run: Run) -> bool {
         self.holder(run).is_some()
     }
 
@@ -139,9 +139,9 @@ impl Supervisor {
             Event::Spawned { run, pid } => self.spawned(run, pid),
             Event::SpawnFailed { run, error } => self.spawn_failed(run, &error),
             Event::Condition { run, unmet } => self.condition(run, unmet),
-            Event::HandedOver { run, pid } => self.handed_over(run, pid),
+            Event::MainPidChanged { run, pid } => self.main_pid_changed(run, pid),
             Event::Ready { run } => self.ready(run),
-            Event::Notify { run, word } => self.notified(run, word),
+            Event::Notify { run, notification } => self.notified(run, notification),
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Gone { run } => self.gone(run),
             Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id)
@@ -171,7 +171,7 @@ impl Supervisor {
         if self.stage == Stage::Booting && (self.booting.is_empty() || early) {
             self.stage = Stage::Running;
             self.booted_at = Some(self.now);
-            self.act(Action::Booted);
+            self.emit(Action::Booted);
         }
     }
 
@@ -182,8 +182,9 @@ impl Supervisor {
         self.last_run += 1;
         let run = Run(self.last_run);
         self.runs.insert(run, id);
-        self.act(Action::Spawn { id, run, role });
-        Child { run, pid: None, until: patience.map(|p| self.now.plus(p)), predecessor: None }
+        self.emit(Action::Spawn { id, run, role });
+        let timeout = patience.map_or(Timeout::Never, |patience| Timeout::At(self.now.plus(patience)));
+        Child { run, pid: None, timeout, predecessor: None }
     }
 
     fn spawned(&mut self, run: Run, pid: Pid) {
@@ -191,17 +192,19 @@ impl Supervisor {
         let Some(id) = self.holder(run) else {
             // Its service no longer wants it: that changed before word came.
             let id = self.runs.get(&run).copied().unwrap_or(Id(0));
-            return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+            return self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         };
         if let Some(child) = child_mut(&mut self.unit_mut(id).state, run) {
             child.pid = Some(pid);
         }
         if self.is_forced() {
-            return self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+            return self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
         match &self.unit(id).state {
             State::Starting { main, .. } if main.run == run => self.main_runs(id),
-            State::Stopping { main, .. } if main.run == run && main.until.is_none() => self.kill_main(id),
+            State::Stopping { main, .. } if main.run == run && main.timeout == Timeout::Expired => {
+                self.kill_main(id);
+            }
             State::Stopping { main, .. } if main.run == run => self.tell_to_stop(id),
             _ => {}
         }
@@ -209,7 +212,7 @@ impl Supervisor {
 
     /// A main process put another in its place. Readiness, health and patience are the service's, and go on; the old
     /// process gets a name of its own, so that its end is not taken for the service's.
-    fn handed_over(&mut self, run: Run, pid: Pid) {
+    fn main_pid_changed(&mut self, run: Run, pid: Pid) {
         let Some(id) = self.main_of(run) else { return };
         let Some(old) = self.main_pid(id).filter(|_| !self.pids.contains_key(&pid)) else { return };
         self.last_run += 1;
@@ -220,12 +223,12 @@ impl Supervisor {
         let Some(main) = child_mut(&mut self.unit_mut(id).state, run) else { return };
         let before = main.predecessor.replace((left, old));
         main.pid = Some(pid);
-        let overdue = main.until.is_none();
+        let overdue = main.timeout == Timeout::Expired;
         // It was told to stop, or killed, in the person of the old one.
         self.end_predecessor(id, before);
         match &self.unit(id).state {
             _ if self.is_forced() => {
-                self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group })
+                self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group })
             }
             State::Stopping { .. } if overdue => self.kill_main(id),
             State::Stopping { helper: None, .. } => self.tell_to_stop(id),
@@ -243,7 +246,7 @@ impl Supervisor {
         if let Some((run, pid)) = predecessor
             && self.pids.get(&pid) == Some(&run)
         {
-            self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+            self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
     }
 
@@ -255,7 +258,7 @@ impl Supervisor {
             (Ready::Started, Kind::Longrun) => self.now_up(id),
             (Ready::Probe(probe), Kind::Longrun) => {
                 let at = self.now.plus(probe.initial_delay);
-                self.set_trial(id, Trial::Idle(at));
+                self.set_probe(id, ProbeState::Idle(at));
             }
             (Ready::Fd(_) | Ready::Notify | Ready::Log(_), Kind::Longrun) => {}
         }
@@ -271,24 +274,24 @@ impl Supervisor {
             State::Starting { .. } if is_main => self.could_not_start(id, error),
             State::Stopping { cause, .. } if is_main => {
                 let cause = cause.clone();
-                self.conclude(id, Exit::Code(error.code), cause);
+                self.decide_after_exit(id, Exit::Code(error.code), cause);
             }
-            State::Starting { .. } => self.tried_ready(id, false),
-            State::Up { probe: Trial::Running(child), .. } if child.run == run => {
+            State::Starting { .. } => self.readiness_probe_ended(id, false),
+            State::Up { probe: ProbeState::Running(child), .. } if child.run == run => {
                 // A machine without processes to spare says nothing about the service.
                 self.tried_health(id, if error.lasting { Err(error.message.clone()) } else { Ok(None) });
             }
-            State::Up { .. } => self.helper_ended(id, &error.message),
+            State::Up { .. } => self.reload_command_failed(id, &error.message),
             State::Stopping { .. } => self.stop_command_ended(id, false),
             State::Checking { .. } => self.could_not_start(id, error),
             State::Finishing { exit, cause, .. } => {
                 let (exit, cause) = (*exit, cause.clone());
                 self.warn(id, format!("finish: {}", error.message));
-                self.conclude(id, exit, cause);
+                self.decide_after_exit(id, exit, cause);
             }
             State::Undoing { .. } => {
                 self.warn(id, format!("down: {}", error.message));
-                self.undone(id);
+                self.down_command_ended(id);
             }
             // These hold no process.
             State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => {}
@@ -304,7 +307,7 @@ impl Supervisor {
         let holder = self.holder(run);
         let Some(&id) = self.runs.get(&run) else { return };
         // Whoever it leaves behind in its group must not outlive it; its pid is still its own.
-        self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+        self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         if holder.is_some() {
             self.child_ended(id, run, exit);
         }
@@ -317,23 +320,27 @@ impl Supervisor {
     fn child_ended(&mut self, id: Id, run: Run, exit: Exit) {
         let success = exit == Exit::Code(0);
         match self.unit(id).state.clone() {
-            State::Starting { main, .. } if main.run == run => self.main_ended(id, run, exit, Cause::Own),
-            State::Up { main, .. } if main.run == run => self.main_ended(id, run, exit, Cause::Own),
+            State::Starting { main, .. } if main.run == run => {
+                self.main_ended(id, run, exit, Cause::ExitedByItself)
+            }
+            State::Up { main, .. } if main.run == run => {
+                self.main_ended(id, run, exit, Cause::ExitedByItself)
+            }
             State::Stopping { main, cause, .. } if main.run == run => self.main_ended(id, run, exit, cause),
-            State::Starting { .. } => self.tried_ready(id, success),
-            State::Up { probe: Trial::Running(child), .. } if child.run == run => {
+            State::Starting { .. } => self.readiness_probe_ended(id, success),
+            State::Up { probe: ProbeState::Running(child), .. } if child.run == run => {
                 self.health_probe_ended(id, exit);
             }
-            State::Up { .. } if success => self.clear_helper(id),
-            State::Up { .. } => self.helper_ended(id, &format!("ended with {exit}")),
+            State::Up { .. } if success => self.clear_reload_command(id),
+            State::Up { .. } => self.reload_command_failed(id, &format!("ended with {exit}")),
             State::Stopping { .. } => self.stop_command_ended(id, success),
             State::Checking { at, .. } => self.checked(id, at, exit),
-            State::Finishing { exit, cause, .. } => self.conclude(id, exit, cause),
+            State::Finishing { exit, cause, .. } => self.decide_after_exit(id, exit, cause),
             State::Undoing { .. } => {
                 if !success {
                     self.warn(id, format!("down command ended with {exit}"));
                 }
-                self.undone(id);
+                self.down_command_ended(id);
             }
             // These hold no process, so `holder` did not name them.
             State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => {}
@@ -346,16 +353,16 @@ impl Supervisor {
         self.tried_health(id, if exit == Exit::Code(0) { Ok(Some(())) } else { Err(why) });
     }
 
-    fn helper_ended(&mut self, id: Id, how: &str) {
+    fn reload_command_failed(&mut self, id: Id, how: &str) {
         self.warn(id, format!("reload command: {how}"));
-        self.clear_helper(id);
+        self.clear_reload_command(id);
     }
 
-    fn clear_helper(&mut self, id: Id) {
+    fn clear_reload_command(&mut self, id: Id) {
         if let State::Up { helper, .. } = &mut self.unit_mut(id).state {
             *helper = None;
         }
-        self.retime(id);
+        self.update_timer(id);
     }
 
     // ---- readiness ----
@@ -376,36 +383,38 @@ impl Supervisor {
         let took = self.now.since(unit.started);
         let watchdog = self.next_bite(id);
         let probe = match &self.service(id).health {
-            Some(health) => Trial::Idle(self.now.plus(health.probe.initial_delay)),
-            None => Trial::Off,
+            Some(health) => ProbeState::Idle(self.now.plus(health.probe.initial_delay)),
+            None => ProbeState::Off,
         };
         let unit = self.unit_mut(id);
         unit.ready_after = Some(took);
         unit.failures = 0;
         unit.wellness = Wellness::Unknown;
-        let main = Child { until: None, ..main };
-        self.go(id, State::Up { main, probe, watchdog, reloading: false, helper: None });
-        self.recover_lost(id);
+        let main = Child { timeout: Timeout::Never, ..main };
+        self.transition(id, State::Up { main, probe, watchdog, reloading: false, helper: None });
+        self.recover_dependents(id);
     }
 
-    fn notified(&mut self, run: Run, word: Word) {
+    fn notified(&mut self, run: Run, notification: Notification) {
         let Some(id) = self.holder(run) else { return };
         let unit = self.unit_mut(id);
-        match word {
-            Word::Status(text) => unit.said = Some(text),
-            Word::Reason(text) => unit.reason = Some(text),
-            Word::Stopping => unit.said = Some("stopping by itself".into()),
-            Word::WatchdogInterval(interval) => {
+        match notification {
+            Notification::Status(text) => unit.said = Some(text),
+            Notification::Reason(text) => unit.reason = Some(text),
+            Notification::Stopping => unit.said = Some("stopping by itself".into()),
+            Notification::WatchdogInterval(interval) => {
                 unit.watchdog = Some(interval);
                 self.feed_watchdog(id);
             }
-            Word::Reloading => {
+            Notification::Reloading => {
                 if let State::Up { reloading, .. } = &mut unit.state {
                     *reloading = true;
                 }
             }
-            Word::Alive => self.feed_watchdog(id),
-            Word::Broken => self.sick(id, "says that it is broken (WATCHDOG=trigger)".into(), false),
+            Notification::WatchdogPing => self.feed_watchdog(id),
+            Notification::WatchdogTrigger => {
+                self.stop_unhealthy(id, "says that it is broken (WATCHDOG=trigger)".into(), false)
+            }
         }
     }
 
@@ -420,14 +429,14 @@ impl Supervisor {
         if let State::Up { watchdog, .. } = &mut self.unit_mut(id).state {
             *watchdog = next;
         }
-        self.retime(id);
+        self.update_timer(id);
     }
 
     // ---- the one place where a state is assigned ----
 
     /// Puts a service into a state: tells the world, kills the processes the new state does not hold, and marks
     /// for a look everything that may now start or stop.
-    pub(super) fn go(&mut self, id: Id, to: State) {
+    pub(super) fn transition(&mut self, id: Id, to: State) {
         let exit = match &to {
             State::Ending { exit, .. } => Some(*exit),
             _ => None,
@@ -452,27 +461,27 @@ impl Supervisor {
             unit.note_first_start(phases.1, self.now);
         }
         for pid in dropped {
-            self.act(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
+            self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
         }
         self.end_predecessor(id, predecessor);
-        self.retime(id);
+        self.update_timer(id);
         if phases.0 != phases.1 {
-            self.act(Action::Changed(Change { id, from: phases.0, to: phases.1, pid, exit, why }));
+            self.emit(Action::Changed(Change { id, from: phases.0, to: phases.1, pid, exit, why }));
         }
         if matches!(phases.1, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed | Phase::Down) {
             self.booting.remove(&id);
         }
-        self.touch_around(id);
+        self.mark_dirty_around(id);
     }
 
     /// Changes what is wanted of a service.
-    pub(super) fn aim(&mut self, id: Id, goal: Goal) {
+    pub(super) fn set_goal(&mut self, id: Id, goal: Goal) {
         self.unit_mut(id).goal = goal;
-        self.touch_around(id);
+        self.mark_dirty_around(id);
     }
 
     /// Marks a service, and those whose rules read its state, for a look.
-    pub(super) fn touch_around(&mut self, id: Id) {
+    pub(super) fn mark_dirty_around(&mut self, id: Id) {
         self.dirty.push_back(id);
         if !self.planted(Bug::ForgetsDependents)
             && let Some(above) = self.dependents.get(id.index())
@@ -485,7 +494,7 @@ impl Supervisor {
     }
 
     /// Brings the index of deadlines up to date.
-    pub(super) fn retime(&mut self, id: Id) {
+    pub(super) fn update_timer(&mut self, id: Id) {
         let forgets = self.planted(Bug::ForgetsTimer) && self.phase(id) == Phase::Backoff;
         let after = self.unit(id).state.deadline().filter(|_| !forgets);
         let Some(noted) = self.timed.get_mut(id.index()) else { return };
@@ -501,21 +510,21 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn set_trial(&mut self, id: Id, trial: Trial) {
+    pub(super) fn set_probe(&mut self, id: Id, to: ProbeState) {
         if let State::Starting { probe, .. } | State::Up { probe, .. } = &mut self.unit_mut(id).state {
-            *probe = trial;
+            *probe = to;
         }
-        self.retime(id);
+        self.update_timer(id);
     }
 
     // ---- small things ----
 
-    pub(super) fn act(&mut self, action: Action) {
+    pub(super) fn emit(&mut self, action: Action) {
         self.actions.push(action);
     }
 
     pub(super) fn warn(&mut self, id: Id, message: String) {
-        self.act(Action::Warn { id, message });
+        self.emit(Action::Warn { id, message });
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = Id> + use<> {
@@ -536,7 +545,7 @@ impl Supervisor {
     }
 
     /// A pseudo-random number below `bound` (splitmix64), from the seed.
-    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+    pub(super) fn random_below(&mut self, bound: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -561,7 +570,7 @@ impl Supervisor {
         &self.plan.services[id.index()]
     }
 
-    pub(super) fn above(&self, id: Id) -> &[(Id, bool)] {
+    pub(super) fn dependents_of(&self, id: Id) -> &[(Id, bool)] {
         self.dependents.get(id.index()).map_or(&[], Vec::as_slice)
     }
 
@@ -595,7 +604,7 @@ pub(super) fn dependents(plan: &Plan) -> Vec<Vec<(Id, bool)>> {
 }
 
 fn child_mut(state: &mut State, wanted: Run) -> Option<&mut Child> {
-    let (main, helper, trial) = match state {
+    let (main, helper, probe) = match state {
         State::Checking { child, .. } | State::Finishing { child, .. } | State::Undoing { child } => {
             (Some(child), None, None)
         }
@@ -605,19 +614,19 @@ fn child_mut(state: &mut State, wanted: Run) -> Option<&mut Child> {
         State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => return None,
         State::Done | State::Skipped { .. } | State::Failed { .. } => return None,
     };
-    let trial = match trial {
-        Some(Trial::Running(child)) => Some(child),
+    let probe = match probe {
+        Some(ProbeState::Running(child)) => Some(child),
         _ => None,
     };
-    main.into_iter().chain(helper).chain(trial).find(|child| child.run == wanted)
+    main.into_iter().chain(helper).chain(probe).find(|child| child.run == wanted)
 }
 
 /// What a person should know about a new state beside its name.
 fn why(state: &State) -> Option<String> {
     match state {
         State::Failed { why } | State::Skipped { why } => Some(why.clone()),
-        State::Stopping { cause: Cause::Sick { why, .. }, .. } => Some(why.clone()),
-        State::Stopping { cause: Cause::Late, .. } => Some("was not ready in time".into()),
+        State::Stopping { cause: Cause::Unhealthy { why, .. }, .. } => Some(why.clone()),
+        State::Stopping { cause: Cause::StartTimeout, .. } => Some("was not ready in time".into()),
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! What the supervisor says of itself to those who ask.
 
 use super::halt::seconds;
-use super::needs::Needs;
-use super::state::{Cause, Goal, State, Unit};
+use super::needs::DependencyState;
+use super::state::{Cause, Goal, State, Timeout, Unit};
 use super::status::{Phase, ServiceStatus, Stage, Wellness};
 use super::supervisor::Supervisor;
 use super::time::Time;
@@ -60,7 +60,7 @@ impl Supervisor {
 
     /// Whether nothing of a service runs.
     pub fn is_down(&self, id: Id) -> bool {
-        self.unit(id).state.is_at_rest()
+        self.unit(id).state.is_inactive()
     }
 
     /// Whether it has left the plan.
@@ -119,7 +119,7 @@ impl Supervisor {
             State::Up { .. } if unit.goal != Goal::Up => self.stops_after(id),
             State::Up { reloading: true, .. } => Some("reloading".into()),
             State::Up { .. } => unit.said.clone(),
-            State::Stopping { main, cause, .. } => Some(stopping(unit, main.until, cause, now)),
+            State::Stopping { main, cause, .. } => Some(stopping(unit, main.timeout, cause, now)),
             State::Ending { .. } => Some("its processes are being cleared away".into()),
             State::Finishing { .. } => Some("its finish hook runs".into()),
             State::Undoing { .. } => Some("its down command runs".into()),
@@ -133,30 +133,30 @@ impl Supervisor {
     }
 
     fn waits_for(&self, id: Id) -> Option<String> {
-        match self.needs(id) {
-            Needs::Blocked(on) => {
+        match self.dependency_state(id) {
+            DependencyState::Pending(on) => {
                 Some(format!("waits for {} ({})", self.service(on).name, self.phase(on).as_str()))
             }
-            Needs::Met | Needs::Lost(_) => None,
+            DependencyState::Met | DependencyState::Failed(_) => None,
         }
     }
 
     fn stops_after(&self, id: Id) -> Option<String> {
-        let above = self.above(id).iter().map(|&(dependent, _)| dependent);
+        let above = self.dependents_of(id).iter().map(|&(dependent, _)| dependent);
         let first = above.into_iter().find(|&dependent| self.main_pid(dependent).is_some())?;
         Some(format!("stops after {}", self.service(first).name))
     }
 }
 
-fn stopping(unit: &Unit, kill_at: Option<Time>, cause: &Cause, now: Time) -> String {
-    let when = match kill_at {
+fn stopping(unit: &Unit, timeout: Timeout, cause: &Cause, now: Time) -> String {
+    let when = match timeout.at() {
         Some(at) => format!("killed in {} at the latest", seconds(at.since(now))),
         None => "was killed".to_owned(),
     };
     match (cause, unit.goal) {
-        (Cause::Sick { why, .. }, _) => format!("{why}; {when}"),
-        (Cause::Late, _) => format!("was not ready in time; {when}"),
-        (Cause::Own | Cause::Asked, _) => when,
+        (Cause::Unhealthy { why, .. }, _) => format!("{why}; {when}"),
+        (Cause::StartTimeout, _) => format!("was not ready in time; {when}"),
+        (Cause::ExitedByItself | Cause::Requested, _) => when,
     }
 }
 

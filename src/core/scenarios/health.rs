@@ -6,21 +6,21 @@ fn watched() -> Def {
     longrun("a").notifies().with(|service| service.watchdog = Some(Duration::from_secs(3)))
 }
 
-fn says(script: &mut Script, word: crate::event::Word) {
+fn says(script: &mut Script, notification: crate::event::Notification) {
     let run = script.main("a");
-    script.event(Event::Notify { run, word });
+    script.event(Event::Notify { run, notification });
 }
 
 #[test]
 fn watchdog_bites_a_silent_service_and_spares_one_that_speaks() {
-    use crate::event::Word::Alive;
+    use crate::event::Notification::WatchdogPing;
     let mut script = Script::running(vec![watched()]);
     script.pass(10_000);
     assert_eq!(script.phase("a"), Phase::Starting, "nothing is expected before it is ready");
     script.ready("a");
     for _ in 0..5 {
         script.pass(2900);
-        says(&mut script, Alive);
+        says(&mut script, WatchdogPing);
     }
     script.pass(2999);
     assert_eq!(script.phase("a"), Phase::Up);
@@ -33,7 +33,7 @@ fn watchdog_bites_a_silent_service_and_spares_one_that_speaks() {
 
 #[test]
 fn watchdog_interval_that_a_service_chooses_counts_at_once_and_zero_ends_it() {
-    use crate::event::Word::WatchdogInterval;
+    use crate::event::Notification::WatchdogInterval;
     let mut script = Script::running(vec![watched()]);
     script.ready("a");
     says(&mut script, WatchdogInterval(Duration::from_secs(8)));
@@ -48,7 +48,7 @@ fn watchdog_interval_that_a_service_chooses_counts_at_once_and_zero_ends_it() {
 fn service_that_says_it_is_broken_is_restarted() {
     let mut script = Script::running(vec![watched()]);
     script.ready("a");
-    says(&mut script, crate::event::Word::Broken);
+    says(&mut script, crate::event::Notification::WatchdogTrigger);
     assert_eq!(script.phase("a"), Phase::Stopping);
     script.end("a", Exit::Signal(15));
     assert_eq!(script.phase("a"), Phase::Starting);

@@ -4,10 +4,10 @@
 //! `spawn a`, `TERM a`, `a: up`. Time stands still unless the script says otherwise.
 
 mod boot;
+mod dependency_failure;
 mod first_start;
-mod handover;
 mod health;
-mod loss;
+mod main_pid;
 mod ready;
 mod replan;
 mod restart;

@@ -122,7 +122,7 @@ fn ended_longrun_that_becomes_a_oneshot_is_lost_with_what_it_requires() {
     script.end("a", code(1));
     replan(&mut script, vec![never("a"), oneshot("b").requires(&["a"])]);
     assert_eq!((script.phase("a"), script.phase("b")), (Phase::Failed, Phase::Done));
-    assert_eq!(script.core.unit(Id(1)).goal, crate::state::Goal::Lost(Id(0)));
+    assert_eq!(script.core.unit(Id(1)).goal, crate::state::Goal::DependencyFailed(Id(0)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::choices::Choices;
 use super::plans;
 use super::world::{Temper, World};
-use crate::event::{Event, Role, Run, Word};
+use crate::event::{Event, Notification, Role, Run};
 use crate::planted::Bug;
 use crate::state::{Goal, State, Unit};
 use crate::status::{Exit, Phase, Stage};
@@ -139,19 +139,19 @@ fn trouble(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
         }
         4 => Event::Ready { run },
         5 if process.role != Role::Main || process.left => return None,
-        5 => Event::HandedOver { run, pid: world.free_pid() },
-        _ => Event::Notify { run, word: word(choices) },
+        5 => Event::MainPidChanged { run, pid: world.free_pid() },
+        _ => Event::Notify { run, notification: notification(choices) },
     })
 }
 
-fn word(choices: &mut Choices<'_>) -> Word {
+fn notification(choices: &mut Choices<'_>) -> Notification {
     match choices.below(7) {
-        0 | 1 => Word::Alive,
-        2 => Word::Broken,
-        3 => Word::Reloading,
-        4 => Word::WatchdogInterval(Duration::from_secs(choices.one_of(&[3, 0, 1]))),
-        5 => Word::Status("busy".into()),
-        _ => Word::Stopping,
+        0 | 1 => Notification::WatchdogPing,
+        2 => Notification::WatchdogTrigger,
+        3 => Notification::Reloading,
+        4 => Notification::WatchdogInterval(Duration::from_secs(choices.one_of(&[3, 0, 1]))),
+        5 => Notification::Status("busy".into()),
+        _ => Notification::Stopping,
     }
 }
 
@@ -164,9 +164,9 @@ fn stale(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
     let alive = world.processes.iter().any(|p| p.run == run) || world.lingering.contains(&run);
     Some(match choices.below(5) {
         0 | 1 => Event::Ready { run },
-        2 => Event::Notify { run, word: Word::Broken },
+        2 => Event::Notify { run, notification: Notification::WatchdogTrigger },
         3 if !alive => Event::Gone { run },
-        _ => Event::Notify { run, word: Word::Alive },
+        _ => Event::Notify { run, notification: Notification::WatchdogPing },
     })
 }
 
@@ -238,7 +238,7 @@ fn is_quiet(world: &World) -> bool {
     world.core.stage() != Stage::Stopping
         && world.core.units.iter().all(|unit| match &unit.state {
             State::Up { .. } => unit.goal == Goal::Up,
-            state => state.is_at_rest(),
+            state => state.is_inactive(),
         })
 }
 
@@ -249,7 +249,7 @@ fn wait_calmly(world: &mut World) -> Result<(), String> {
     }
     let watched: Vec<Run> = world.core.units.iter().filter_map(watched).map(|(run, _)| run).collect();
     for run in watched {
-        world.step(Event::Notify { run, word: Word::Alive })?;
+        world.step(Event::Notify { run, notification: Notification::WatchdogPing })?;
     }
     let Some(at) = world.core.deadline() else { return Ok(()) };
     let bites = world.core.units.iter().filter_map(watched_at).min();
@@ -286,7 +286,7 @@ fn converged(world: &World) -> Result<(), String> {
         let right = match core.unit(id).goal {
             Goal::Up => matches!(phase, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed),
             Goal::Down => phase == Phase::Down,
-            Goal::Lost(_) => matches!(phase, Phase::Failed | Phase::Done | Phase::Skipped),
+            Goal::DependencyFailed(_) => matches!(phase, Phase::Failed | Phase::Done | Phase::Skipped),
         };
         if !right {
             return Err(format!("converges: {}", phases(core)));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::steady::{
-    backoff_within_bounds, books_are_right, first_start_is_in_order, losses_spread, nothing_is_left_undone,
+    backoff_within_bounds, books_are_right, failures_spread, first_start_is_in_order, nothing_is_left_undone,
     stop_has_an_end, timers_are_right,
 };
 use super::world::{Temper, World};
@@ -103,7 +103,7 @@ impl Kindly {
             Event::Spawned { .. } => Kindly::Other("it runs"),
             Event::SpawnFailed { .. } => Kindly::Other("could not be started"),
             Event::Condition { .. } => Kindly::Other("condition"),
-            Event::HandedOver { .. } => Kindly::Other("handed over"),
+            Event::MainPidChanged { .. } => Kindly::Other("handed over"),
             Event::Ready { .. } => Kindly::Other("ready"),
             Event::Notify { .. } => Kindly::Other("says it is broken"),
             Event::Gone { .. } => Kindly::Other("group gone"),
@@ -144,9 +144,9 @@ impl Rules {
         let core = &world.core;
         let glimpse = |unit: &crate::state::Unit| {
             let (asked, exit) = match &unit.state {
-                State::Stopping { cause, .. } => (*cause == Cause::Asked, None),
+                State::Stopping { cause, .. } => (*cause == Cause::Requested, None),
                 State::Ending { cause, exit, .. } | State::Finishing { cause, exit, .. } => {
-                    (*cause == Cause::Asked, (*cause == Cause::Own).then_some(*exit))
+                    (*cause == Cause::Requested, (*cause == Cause::ExitedByItself).then_some(*exit))
                 }
                 _ => (false, None),
             };
@@ -338,7 +338,7 @@ impl Rules {
         let core = &world.core;
         let id = change.id;
         let on_purpose = match &core.unit(id).state {
-            State::Stopping { cause: Cause::Asked, .. } => change.to == Phase::Stopping,
+            State::Stopping { cause: Cause::Requested, .. } => change.to == Phase::Stopping,
             _ => change.to == Phase::Undoing,
         };
         let at_once = self.forced || before.kill_due || before.kind == Kindly::Force;
@@ -346,7 +346,7 @@ impl Rules {
             return Ok(());
         }
         // What stands between two services may have ended long ago: a oneshot that is done, one that was skipped.
-        let mut next: Vec<Id> = core.above(id).iter().map(|&(above, _)| above).collect();
+        let mut next: Vec<Id> = core.dependents_of(id).iter().map(|&(above, _)| above).collect();
         let mut looked = BTreeSet::new();
         while let Some(above) = next.pop() {
             if core.unit(above).goal == Goal::Up || !looked.insert(above) {
@@ -365,7 +365,7 @@ impl Rules {
             if matches!(phase, Phase::Done | Phase::Skipped | Phase::Failed)
                 && core.unit(above).goal == Goal::Down
             {
-                next.extend(core.above(above).iter().map(|&(above, _)| above));
+                next.extend(core.dependents_of(above).iter().map(|&(above, _)| above));
             }
         }
         Ok(())
@@ -443,7 +443,7 @@ impl Rules {
             must(self.seen[id.index()].phase == core.phase(id), "changes-chain", || {
                 format!("{} is {} and nobody said so", core.service(id).name, core.phase(id).as_str())
             })?;
-            losses_spread(core, id)?;
+            failures_spread(core, id)?;
             nothing_is_left_undone(core, id)?;
             stop_has_an_end(core, id)?;
             first_start_is_in_order(core, id)?;

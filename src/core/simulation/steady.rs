@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rules::{Before, Verdict, must};
 use super::world::World;
 use crate::event::{Pid, Run};
-use crate::needs::Needs;
+use crate::needs::DependencyState;
 use crate::state::{Goal, State};
 use crate::status::Phase;
 use crate::supervisor::Supervisor;
@@ -31,11 +31,11 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdi
 }
 
 /// What failed takes with it what requires it, and what recovered gives it back.
-pub(super) fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Verdict {
     let (unit, service) = (core.unit(id), core.service(id));
     let is_gone = |on: Id| {
         let (unit, kind) = (core.unit(on), core.service(on).kind);
-        matches!(unit.goal, Goal::Lost(_))
+        matches!(unit.goal, Goal::DependencyFailed(_))
             || matches!(unit.state, State::Failed { .. })
             || (unit.state == State::Done && kind == Kind::Longrun)
     };
@@ -53,12 +53,12 @@ pub(super) fn losses_spread(core: &Supervisor, id: Id) -> Verdict {
                 format!("{} is wanted, but what it requires is not", service.name)
             })
         }
-        Goal::Lost(on) => {
-            let met = |&on: &Id| core.needs_hard(on) == Needs::Met;
+        Goal::DependencyFailed(on) => {
+            let met = |&on: &Id| core.required_state(on) == DependencyState::Met;
             let well = service.requires.iter().all(met);
             must(!well && core.unit(on).goal != Goal::Down, "failure-spreads", || {
                 format!(
-                    "{} is lost with {}, but all it requires is well",
+                    "{} failed because of {}, but all it requires is well",
                     service.name,
                     core.service(on).name
                 )
@@ -89,7 +89,7 @@ pub(super) fn first_start_is_in_order(core: &Supervisor, id: Id) -> Verdict {
         format!("{}: {first_start:?} is not in order", name())
     })?;
     must(
-        first_start.settled.is_some() || !(unit.state.is_at_rest() || unit.state.phase() == Phase::Up),
+        first_start.settled.is_some() || !(unit.state.is_inactive() || unit.state.phase() == Phase::Up),
         "first_start",
         || format!("{} is {} and its first start is not over", name(), unit.state.phase().as_str()),
     )?;
@@ -102,7 +102,7 @@ pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
     let (unit, service) = (core.unit(id), core.service(id));
     let undone = match (unit.goal, unit.state.phase()) {
         (Goal::Up, Phase::Down) => true,
-        (Goal::Up, Phase::Waiting) => !matches!(core.needs(id), Needs::Blocked(_)),
+        (Goal::Up, Phase::Waiting) => !matches!(core.dependency_state(id), DependencyState::Pending(_)),
         (Goal::Up, _) => false,
         (_, Phase::Waiting | Phase::Backoff | Phase::Checking) => true,
         (Goal::Down, Phase::Failed | Phase::Skipped) => !is_needed(core, id),
@@ -115,7 +115,7 @@ pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
 }
 
 fn is_needed(core: &Supervisor, id: Id) -> bool {
-    core.above(id).iter().any(|&(above, _)| {
+    core.dependents_of(id).iter().any(|&(above, _)| {
         core.unit(above).goal != Goal::Up
             && match core.phase(above) {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
@@ -130,7 +130,7 @@ pub(super) fn stop_has_an_end(core: &Supervisor, id: Id) -> Verdict {
     let (unit, service) = (core.unit(id), core.service(id));
     let State::Stopping { main, .. } = &unit.state else { return Ok(()) };
     let longest = service.stop.timeout.max(super::plans::LONGEST_STOP) + Duration::from_nanos(1);
-    must(main.until.is_none_or(|at| at <= unit.since.plus(longest)), "stop-ends", || {
+    must(main.timeout.at().is_none_or(|at| at <= unit.since.plus(longest)), "stop-ends", || {
         format!("{} has more than its stop timeout", service.name)
     })
 }

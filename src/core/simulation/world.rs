@@ -131,7 +131,7 @@ impl World {
                     process.pid = Some(*pid);
                 }
             }
-            Event::HandedOver { run, pid } => self.hand_over(*run, *pid),
+            Event::MainPidChanged { run, pid } => self.change_main_pid(*run, *pid),
             Event::SpawnFailed { run, .. } | Event::Condition { run, .. } => self.forget(*run),
             Event::Exited { pid, .. } => {
                 let Some(process) = self.processes.iter().find(|p| p.pid == Some(*pid)) else { return };
@@ -151,7 +151,7 @@ impl World {
     }
 
     /// The process of a run is another one from now on; the old one may do what it wants.
-    fn hand_over(&mut self, run: Run, pid: Pid) {
+    fn change_main_pid(&mut self, run: Run, pid: Pid) {
         let Some(process) = self.processes.iter_mut().find(|p| p.run == run) else { return };
         let old = Process { left: true, ..process.clone() };
         *process = Process { pid: Some(pid), told: false, dying: false, ..old.clone() };

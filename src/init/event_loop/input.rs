@@ -10,7 +10,7 @@ use crate::service::io::Heard;
 use crate::service::log::Reading;
 use crate::service::notify;
 use init_core::status::Phase;
-use init_core::{Event, Run, Word};
+use init_core::{Event, Notification, Run};
 use init_plan::{Id, Ready};
 
 impl Init {
@@ -46,19 +46,21 @@ impl Init {
 
     fn heard(&mut self, id: Id, Heard { run, said, sender }: Heard) {
         if let Some(pid) = said.main_pid {
-            self.hand_over(id, run, pid, sender);
+            self.change_main_pid(id, run, pid, sender);
         }
-        let mut words = Vec::new();
-        words.extend(said.status.map(Word::Status));
-        words.extend(said.watchdog_usec.map(|usec| Word::WatchdogInterval(Duration::from_micros(usec))));
-        words.extend(said.watchdog.map(|kind| match kind {
-            notify::Watchdog::Ping => Word::Alive,
-            notify::Watchdog::Trigger => Word::Broken,
+        let mut notifications = Vec::new();
+        notifications.extend(said.status.map(Notification::Status));
+        notifications.extend(
+            said.watchdog_usec.map(|usec| Notification::WatchdogInterval(Duration::from_micros(usec))),
+        );
+        notifications.extend(said.watchdog.map(|kind| match kind {
+            notify::Watchdog::Ping => Notification::WatchdogPing,
+            notify::Watchdog::Trigger => Notification::WatchdogTrigger,
         }));
-        words.extend(said.reloading.then_some(Word::Reloading));
-        words.extend(said.stopping.then_some(Word::Stopping));
-        for word in words {
-            self.feed(Event::Notify { run, word });
+        notifications.extend(said.reloading.then_some(Notification::Reloading));
+        notifications.extend(said.stopping.then_some(Notification::Stopping));
+        for notification in notifications {
+            self.feed(Event::Notify { run, notification });
         }
         let waits_for_it =
             self.supervisor.plan().services.get(id.index()).is_some_and(|s| s.ready == Ready::Notify);
@@ -68,7 +70,7 @@ impl Init {
     }
 
     /// The main process says that another is the service's from now on.
-    fn hand_over(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
+    fn change_main_pid(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
         let owned = self.supervisor.owner(pid).is_some();
         if let Err(why) = notify::heir(pid, owned, sender, self.supervisor.main_pid(id)) {
             return self.warn(id, &format!("ignored MAINPID={pid}: {why}"));
@@ -79,7 +81,7 @@ impl Init {
             self.warn(id, &error);
         }
         self.handles.adopt(pid);
-        self.feed(Event::HandedOver { run, pid });
+        self.feed(Event::MainPidChanged { run, pid });
     }
 
     /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.

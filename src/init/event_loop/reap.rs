@@ -72,7 +72,7 @@ impl Init {
     /// Starts what was held back, unless it is no longer wanted.
     fn start_held_back(&mut self) {
         for (id, run, role) in self.held_back.take().unwrap_or_default() {
-            let event = if self.supervisor.wants(run) {
+            let event = if self.supervisor.is_still_wanted(run) {
                 self.spawn(id, run, role)
             } else {
                 let message = "no longer wanted".to_owned();
@@ -117,7 +117,7 @@ impl Init {
         if let Some(words) = words
             && !success
         {
-            self.feed(Event::Notify { run, word: init_core::Word::Reason(words) });
+            self.feed(Event::Notify { run, notification: init_core::Notification::Reason(words) });
         }
     }
 

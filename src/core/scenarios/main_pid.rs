@@ -3,18 +3,18 @@
 use super::*;
 use init_plan::Signal;
 
-fn handed_over() -> (Script, Pid, Pid) {
+fn main_pid_changed() -> (Script, Pid, Pid) {
     let mut script = Script::running(vec![longrun("a").notifies()]);
     let run = script.main("a");
     let id = script.id("a");
     let old = script.core.main_pid(id).unwrap();
-    script.event(Event::HandedOver { run, pid: 77 });
+    script.event(Event::MainPidChanged { run, pid: 77 });
     (script, old, 77)
 }
 
 #[test]
 fn heir_is_the_main_process_and_its_readiness_counts() {
-    let (mut script, old, new) = handed_over();
+    let (mut script, old, new) = main_pid_changed();
     let id = script.id("a");
     assert_eq!(script.core.main_pid(id), Some(new));
     script.event(Event::Exited { pid: old, exit: code(0) });
@@ -31,14 +31,14 @@ fn heir_that_comes_after_the_stop_signal_is_told_too() {
     let run = script.main("a");
     script.stop("a");
     assert_eq!(script.deeds(), ["TERM a"]);
-    let seen = script.core.step(script.now, Event::HandedOver { run, pid: 77 });
+    let seen = script.core.step(script.now, Event::MainPidChanged { run, pid: 77 });
     let told = |action: &Action| matches!(action, Action::Signal { pid: 77, signal: Signal::TERM, .. });
     assert!(seen.iter().any(told), "{seen:?}");
 }
 
 #[test]
 fn predecessor_that_stays_is_killed_with_its_heir() {
-    let (mut script, old, new) = handed_over();
+    let (mut script, old, new) = main_pid_changed();
     let seen = script.core.step(script.now, Event::Exited { pid: new, exit: code(0) });
     let killed = |pid: Pid| {
         seen.iter().any(
@@ -53,6 +53,6 @@ fn process_of_another_service_is_no_heir() {
     let mut script = Script::running(vec![longrun("a"), longrun("b")]);
     let (run, b) = (script.main("a"), script.id("b"));
     let taken = script.core.main_pid(b).unwrap();
-    script.event(Event::HandedOver { run, pid: taken });
+    script.event(Event::MainPidChanged { run, pid: taken });
     assert_ne!(script.core.main_pid(script.id("a")), Some(taken));
 }
