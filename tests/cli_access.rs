@@ -16,14 +16,6 @@ use init_control::wire::Request;
 
 const NOBODY: u32 = 65534;
 
-fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("not root: nothing was tested");
-    }
-    root
-}
-
 fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -41,7 +33,7 @@ fn list_as_nobody(directory: &Path) -> Outcome {
 
 #[test]
 fn a_socket_that_may_not_be_used_is_5_with_the_cure() {
-    if !is_root() {
+    if !needs::root() {
         return;
     }
     let peer = Peer::answering(|_| vec![done()]);
@@ -55,7 +47,7 @@ fn a_socket_that_may_not_be_used_is_5_with_the_cure() {
 
 #[test]
 fn a_directory_that_may_not_be_entered_is_5() {
-    if !is_root() {
+    if !needs::root() {
         return;
     }
     let peer = Peer::answering(|_| vec![done()]);
@@ -65,7 +57,7 @@ fn a_directory_that_may_not_be_entered_is_5() {
 
 #[test]
 fn anybody_may_use_a_socket_of_root_that_is_open_to_all() {
-    if !is_root() {
+    if !needs::root() {
         return;
     }
     let peer = Peer::answering(|_| vec![done()]);
@@ -77,7 +69,7 @@ fn anybody_may_use_a_socket_of_root_that_is_open_to_all() {
 
 #[test]
 fn a_socket_of_somebody_else_is_not_trusted() {
-    if !is_root() {
+    if !needs::root() {
         return;
     }
     let peer = Peer::answering(|_| vec![done()]);
@@ -90,7 +82,7 @@ fn a_socket_of_somebody_else_is_not_trusted() {
 
 #[test]
 fn a_user_may_use_a_socket_of_its_own() {
-    if !is_root() {
+    if !needs::root() {
         return;
     }
     let peer = Peer::answering(|_| vec![done()]);

@@ -20,13 +20,6 @@ use pulp_init::service::notify::{NotifySocket, Verdict, belongs};
 
 const NOBODY: u32 = 65534;
 
-fn root(why: &str) -> bool {
-    if !geteuid().is_root() {
-        eprintln!("SKIPPED: needs root {why}");
-    }
-    geteuid().is_root()
-}
-
 /// The example of that name, which cargo builds along with the tests.
 fn puppet(words: &[&str]) -> Command {
     let tests = std::env::current_exe().expect("own path");
@@ -86,7 +79,7 @@ fn long_names_are_shortened_and_stay_apart() {
 
 #[test]
 fn only_the_services_user_may_write() {
-    if !root("to become other users") {
+    if !needs::root() {
         return;
     }
     let dir = runtime();
@@ -194,7 +187,7 @@ fn main_process_and_descendants_in_other_sessions_belong_and_strangers_do_not() 
 /// A cgroup of our own below the real one, in place of the container's.
 fn cgroups() -> Option<(PathBuf, Cgroups)> {
     if let Err(why) = Cgroups::detect(Path::new("/")) {
-        eprintln!("SKIPPED: {why}");
+        needs::skip("cgroup-v2", &why);
         return None;
     }
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -204,7 +197,7 @@ fn cgroups() -> Option<(PathBuf, Cgroups)> {
     let dir =
         Path::new(line.split(' ').nth(4).unwrap()).join(format!("pulp-init-test-{}-{number}", Pid::this()));
     if let Err(error) = fs::create_dir(&dir) {
-        eprintln!("SKIPPED: {}: {error}", dir.display());
+        needs::skip("cgroup-v2", &format!("{}: {error}", dir.display()));
         return None;
     }
     Some((dir.clone(), Cgroups::at(dir)))

@@ -60,7 +60,7 @@ fn image(env: &[(&str, &str)]) -> Option<Image> {
     let release = match Release::of_this_image(&here) {
         Ok(release) => release,
         Err(problem) => {
-            println!("skipped: {problem}");
+            needs::skip("postgresql", &problem.to_string());
             return None;
         }
     };
@@ -75,7 +75,7 @@ fn image(env: &[(&str, &str)]) -> Option<Image> {
                 .map(|user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
         };
         let (Some(postgres), Some(pulp)) = (user("postgres"), user("nobody")) else {
-            println!("skipped: there is no user postgres or nobody");
+            needs::skip("postgresql", "there is no user postgres or nobody");
             return None;
         };
         context.accounts = Accounts { pulp, postgres, may_chown: true };
@@ -166,7 +166,8 @@ impl Image {
     fn old(&self, major: u32) -> Option<Release> {
         let old = self.release.beside(major);
         if old.is_none() {
-            println!("skipped: there is no PostgreSQL {major} beside {}", self.release.bin.display());
+            let why = format!("there is no PostgreSQL {major} beside {}", self.release.bin.display());
+            needs::skip("old-postgresql", &why);
         }
         old
     }
@@ -368,8 +369,7 @@ fn over_tcp_pulps_role_gets_the_password_of_the_settings_which_no_log_shows() {
         facts.database.password = "it's \\ \"s3cret\"".into();
     });
     if std::net::TcpListener::bind("127.0.0.1:5432").is_err() {
-        println!("skipped the rest: port 5432 is in use");
-        return;
+        return needs::skip("port-5432", "port 5432 is in use");
     }
     std::thread::sleep(Duration::from_millis(500)); // its children end
     image.postgres().unwrap();

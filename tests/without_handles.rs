@@ -44,7 +44,7 @@ fn init_holds_no_handle_here_and_one_a_service_elsewhere() {
         targets.filter(|target| target.display().to_string().contains("pidfd")).count()
     };
     assert_eq!(handles(FAULTS), 0);
-    if harness::needs_kernel(6, 9) {
+    if needs::kernel(6, 9) {
         assert_eq!(handles(""), 2);
     }
 }

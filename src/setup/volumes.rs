@@ -232,8 +232,6 @@ fn can_be_written(path: &Path) -> Result<(), Problem> {
 mod tests {
     use std::os::unix::fs::{chown, lchown, symlink};
 
-    use nix::unistd::geteuid;
-
     use super::*;
 
     const PULP: Owner = Owner { uid: 700, gid: 700 };
@@ -247,7 +245,7 @@ mod tests {
         context.accounts.pulp = PULP;
         context.accounts.postgres = POSTGRES;
         context.accounts.may_chown = true;
-        geteuid().is_root().then_some((dir, context))
+        needs::root().then_some((dir, context))
     }
 
     fn uid(context: &Context, path: &str) -> u32 {

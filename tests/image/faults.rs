@@ -35,7 +35,7 @@ fn upload(pulp: &Pulp, bytes: usize) -> u16 {
 
 #[test]
 fn volumes_that_are_full_are_named_and_larger_ones_come_up_with_all_that_was_there() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let folders = Folders::new("");
     let Some(settings) = folders.disk("settings", "8k") else { return };
     folders.boot("full").start().fails_with(&["cannot write /etc/pulp/certs/", "No space left on device"]);
@@ -92,7 +92,7 @@ fn full_storage(pulp: &Pulp, enlarge: impl FnOnce()) {
 
 #[test]
 fn volumes_that_are_read_only_or_anothers_are_named_and_come_up_once_they_are_not() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let folders = Folders::new("");
     for (folder, place) in
         [("settings", "/etc/pulp"), ("pulp_storage", "/var/lib/pulp"), ("pgsql", "/var/lib/pgsql")]
@@ -130,7 +130,7 @@ fn sql_at_rest(folders: &Folders, sql: &str) {
 
 #[test]
 fn a_database_and_a_key_that_do_not_fit_are_refused_and_left_alone() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let folders = Folders::new("");
     let remote = {
         let pulp = with_password(folders.boot("fits")).ready();
@@ -188,7 +188,7 @@ fn a_second_one_is_refused(folders: &Folders, first: &Pulp) {
 
 #[test]
 fn ports_and_addresses_that_another_has_are_named() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let network = format!("container:{}", shared().name);
     let pulp = Boot::new("port").unpublished().podman(&["--network", &network]).start();
     let line = pulp.fails_with(&["that port is in use"]);
@@ -206,7 +206,7 @@ const SILENCE: &str =
 
 #[test]
 fn a_database_that_cannot_be_found_or_does_not_answer_ends_the_boot() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let server = Boot::new("silent").unpublished().instead(&["python3", "-c", SILENCE]).start();
     let silent = server.inspect("{{.NetworkSettings.IPAddress}}");
     for (host, words) in
@@ -226,14 +226,14 @@ fn a_database_that_cannot_be_found_or_does_not_answer_ends_the_boot() {
 
 #[test]
 fn too_little_memory_ends_the_boot() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let pulp = Boot::new("memory").podman(&["--memory", "200m"]).start();
     pulp.fails_with(&["may use 200 MB of memory"]);
 }
 
 #[test]
 fn volumes_are_left_by_a_boot_that_failed_as_they_were() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let folders = Folders::new("");
     // A folder of somebody's that is not a database.
     fs::write(folders.path("pgsql/readme.txt"), "mine").unwrap();

@@ -1,6 +1,6 @@
 //! The Pulp image as a person meets it: started by podman with the documented commands, asked over HTTP.
 //!
-//! `make test` builds the image and runs these. By hand: `PULP_IMAGE_TESTS=1 cargo test --test image`, with the image
+//! `make test` builds the image and runs these. By hand: `cargo test --features containers --test image`, with the image
 //! of `$PULP_IMAGE`, or `localhost/pulp`.
 //!
 //! | module | what it is about |

@@ -131,7 +131,7 @@ fn size(image: &str) -> u64 {
 
 #[test]
 fn images_are_small() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let (minimal, web) = (size(minimal()), size(web()));
     eprintln!("pulp-minimal {} MB, pulp-web {} MB", minimal / 1_000_000, web / 1_000_000);
     assert!(minimal <= 800_000_000 && web <= 80_000_000);
@@ -139,7 +139,7 @@ fn images_are_small() {
 
 #[test]
 fn a_file_goes_from_container_to_container_though_none_may_write_its_image_and_none_is_root() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let bytes = b"through four containers".repeat(1000);
     let file = Api::admin(&cluster.web, PASSWORD).publish_file("single", &bytes);
@@ -154,7 +154,7 @@ fn a_file_goes_from_container_to_container_though_none_may_write_its_image_and_n
 
 #[test]
 fn readiness_has_upstreams_exit_codes() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     assert_eq!(ready(&cluster.api, STATUS).code, 0);
     // Without its slash: the API redirects.
@@ -169,7 +169,7 @@ fn readiness_has_upstreams_exit_codes() {
 
 #[test]
 fn route_paths_are_told_as_json() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let said = cluster().api.ok(&["/usr/bin/route_paths.py", "shop"]);
     let routes: Value = serde_json::from_str(&said).unwrap();
     let routes = routes.as_array().unwrap();
@@ -188,7 +188,7 @@ fn run(boot: Boot, words: &[&str]) -> (i32, String) {
 
 #[test]
 fn password_is_set_once_or_always_as_upstreams_script_does() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let user = |password: &str| Api::admin(&cluster.web, password).get("/pulp/api/v3/users/").status;
     let set = |env: &[(&str, &str)]| {
@@ -209,7 +209,7 @@ fn password_is_set_once_or_always_as_upstreams_script_does() {
 
 #[test]
 fn signing_without_a_key_is_nothing_to_do() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let boot = cluster().settings.boot("signing", minimal(), &[]).podman(&["--user", "pulp"]);
     let (code, said) = run(boot, &["sh", "-c", "add_signing_service.sh"]);
     assert_eq!(code, 0, "{said}");
@@ -232,7 +232,7 @@ gpg --list-keys --with-colons pulp@example.com | sed -n 's/^fpr:*\([0-9A-F]*\):$
 
 #[test]
 fn signing_service_is_registered_once_with_a_real_key() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let own = || {
         let boot = cluster.settings.boot("signing", minimal(), &[]).mount(&cluster.data, "/var/lib/pulp");
@@ -255,7 +255,7 @@ fn signing_service_is_registered_once_with_a_real_key() {
 
 #[test]
 fn migrations_of_plugins_that_are_not_enabled_are_not_waited_for() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let wait = || {
         let boot = cluster().settings.boot("plugins", minimal(), &[]).podman(&["--user", "pulp"]);
         boot.env("PULP_ENABLED_PLUGINS", "[\"pulp_file\", \"pulp_rpm\"]").env("PULP_MIGRATIONS_TIMEOUT", "60")
@@ -281,7 +281,7 @@ fn migrations_of_plugins_that_are_not_enabled_are_not_waited_for() {
 
 #[test]
 fn waits_end_when_the_database_comes_and_when_it_is_migrated() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let settings = Settings::new("late");
     let waits = "wait_on_postgres.py && wait_on_database_migrations.sh";
     let boot = settings.boot("waits", minimal(), &[]).podman(&["--user", ANYBODY, "--read-only"]);
@@ -300,7 +300,7 @@ fn waits_end_when_the_database_comes_and_when_it_is_migrated() {
 
 #[test]
 fn waits_for_what_never_comes_end_in_one_message() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let boot = Settings::new("never");
     let boot = boot.boot("never", minimal(), &[]).podman(&["--user", "pulp"]);
     let (code, said) = run(boot.env("PULP_DATABASE_TIMEOUT", "2"), &["wait_on_postgres.py"]);
@@ -310,7 +310,7 @@ fn waits_for_what_never_comes_end_in_one_message() {
 
 #[test]
 fn missing_migrations_end_the_start_of_a_service_and_a_job_that_runs_them_can_be_stopped() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let settings = Settings::new("empty");
     let _postgresql = postgresql("empty");
     let boot = settings.boot("empty", minimal(), &[]).podman(&["--user", "pulp"]);
@@ -327,7 +327,7 @@ fn missing_migrations_end_the_start_of_a_service_and_a_job_that_runs_them_can_be
 
 #[test]
 fn a_wait_is_stopped_at_once() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let settings = Settings::new("never");
     let waiting = settings.boot("stopped", minimal(), &[]).command(&["pulp-api"]).start();
     until("the wait", PATIENCE, || waiting.logs().contains("waiting for the database"));
@@ -336,7 +336,7 @@ fn a_wait_is_stopped_at_once() {
 
 #[test]
 fn a_service_that_still_imports_is_stopped_at_once() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let boot = cluster().settings.boot("importing", minimal(), &[]);
     let api = boot.command(&["pulp-api"]).start();
     until("its start", PATIENCE, || api.ok(&["cat", "/proc/1/cmdline"]).contains("pulpcore-api"));
@@ -347,7 +347,7 @@ fn a_service_that_still_imports_is_stopped_at_once() {
 
 #[test]
 fn a_download_is_finished_before_the_content_app_stops() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let bytes = b"0123456789abcdef".repeat(1 << 19); // 8 MB
     let file = Api::admin(&cluster.web, PASSWORD).publish_file("slow", &bytes);
@@ -371,7 +371,7 @@ fn a_download_is_finished_before_the_content_app_stops() {
 
 #[test]
 fn an_upload_is_finished_before_the_api_stops() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let boot = cluster.settings.boot("leaving", minimal(), &[24817]).mount(&cluster.data, "/var/lib/pulp");
     let boot = boot.env("PULP_API_WORKERS", "1").podman(&["--user", ANYBODY]);
@@ -405,7 +405,7 @@ fn an_upload_is_finished_before_the_api_stops() {
 
 #[test]
 fn a_task_is_finished_before_its_worker_stops() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('pulpcore.app.tasks.test.sleep', args=(4,)).pk)";
     let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", dispatch]);
@@ -421,7 +421,7 @@ fn a_task_is_finished_before_its_worker_stops() {
 
 #[test]
 fn static_files_are_nginxs_own_and_all_else_is_passed_on() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let web = &cluster().web;
     let file = "/assets/rest_framework/css/default.css";
     let answer = web.get(file).expect(200);
@@ -435,7 +435,7 @@ fn static_files_are_nginxs_own_and_all_else_is_passed_on() {
 
 #[test]
 fn nginx_finds_a_content_app_that_took_anothers_place() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let start = || {
         let boot = cluster.settings.boot("moving", minimal(), &[]).mount(&cluster.data, "/var/lib/pulp");
@@ -455,7 +455,7 @@ fn nginx_finds_a_content_app_that_took_anothers_place() {
 
 #[test]
 fn web_server_has_tls_and_http_2() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let boot = Boot::new("web-tls")
         .of(web(), &[8443, 8080])
         .env("PULP_HTTPS", "true")
@@ -500,7 +500,7 @@ http {
 
 #[test]
 fn configuration_of_the_operator_is_used_as_it_is() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     cluster();
     let config = tempfile::NamedTempFile::new().unwrap();
     fs::write(config.path(), OPERATORS).unwrap();
@@ -514,7 +514,7 @@ fn configuration_of_the_operator_is_used_as_it_is() {
 
 #[test]
 fn image_of_all_processes_is_one_process_too_and_roots_becomes_pulps() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let cluster = cluster();
     let content = cluster.settings.boot("all", image(), &[]).command(&["pulp-content"]).start();
     until("its readiness", PATIENCE, || ready(&content, "/pulp/content/").code == 0);
@@ -527,7 +527,7 @@ fn image_of_all_processes_is_one_process_too_and_roots_becomes_pulps() {
 
 #[test]
 fn a_shell_script_for_upstreams_image_finds_the_shell_that_it_was_written_for() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     // From Pulp's operator, which says `sh` and means bash.
     let script = "names=(\"pulpcore-api\"); if which \"${names[0]}\"; then [[ -f /usr/bin/pulp-api ]] && echo {a,b}; fi";
     for image in [minimal(), image()] {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use init_core::status::Phase::Up;
 use nix::sys::signal::Signal;
 
-use crate::harness::{PROMPTLY, Running, Said, Setup, init, needs_root, svctl};
+use crate::harness::{PROMPTLY, Running, Said, Setup, init, svctl};
 
 /// `svctl` inside, where it must find the socket by itself.
 fn inside(running: &Running, args: &[&str]) -> Said {
@@ -40,7 +40,7 @@ const READ_ONLY_ROOT: &str = "mount -o remount,bind,ro / || exit 99";
 
 #[test]
 fn read_only_root_with_a_writable_run() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let (running, _) = boots(&format!("mount -t tmpfs none /run; {READ_ONLY_ROOT}"));
@@ -50,7 +50,7 @@ fn read_only_root_with_a_writable_run() {
 
 #[test]
 fn read_only_root_and_run_with_a_writable_dev_shm() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let (running, _) =
@@ -62,7 +62,7 @@ fn read_only_root_and_run_with_a_writable_dev_shm() {
 
 #[test]
 fn run_that_allows_no_programs() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let (running, _) = boots("mount -t tmpfs -o noexec,nosuid,nodev none /run");
@@ -71,7 +71,7 @@ fn run_that_allows_no_programs() {
 
 #[test]
 fn full_run_leads_to_another_place_and_is_said() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     // No inode left for a socket.
@@ -84,7 +84,7 @@ fn full_run_leads_to_another_place_and_is_said() {
 
 #[test]
 fn nowhere_to_write_at_all_costs_svctl_and_nothing_else() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let nowhere = "for d in /run /dev/shm /tmp; do mkdir -p $d; done; mount --bind / /mnt && mount --bind \"$PLACE\" /mnt/mnt;
@@ -109,7 +109,7 @@ fn nowhere_to_write_at_all_costs_svctl_and_nothing_else() {
 
 #[test]
 fn without_proc_everything_runs_and_stops() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new()
@@ -125,7 +125,7 @@ fn without_proc_everything_runs_and_stops() {
 
 #[test]
 fn without_dev_null_services_run() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running =
@@ -136,7 +136,7 @@ fn without_dev_null_services_run() {
 
 #[test]
 fn as_an_ordinary_user_everything_works_but_other_users() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new()
@@ -159,7 +159,7 @@ fn as_an_ordinary_user_everything_works_but_other_users() {
 
 #[test]
 fn ordinary_user_without_a_runtime_directory_gets_one_of_its_own() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new()
@@ -248,7 +248,7 @@ fn strays_that_do_not_listen_are_killed_at_the_end() {
 #[test]
 fn shell_command_line_of_one_file_and_no_settings_is_enough() {
     // Nothing is configured: an image with a directory and a binary.
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let setup = Setup::new();
@@ -268,7 +268,7 @@ fn shell_command_line_of_one_file_and_no_settings_is_enough() {
 
 #[test]
 fn default_directory_may_be_missing() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let (code, text) = Setup::new()

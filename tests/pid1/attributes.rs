@@ -2,11 +2,11 @@
 
 use init_core::status::Phase::{Failed, Up};
 
-use crate::harness::{Setup, needs_root};
+use crate::harness::Setup;
 
 #[test]
 fn process_is_of_the_user_and_groups_given_and_of_no_other() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new()
@@ -50,7 +50,7 @@ fn unknown_user_fails_the_service_and_is_named() {
 
 #[test]
 fn service_of_another_user_may_say_that_it_is_ready_and_write_to_its_log() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let user = "user = \"nobody\"\n";
@@ -101,7 +101,7 @@ fn limit_on_open_files_of_the_container_reaches_services_unraised() {
 
 #[test]
 fn capabilities_and_new_privileges_can_be_taken_away() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let print = "print-status CapEff print-status CapBnd print-status CapInh print-status NoNewPrivs";

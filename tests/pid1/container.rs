@@ -1,9 +1,9 @@
-//! What only a container can show. With `PULP_INIT_TEST_CONTAINER=1`; all other tests run in containers then, too.
+//! What only a container can show. With the feature `containers`, all other tests run in containers, too.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PROMPTLY, Said, Setup, init, needs_podman, podman, svctl};
+use crate::harness::{PROMPTLY, Said, Setup, init, podman, svctl};
 
 fn name(running: &crate::harness::Running) -> String {
     format!("pulp-init-test-{}", running.setup.dir.path().file_name().unwrap().to_string_lossy())
@@ -15,9 +15,6 @@ fn run(args: &[&str]) -> Said {
 
 #[test]
 fn podman_stop_is_prompt_and_clean() {
-    if !needs_podman() {
-        return;
-    }
     let running = Setup::new().longrun("web", "sleep-forever", "").start();
     running.booted();
     let begin = Instant::now();
@@ -29,9 +26,6 @@ fn podman_stop_is_prompt_and_clean() {
 
 #[test]
 fn podman_stop_does_not_have_to_kill_stubborn_services() {
-    if !needs_podman() {
-        return;
-    }
     let running = Setup::new()
         .longrun("web", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"1h\"")
         .start();
@@ -44,9 +38,6 @@ fn podman_stop_does_not_have_to_kill_stubborn_services() {
 
 #[test]
 fn svctl_in_the_container_finds_init() {
-    if !needs_podman() {
-        return;
-    }
     let running = Setup::new()
         .without_runtime_dir()
         .podman(&["--tmpfs", "/run"])
@@ -63,9 +54,6 @@ fn svctl_in_the_container_finds_init() {
 
 #[test]
 fn read_only_container_without_capabilities_as_another_user() {
-    if !needs_podman() {
-        return;
-    }
     let options = [
         "--read-only",
         "--read-only-tmpfs=false",
@@ -88,9 +76,6 @@ fn read_only_container_without_capabilities_as_another_user() {
 
 #[test]
 fn limit_on_processes_of_a_container() {
-    if !needs_podman() {
-        return;
-    }
     let running = Setup::new()
         .podman(&["--pids-limit=3"])
         .longrun("a", "sleep-forever", "")
@@ -103,9 +88,6 @@ fn limit_on_processes_of_a_container() {
 
 #[test]
 fn healthcheck_by_svctl() {
-    if !needs_podman() {
-        return;
-    }
     let command = format!("{} health", svctl());
     let running = Setup::new()
         .podman(&["--health-cmd", &command, "--health-interval=disable"])
@@ -120,17 +102,13 @@ fn healthcheck_by_svctl() {
 
 #[test]
 fn below_another_init() {
-    if !needs_podman() {
-        return;
-    }
     let helper = run(&["info", "--format", "{{.Host.OCIRuntime.Path}}"]);
     assert_eq!(helper.code, 0);
     if !["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"]
         .iter()
         .any(|path| std::path::Path::new(path).exists())
     {
-        eprintln!("SKIPPED: needs catatonit for podman run --init");
-        return;
+        return needs::skip("catatonit", "needs catatonit for podman run --init");
     }
     let running = Setup::new()
         .podman(&["--init"])
@@ -144,9 +122,6 @@ fn below_another_init() {
 
 #[test]
 fn container_manager_that_waits_for_readiness_gets_it() {
-    if !needs_podman() {
-        return;
-    }
     let setup = Setup::new();
     let path = setup.work("manager");
     let socket = UnixDatagram::bind(&path).unwrap();

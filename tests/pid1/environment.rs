@@ -2,7 +2,7 @@
 
 use init_core::status::Phase::{Failed, Up};
 
-use crate::harness::{Setup, needs_root};
+use crate::harness::Setup;
 
 /// A oneshot that prints its whole environment to a file.
 fn dump(setup: Setup, rest: &str) -> Vec<String> {
@@ -100,7 +100,7 @@ fn command_sees_the_container_environment() {
 
 #[test]
 fn home_and_the_like_follow_the_user() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let lines = dump(Setup::new().env("HOME", "/root"), "user = \"nobody\"");

@@ -7,7 +7,7 @@ use init_core::status::Phase::{Down, Starting, Up};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{PROMPTLY, Running, Setup, as_user, exec, needs_root, svctl};
+use crate::harness::{PROMPTLY, Running, Setup, as_user, exec, svctl};
 
 /// Sockets that `init` has open.
 fn sockets(running: &Running) -> usize {
@@ -219,7 +219,7 @@ fn term_while_init_reads_its_plan_is_not_lost() {
 
 #[test]
 fn clients_that_only_watch_do_not_keep_root_out() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new().longrun("web", "sleep-forever", "").start();

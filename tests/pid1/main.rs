@@ -43,6 +43,7 @@
 mod anywhere;
 mod attributes;
 mod boot;
+#[cfg(feature = "containers")]
 mod container;
 mod definitions;
 mod dependencies;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use init_core::status::Phase::{Done, Up};
 use init_core::status::ServiceStatus;
 
-use crate::harness::{Setup, needs_kernel, needs_root, words};
+use crate::harness::{Setup, words};
 
 #[test]
 fn storm_of_orphans_leaves_no_zombie() {
@@ -65,7 +65,7 @@ fn thousand_services_boot_and_stop() {
 #[test]
 fn no_signal_hits_a_process_that_got_the_number_of_an_earlier_one() {
     // An older kernel has one limit for all namespaces: it would be this machine's.
-    if !needs_root() || !needs_kernel(6, 14) {
+    if !needs::root() || !needs::kernel(6, 14) {
         return;
     }
     // Once 340 is reached, numbers begin at 300 again: 40 of them, used up many times over by a service that is
@@ -100,7 +100,7 @@ fn no_signal_hits_a_process_that_got_the_number_of_an_earlier_one() {
 #[test]
 fn process_that_just_ended_is_not_mistaken_for_a_helper_that_got_its_number() {
     // As above, with so few numbers that all but one are in use.
-    if !needs_root() || !needs_kernel(6, 14) {
+    if !needs::root() || !needs::kernel(6, 14) {
         return;
     }
     // It finds itself to be broken and ends: its stop command is started before init knows of the end.

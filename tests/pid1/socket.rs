@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use init_core::status::Phase::{Down, Starting, Up};
 
-use crate::harness::{PROMPTLY, Running, Said, Setup, as_user, needs_root, svctl};
+use crate::harness::{PROMPTLY, Running, Said, Setup, as_user, svctl};
 
 /// `svctl` as another user.
 fn svctl_as(running: &Running, uid: u32, args: &[&str]) -> Said {
@@ -20,7 +20,7 @@ fn svctl_as(running: &Running, uid: u32, args: &[&str]) -> Said {
 
 #[test]
 fn other_users_may_look_but_not_touch() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new().longrun("web", "say hello sleep-forever", "").start();
@@ -48,7 +48,7 @@ fn other_users_may_look_but_not_touch() {
 
 #[test]
 fn socket_of_an_ordinary_users_init_is_that_users_alone() {
-    if !needs_root() {
+    if !needs::root() {
         return;
     }
     let running = Setup::new().longrun("web", "sleep-forever", "").uid(1000).start();

@@ -162,8 +162,7 @@ mod tests {
 
     #[test]
     fn directory_of_another_user_is_refused() {
-        if !geteuid().is_root() {
-            eprintln!("SKIPPED: needs root to make another user's directory");
+        if !needs::root() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -299,7 +299,7 @@ fn uploads_wait_on_the_volume_or_in_memory_where_nginx_cannot_reach_it() {
 fn has_nginx() -> bool {
     let found = nginx(&Context::for_test(Path::new("/"), [])).arg("-v").output().is_ok();
     if !found {
-        eprintln!("skipped: there is no nginx here (apt-get install nginx-light)");
+        needs::skip("nginx", "needs nginx (apt-get install nginx-light)");
     }
     found
 }

@@ -124,8 +124,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, lchown, symlink};
 
-    use nix::unistd::geteuid;
-
     use super::*;
 
     const PULP: Owner = Owner { uid: 700, gid: 700 };
@@ -137,7 +135,7 @@ mod tests {
 
     #[test]
     fn all_that_is_inside_changes_hands_but_nothing_that_links_lead_to() {
-        if !geteuid().is_root() {
+        if !needs::root() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -160,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_walk_cut_short_leaves_the_top_with_its_old_owner() {
-        if !geteuid().is_root() {
+        if !needs::root() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();

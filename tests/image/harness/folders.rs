@@ -47,13 +47,13 @@ impl Folders {
         })
     }
 
-    /// Puts a small disk at one of them, as `mount -o size=` has it; what was in the folder is hidden. Nothing, with a
-    /// line that says so, where we may not mount.
+    /// Puts a small disk at one of them, as `mount -o size=` has it; what was in the folder is hidden. `None` where we may
+    /// not mount: the test is skipped.
     pub fn disk(&self, folder: &str, size: &str) -> Option<Disk> {
         let disk = Disk(self.path(folder));
         let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "tmpfs"], &disk.0);
         if !mounted {
-            eprintln!("SKIPPED: needs the right to mount");
+            needs::skip("mount", "needs the right to mount");
             std::mem::forget(disk);
             return None;
         }

@@ -7,36 +7,6 @@ use std::process::Command;
 use super::setup::{Input, Setup};
 use super::{init, probe, puppet, svctl};
 
-/// Whether tests may do what only root may. Says so if not: a test that is left out proves nothing.
-pub fn needs_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
-}
-
-/// Whether the kernel is at least of this version. Says so if not.
-pub fn needs_kernel(major: u32, minor: u32) -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
-    let enough = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor);
-    if !enough {
-        eprintln!("SKIPPED: needs Linux {major}.{minor}");
-    }
-    enough
-}
-
-/// Whether tests run in containers.
-pub fn needs_podman() -> bool {
-    let wanted =
-        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && !value.is_empty());
-    if !wanted {
-        eprintln!("SKIPPED: needs PULP_INIT_TEST_CONTAINER=1 and podman");
-    }
-    wanted
-}
-
 /// `$PULP_INIT_PODMAN` is how podman is called here, with options if need be.
 pub fn podman() -> Command {
     let program = std::env::var("PULP_INIT_PODMAN").unwrap_or_else(|_| "podman".to_owned());
@@ -48,8 +18,7 @@ pub fn podman() -> Command {
 
 /// The name of the container it is to run in; `None`: in a namespace.
 pub(super) fn container(setup: &Setup) -> Option<String> {
-    let wanted =
-        std::env::var_os("PULP_INIT_TEST_CONTAINER").is_some_and(|value| value != "0" && !value.is_empty());
+    let wanted = cfg!(feature = "containers");
     let possible = setup.before.is_empty()
         && setup.uid.is_none()
         && !setup.not_pid1

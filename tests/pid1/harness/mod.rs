@@ -1,4 +1,4 @@
-//! Runs the real `init` as PID 1: of a new pid namespace, or, with `PULP_INIT_TEST_CONTAINER=1`, of a container.
+//! Runs the real `init` as PID 1: of a new pid namespace, or, with the feature `containers`, of a container.
 //!
 //! A test describes services ([`Setup`]), starts them ([`Running`]), and waits for what it expects: a line of output,
 //! a change of state ([`Events`]), an exit. Every wait is for an event, with a bound after which the test fails and
@@ -17,7 +17,7 @@ mod setup;
 use std::time::Duration;
 
 pub use asking::Said;
-pub use host::{as_user, needs_kernel, needs_podman, needs_root, podman};
+pub use host::{as_user, podman};
 pub use programs::{init, probe, puppet, svctl};
 pub use running::Running;
 pub use setup::{Input, Setup, exec, words};

@@ -225,11 +225,11 @@ mod tests {
     fn processes_of_our_own_cgroup_make_way_for_controllers() {
         let real = match Cgroups::detect(Path::new("/")) {
             Ok(cgroups) => cgroups.dir,
-            Err(why) => return eprintln!("SKIPPED: {why}"),
+            Err(why) => return needs::skip("cgroup-v2", &why),
         };
         let dir = real.join(format!("pulp-init-test-way-{}", std::process::id()));
         if let Err(error) = fs::create_dir(&dir) {
-            return eprintln!("SKIPPED: {}: {error}", dir.display());
+            return needs::skip("cgroup-v2", &format!("{}: {error}", dir.display()));
         }
         let mut children = [(); 3].map(|()| std::process::Command::new("sleep").arg("60").spawn().unwrap());
         for child in &children {
