@@ -10,16 +10,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
-use pulp_setup::command::Tool;
+use pulp_setup::ask::command::Tool;
+use pulp_setup::ask::psql::Psql;
+use pulp_setup::check::abandoned;
 use pulp_setup::context::{Accounts, Owner};
-use pulp_setup::database::prepared;
-use pulp_setup::facts::{Database, Facts};
-use pulp_setup::keys::proof;
-use pulp_setup::postgres::lock;
+use pulp_setup::postgres::{self, lock};
 use pulp_setup::postgres::place::Place;
 use pulp_setup::postgres::release::Release;
-use pulp_setup::psql::Psql;
-use pulp_setup::{Context, Problem, abandoned, admin, database, migrations, postgres, settings};
+use pulp_setup::pulp_settings::{Database, PulpSettings};
+use pulp_setup::steps::database::prepared;
+use pulp_setup::steps::keys::proof;
+use pulp_setup::steps::{admin, database, migrations, postgres_init, settings};
+use pulp_setup::{Context, Problem};
 
 /// Where the key of encrypted fields is.
 const KEY: &str = "/etc/pulp/key";
@@ -83,23 +85,23 @@ fn image(env: &[(&str, &str)]) -> Option<Image> {
     let image = Image { _dir: dir, context, release };
     fs::create_dir_all(image.context.path("/run/pulp")).unwrap();
     fs::create_dir_all(image.context.path("/etc/pulp")).unwrap();
-    image.facts(|_| {});
+    image.settings(|_| {});
     Some(image)
 }
 
 impl Image {
-    fn facts(&self, change: impl FnOnce(&mut Facts)) {
-        let mut facts = Facts {
+    fn settings(&self, change: impl FnOnce(&mut PulpSettings)) {
+        let mut settings = PulpSettings {
             database: Database { name: "pulp".into(), user: "pulp".into(), ..Database::default() },
             db_encryption_key: KEY.into(),
-            ..Facts::default()
+            ..PulpSettings::default()
         };
-        change(&mut facts);
-        facts.save(&self.context).unwrap();
+        change(&mut settings);
+        settings.save(&self.context).unwrap();
     }
 
     fn postgres(&self) -> Result<(), Problem> {
-        postgres::run(&self.context, &[])
+        postgres_init::run(&self.context, &[])
     }
 
     fn home(&self) -> PathBuf {
@@ -159,8 +161,8 @@ impl Image {
 
     /// Sql as Pulp, over the socket.
     fn pulp_sql(&self, sql: &str) -> Result<String, Problem> {
-        let facts = Facts::load(&self.context).unwrap();
-        Psql::pulp(&self.context, &facts.database).unwrap().run("test", sql).map(|out| out.trim().to_owned())
+        let settings = PulpSettings::load(&self.context).unwrap();
+        Psql::pulp(&self.context, &settings.database).unwrap().run("test", sql).map(|out| out.trim().to_owned())
     }
 
     fn old(&self, major: u32) -> Option<Release> {
@@ -349,24 +351,24 @@ fn over_tcp_pulps_role_gets_the_password_of_the_settings_which_no_log_shows() {
     image.postgres().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let tcp = |password: &'static str| {
-        move |facts: &mut Facts| {
-            facts.database.host = "127.0.0.1".into();
-            facts.database.port = port.to_string();
-            facts.database.password = password.into();
+        move |settings: &mut PulpSettings| {
+            settings.database.host = "127.0.0.1".into();
+            settings.database.port = port.to_string();
+            settings.database.password = password.into();
         }
     };
     let conf = image.data().join("postgresql.conf");
     let text = fs::read_to_string(&conf).unwrap() + "\nlog_statement = 'all'\n";
     fs::write(&conf, text).unwrap();
     let _server = image.serve("", 5432);
-    image.facts(tcp(""));
+    image.settings(tcp(""));
     // Nobody listens on TCP: without a password there is nothing to try.
     assert!(database::run(&image.context, &[]).unwrap_err().cure().contains("PASSWORD"));
     drop(_server);
     // Connections over the socket go to 5432 by default, and TCP to the same port.
-    image.facts(|facts| {
-        facts.database.host = "127.0.0.1".into();
-        facts.database.password = "it's \\ \"s3cret\"".into();
+    image.settings(|settings| {
+        settings.database.host = "127.0.0.1".into();
+        settings.database.password = "it's \\ \"s3cret\"".into();
     });
     if std::net::TcpListener::bind("127.0.0.1:5432").is_err() {
         return needs::skip("port-5432", "port 5432 is in use");
@@ -388,10 +390,10 @@ fn over_tcp_pulps_role_gets_the_password_of_the_settings_which_no_log_shows() {
 #[test]
 fn an_external_database_that_does_not_answer_is_named_after_the_time_given() {
     let Some(image) = image(&[("PULP_DATABASE_TIMEOUT", "1")]) else { return };
-    image.facts(|facts| {
-        facts.external_postgresql = Some("HOST is db.invalid".into());
-        facts.database.host = "127.0.0.1".into();
-        facts.database.port = "1".into();
+    image.settings(|settings| {
+        settings.external_postgresql = Some("HOST is db.invalid".into());
+        settings.database.host = "127.0.0.1".into();
+        settings.database.port = "1".into();
     });
     image.postgres().unwrap();
     assert!(!image.data().exists());
@@ -468,9 +470,9 @@ fn a_key_that_encrypted_none_of_the_secrets_is_refused_before_anything_is_migrat
     database::run(&image.context, &[]).unwrap();
     let check = |key: &str| {
         fs::write(image.context.path(KEY), key).unwrap();
-        let facts = Facts::load(&image.context).unwrap();
-        let psql = Psql::pulp(&image.context, &facts.database).unwrap();
-        proof::check(&image.context, &facts, &psql)
+        let settings = PulpSettings::load(&image.context).unwrap();
+        let psql = Psql::pulp(&image.context, &settings.database).unwrap();
+        proof::check(&image.context, &settings, &psql)
     };
     let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     // No table yet, then no secret yet.
@@ -511,15 +513,15 @@ fn tasks_of_processes_that_are_gone_are_freed_and_others_are_not() {
     assert_eq!(locked(), "of one that works");
     assert_eq!(image.pulp_sql("select pulp_id from core_appstatus").unwrap(), "2");
     // Where nothing of Pulp runs yet, all are gone; but not on a database of others.
-    let facts = Facts::load(&image.context).unwrap();
-    let psql = Psql::pulp(&image.context, &facts.database).unwrap();
-    let elsewhere = Facts { external_postgresql: Some("HOST".into()), ..facts.clone() };
-    let redis = Facts { worker_type: "redis".into(), ..facts.clone() };
-    for facts in [&elsewhere, &redis] {
-        abandoned::at_boot(&image.context, facts, &psql);
+    let settings = PulpSettings::load(&image.context).unwrap();
+    let psql = Psql::pulp(&image.context, &settings.database).unwrap();
+    let elsewhere = PulpSettings { external_postgresql: Some("HOST".into()), ..settings.clone() };
+    let redis = PulpSettings { worker_type: "redis".into(), ..settings.clone() };
+    for settings in [&elsewhere, &redis] {
+        abandoned::at_boot(&image.context, settings, &psql);
         assert_eq!(locked(), "of one that works");
     }
-    abandoned::at_boot(&image.context, &facts, &psql);
+    abandoned::at_boot(&image.context, &settings, &psql);
     assert_eq!(locked(), "");
 }
 
@@ -660,7 +662,7 @@ fn upgrade(image: &Image, old: &Release) {
     assert_eq!(image.pulp_sql("select count(*) from t where word like 'word %'").unwrap(), "1000");
     assert_eq!(image.sql("postgres", "show max_connections"), "77");
     assert_ne!(image.sql("pulp", "select reltuples from pg_class where relname = 't'"), "-1");
-    let discard = || postgres::run(&image.context, &["--discard-old".to_owned()]);
+    let discard = || postgres_init::run(&image.context, &["--discard-old".to_owned()]);
     assert!(discard().unwrap_err().what().contains("has not yet run"));
     image.pulp_sql(DJANGO).unwrap();
     let list = image.context.path(migrations::LIST);

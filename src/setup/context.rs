@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
-use super::Problem;
+use crate::Problem;
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

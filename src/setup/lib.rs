@@ -2,53 +2,34 @@
 //!
 //! Each step is a plain function over a [`Context`]: a root directory and an environment. It does what is missing and
 //! nothing else, so it may be killed at any moment and run again; what it writes to a volume is whole or not there
-//! (see [`files`]). A step that cannot do its work returns a [`Problem`]: what is wrong, and what would cure it.
+//! (see [`volume`]). A step that cannot do its work returns a [`Problem`]: what is wrong, and what would cure it.
 //!
 //! Nothing here knows the supervisor, and the supervisor knows nothing of this.
 
-pub mod abandoned;
-pub mod admin;
-pub mod certs;
-pub mod command;
+pub mod ask;
+pub mod check;
 pub mod context;
-pub mod daemons;
-pub mod database;
-pub mod exec;
-pub mod facts;
-pub mod files;
-pub mod imports;
-pub mod keys;
-pub mod memory;
-pub mod migrations;
-pub mod nginx;
-pub mod ports;
 pub mod postgres;
 pub mod problem;
-pub mod psql;
-pub mod python;
-pub mod ready;
-pub mod readyz;
-pub mod routes;
-pub mod secrets;
-pub mod server;
-pub mod settings;
-pub mod signing;
-pub mod single;
-pub mod space;
-pub mod stopped;
-pub mod template;
-pub mod variables;
-pub mod volumes;
-pub mod web;
+pub mod programs;
+pub mod pulp_settings;
+pub mod steps;
+pub mod volume;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use check::{ready, readyz, space};
 pub use context::Context;
 pub use problem::Problem;
 use problem::{EX_CONFIG, FAILED};
+use programs::{exec, imports, single, web};
+use steps::{
+    admin, certs, database, keys, memory, migrations, nginx_config, ports, postgres_init, route_paths,
+    secrets, server, settings, signing, variables, volumes,
+};
 
 /// A step: its name, what it does, and the code.
 struct Step(&'static str, &'static str, fn(&Context, &[String]) -> Result<(), Problem>);
@@ -66,9 +47,9 @@ const STEPS: &[Step] = &[
     Step("certs", "make the web server's certificate where the user has none", certs::run),
     Step("exec", "become api, content, worker, imports, postgresql or redis", exec::run),
     Step("shared-imports", "whether Pulp is imported once for its services", imports::run),
-    Step("nginx", "configure nginx", nginx::run),
-    Step("route_paths", "print the URL paths of the plugins", routes::run),
-    Step("postgres", "makes the database cluster, or upgrades it", postgres::run),
+    Step("nginx", "configure nginx", nginx_config::run),
+    Step("route_paths", "print the URL paths of the plugins", route_paths::run),
+    Step("postgres", "makes the database cluster, or upgrades it", postgres_init::run),
     Step("ended", "says it if want of space or memory may have ended a service", space::ended),
     Step("memory", "whether there is enough memory", memory::run),
     Step("database", "makes Pulp's role and database, or waits for an external one", database::run),
@@ -90,7 +71,7 @@ const NAMES: &[Step] = &[
     Step("wait_on_database_migrations.sh", "waits for its migrations", single::wait_on_database_migrations),
     Step("set_init_password.sh", "sets the administrator's password", single::set_init_password),
     Step("add_signing_service.sh", "registers signing services", single::add_signing_service),
-    Step("route_paths.py", "print the URL paths of the plugins: route_paths.py NAME", routes::run),
+    Step("route_paths.py", "print the URL paths of the plugins: route_paths.py NAME", route_paths::run),
     Step("pulp-web", "configures nginx, then becomes it", web::run),
     Step("healthy", "whether this container is well, for HEALTHCHECK", readyz::healthy),
 ];

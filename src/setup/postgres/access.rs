@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use nix::unistd::User;
 
 use crate::context::Owner;
-use crate::facts::Facts;
-use crate::{Context, Problem, files};
+use crate::pulp_settings::PulpSettings;
+use crate::volume::files;
+use crate::{Context, Problem};
 
 /// `hba_file` of the running server.
 pub const HBA: &str = "/run/pulp/pg_hba.conf";
@@ -19,8 +20,8 @@ pub const IDENT: &str = "/run/pulp/pg_ident.conf";
 pub const USERS_HBA: &str = "/etc/pulp/pg_hba.conf";
 
 /// Writes both files.
-pub fn write(context: &Context, facts: &Facts) -> Result<(), Problem> {
-    let role = quoted(&facts.database.user)?;
+pub fn write(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
+    let role = quoted(&settings.database.user)?;
     let hba = match files::read(&context.path(USERS_HBA))? {
         Some(users) => {
             context.say(&format!("who may connect to PostgreSQL is in {USERS_HBA}"));

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::daemons::postgresql_port;
-use crate::facts::Facts;
-use crate::settings::POSTGRESQL_SOCKETS;
+use crate::programs::daemons::postgresql_port;
+use crate::pulp_settings::PulpSettings;
+use crate::steps::settings::POSTGRESQL_SOCKETS;
 use crate::{Context, Problem};
 
 /// How long nobody listens before the next look, which costs one system call.
@@ -58,7 +58,7 @@ pub fn alive(context: &Context) -> std::result::Result<(), Problem> {
 }
 
 fn socket(context: &Context) -> std::result::Result<PathBuf, Problem> {
-    let port = postgresql_port(&Facts::load(context)?).unwrap_or_else(|| "5432".to_owned());
+    let port = postgresql_port(&PulpSettings::load(context)?).unwrap_or_else(|| "5432".to_owned());
     Ok(context.path(POSTGRESQL_SOCKETS).join(format!(".s.PGSQL.{port}")))
 }
 

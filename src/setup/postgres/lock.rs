@@ -16,7 +16,8 @@ use nix::unistd::{Pid, getppid};
 
 use super::place::Place;
 use super::stale::workers;
-use crate::{Context, Problem, files};
+use crate::volume::files;
+use crate::{Context, Problem};
 
 /// How long to wait for another container: one that is being stopped is given 10 s.
 const PATIENCE: Duration = Duration::from_secs(12);

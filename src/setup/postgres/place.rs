@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::PROVEN;
-use crate::{Context, Problem, files};
+use crate::volume::files;
+use crate::{Context, Problem};
 
 /// Where the database lives.
 const HOME: &str = "/var/lib/pgsql";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::place::Place;
-use crate::command::Tool;
+use crate::ask::command::Tool;
 use crate::{Context, Problem};
 
 /// Names the directory with PostgreSQL's programs, if it is not the newest in `/usr/lib/postgresql`.

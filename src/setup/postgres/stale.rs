@@ -13,7 +13,8 @@ use nix::unistd::Pid;
 
 use super::SOCKETS;
 use super::place::{Place, remove};
-use crate::{Context, Problem, files};
+use crate::volume::files;
+use crate::{Context, Problem};
 
 /// How long a server of a step that was killed may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(60);

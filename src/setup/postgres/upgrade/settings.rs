@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::place::Place;
-use super::super::release::Release;
-use crate::{Context, Problem, files};
+use crate::postgres::place::Place;
+use crate::postgres::release::Release;
+use crate::volume::files;
+use crate::{Context, Problem};
 
 /// Ours, or the system's the old image was made of: no wish of the user's.
 const NOT_CARRIED: &[&str] = &[

@@ -1,0 +1,252 @@
+//! `pulp-setup ready api|content|nginx|postgresql` and `alive`: whether a service answers, as a readiness check of `init`.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::{abandoned, stopped};
+use crate::programs::exec::{API_BIND, CONTENT_BIND};
+use crate::programs::{daemons, imports};
+use crate::pulp_settings::PulpSettings;
+use crate::steps::variables;
+use crate::{Context, Problem, postgres};
+
+/// How long one call waits, in all: shorter than the check's own `timeout`, so that it can say what it waited for.
+const PATIENCE: Duration = Duration::from_secs(55);
+/// How long one call waits for somebody to listen before it looks again. It is here, and not in the check's interval,
+/// that this is waited for: a look is one system call here, and two processes there.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long an answer of a service that is up may take.
+const ALIVE: Duration = Duration::from_secs(25);
+
+/// Waits until it answers as a service should.
+pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
+    let until = Instant::now() + PATIENCE;
+    match args.first().map(String::as_str) {
+        Some("api") => {
+            let path = format!("{}api/v3/status/", PulpSettings::load(context)?.api_root);
+            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).and_then(ok)
+        }
+        Some("content") => {
+            let path = PulpSettings::load(context)?.content_path_prefix;
+            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).and_then(ok)
+        }
+        Some("nginx") => connect(nginx(context), until).map(|_| ()),
+        Some("postgresql") => postgres::answer::wait(context, until),
+        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
+    }
+}
+
+/// `pulp-setup alive SERVICE`: as a health check. Any answer will do: an error page is the database's trouble, and no
+/// reason to restart this service. None of its processes may be stopped.
+pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
+    stopped::go_on(context)?;
+    let until = Instant::now() + ALIVE;
+    match args.first().map(String::as_str) {
+        Some("api") => {
+            let path = format!("{}api/v3/livez/", PulpSettings::load(context)?.api_root);
+            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).map(|_| ())
+        }
+        Some("content") => {
+            let path = PulpSettings::load(context)?.content_path_prefix;
+            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).map(|_| ())
+        }
+        Some("nginx") => connect(nginx(context), until).map(|_| ()),
+        Some("imports") => imports::alive(context, ALIVE)
+            .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
+        Some("postgresql") => postgres::answer::alive(context),
+        Some("redis") => daemons::redis_answers(context),
+        // Nobody can ask it anything. A database that does not answer is not its fault.
+        Some("worker") => {
+            let _ = abandoned::now_and_then(context);
+            Ok(())
+        }
+        _ => Err(Problem::config(
+            "which service?",
+            "pulp-setup alive api|content|worker|imports|nginx|postgresql|redis",
+        )),
+    }
+}
+
+/// Where a service listens.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    Unix(String),
+}
+
+/// A connection to it.
+pub(crate) trait Stream: Read + Write {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+impl Stream for UnixStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+impl Place {
+    pub(crate) fn connect(&self, patience: Duration) -> std::io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Place::Tcp(address) => Box::new(TcpStream::connect_timeout(address, patience)?),
+            Place::Unix(path) => Box::new(UnixStream::connect(path)?),
+        })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Tcp(address) => write!(f, "{address}"),
+            Place::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// As gunicorn reads it: `ADDRESS:PORT` or `unix:PATH`.
+pub(crate) fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Problem> {
+    let wanted = context.var(variable).unwrap_or(default);
+    if let Some(path) = wanted.strip_prefix("unix:") {
+        return Ok(Place::Unix(path.to_owned()));
+    }
+    // Whoever listens on every address listens on this one.
+    let wanted = wanted.replacen("0.0.0.0:", "127.0.0.1:", 1).replacen("[::]:", "[::1]:", 1);
+    wanted.to_socket_addrs().ok().and_then(|mut found| found.next()).map(Place::Tcp).ok_or_else(|| {
+        Problem::config(
+            format!("{variable} is \"{wanted}\""),
+            format!("let it be ADDRESS:PORT, such as {default}, or unix:PATH"),
+        )
+    })
+}
+
+/// Where nginx listens, for us.
+fn nginx(context: &Context) -> Place {
+    let https = variables::https(context);
+    Place::Tcp(SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 })))
+}
+
+/// Whether somebody listens at this port.
+pub(crate) fn listens(port: u16) -> Result<(), Problem> {
+    connect(Place::Tcp(SocketAddr::from(([127, 0, 0, 1], port))), Instant::now()).map(|_| ())
+}
+
+/// A connection, as soon as somebody listens.
+fn connect(place: Place, until: Instant) -> Result<(Box<dyn Stream>, Place), Problem> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match place.connect(left.max(LOOK_EVERY)) {
+            Ok(stream) => return Ok((stream, place)),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+                    && left > LOOK_EVERY =>
+            {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            Err(error) => return Err(no_answer(&place, &error)),
+        }
+    }
+}
+
+/// The first line of the answer to a GET. The question waits in the listen queue until the service has started.
+fn answer(place: Place, path: &str, until: Instant) -> Result<String, Problem> {
+    let (mut stream, place) = connect(place, until)?;
+    let mut ask = || -> std::io::Result<String> {
+        let left = until.saturating_duration_since(Instant::now());
+        stream.wait_at_most(left.max(LOOK_EVERY))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(&mut stream).take(1024).read_line(&mut line)?;
+        match line.trim_end() {
+            "" => Err(ErrorKind::UnexpectedEof.into()),
+            line => Ok(line.to_owned()),
+        }
+    };
+    ask().map_err(|error| no_answer(&place, &error))
+}
+
+fn no_answer(place: &Place, error: &std::io::Error) -> Problem {
+    Problem::new(format!("no answer at {place}: {error}"), "see its log: `svctl logs`")
+}
+
+/// Whether an answer's first line says 200.
+fn ok(line: String) -> Result<(), Problem> {
+    match line.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        _ => Err(Problem::new(format!("it answers `{line}`"), "see its log: `svctl logs`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn server(answer: &'static str) -> Place {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        Place::Tcp(address)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[test]
+    fn a_200_is_ready_and_nothing_else_is_but_any_answer_is_alive() {
+        assert!(answer(server("HTTP/1.1 200 OK\r\n\r\n"), "/", soon()).and_then(ok).is_ok());
+        let error = answer(server("HTTP/1.1 500 Oops\r\n\r\n"), "/", soon()).unwrap();
+        assert!(ok(error).unwrap_err().what().contains("500 Oops"));
+        assert!(answer(server(""), "/", soon()).is_err());
+    }
+
+    #[test]
+    fn it_waits_for_somebody_to_listen() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let asked = std::thread::spawn(move || connect(Place::Tcp(address), soon()).map(|_| ()));
+        let listener = TcpListener::bind(address).unwrap();
+        listener.accept().unwrap();
+        asked.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn it_does_not_wait_for_ever() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(connect(Place::Tcp(address), Instant::now()).is_err());
+    }
+
+    #[test]
+    fn an_address_of_all_is_asked_at_the_loopback() {
+        let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", "0.0.0.0:1")]);
+        assert_eq!(bind(&context, "PULP_API_BIND", "x").unwrap().to_string(), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn a_socket_is_asked_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("api.sock").display().to_string();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        });
+        let value = format!("unix:{path}");
+        let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", value.as_str())]);
+        let place = bind(&context, "PULP_API_BIND", "x").unwrap();
+        assert!(answer(place, "/", soon()).and_then(ok).is_ok());
+    }
+}

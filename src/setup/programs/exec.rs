@@ -1,0 +1,221 @@
+//! `pulp-setup exec api|content|worker|imports|postgresql|redis [ARGUMENT]…`: becomes one of the services' processes.
+//!
+//! What upstream's scripts of these names did: turn the container's variables into options. The API and the content
+//! app listen on the loopback device alone, where nginx finds them and nobody else does.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::imports::{self, Plain};
+use super::{daemons, single};
+use crate::ask::python;
+use crate::postgres::lock;
+use crate::pulp_settings::PulpSettings;
+use crate::steps::variables::{Processes, Variables};
+use crate::{Context, Problem};
+
+/// Where the API listens unless `PULP_API_BIND` says otherwise.
+pub const API_BIND: &str = "127.0.0.1:24817";
+
+/// Where the content app listens unless `PULP_CONTENT_BIND` says otherwise.
+pub const CONTENT_BIND: &str = "127.0.0.1:24816";
+
+/// How the API logs a request: Pulp's own format, whose default is a Python tuple and logged as one.
+const ACCESS_LOG: &str =
+    r#"pulp [%({correlation-id}o)s]: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
+
+/// A gunicorn of version 25.1 or later opens a control socket, the API's and the content app's at the same path, on
+/// a volume. This turns it off. A pulpcore of before then does not know the option.
+const NO_CONTROL_SOCKET: &str = "--no-control-socket";
+
+/// The step. It returns only if it fails, or if another process is in its place.
+pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
+    let variables = Variables::read(context)?;
+    let words = words(context, &variables, args)?;
+    let (program, rest) = words.split_first().ok_or_else(usage)?;
+    if args.first().is_some_and(|what| what == "postgresql") {
+        lock::keep(context)?;
+    }
+    if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
+        match imports::hand_over(context, &variables, &words) {
+            Ok(()) => return Ok(()),
+            Err(Plain::Unwanted) => {}
+            Err(Plain::Because(why)) => context.say(&format!("it imports Pulp by itself: {why}")),
+        }
+    }
+    let mut command = Command::new(program);
+    command.args(rest.iter().map(OsString::from)).envs(environment(context, &variables));
+    alone(context, args, &mut command);
+    let error = command.exec();
+    Err(Problem::new(
+        format!("cannot run `{program}`: {error}"),
+        "it is missing in this image: build the image again, or install it there",
+    ))
+}
+
+/// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's.
+fn alone(context: &Context, args: &[String], command: &mut Command) {
+    let of_pulp = args.first().is_some_and(|what| ["api", "content", "worker"].contains(&what.as_str()));
+    if of_pulp && context.accounts.may_chown {
+        command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
+    }
+}
+
+/// What it is to have in its environment besides what we have.
+pub fn environment(context: &Context, variables: &Variables) -> Vec<(String, String)> {
+    let temporary = single::temporary(context).map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
+    variables.for_pulp().into_iter().chain(temporary).collect()
+}
+
+/// The program and its arguments.
+fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Vec<String>, Problem> {
+    let (what, extra) = args.split_first().ok_or_else(usage)?;
+    let mut words = match what.as_str() {
+        "postgresql" => {
+            // Of two settings of a name PostgreSQL takes the last.
+            let mut words = daemons::postgresql(context, &PulpSettings::load(context)?)?;
+            words.extend(extra.iter().cloned());
+            return Ok(words);
+        }
+        "redis" => return Ok(daemons::redis(&PulpSettings::load(context)?)),
+        "api" => {
+            let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);
+            let mut words = gunicorn("pulpcore-api", bind, variables, variables.api);
+            words.extend(["--access-logformat".to_owned(), ACCESS_LOG.to_owned()]);
+            // Imported once, before the processes are forked, most memory of the API is shared by them. Code that
+            // is to be loaded anew must not be, and the thread that exports metrics would stay behind in the parent.
+            if !variables.reload && variables.otel != Some(true) {
+                words.push("--preload".to_owned());
+            }
+            words
+        }
+        // It imports everything before it forks anyway.
+        "content" => {
+            let bind = context.var("PULP_CONTENT_BIND").unwrap_or(CONTENT_BIND);
+            gunicorn("pulpcore-content", bind, variables, variables.content)
+        }
+        // Without the directory of the program among those of modules.
+        "imports" => return Ok(["python3", "-P", imports::PROGRAM].map(str::to_owned).to_vec()),
+        "worker" => vec!["pulpcore-worker".to_owned()],
+        _ => return Err(usage()),
+    };
+    if what != "worker" && knows_control_socket(context) {
+        words.push(NO_CONTROL_SOCKET.to_owned());
+    }
+    words.extend(extra.iter().cloned());
+    Ok(words)
+}
+
+/// A gunicorn of Pulp with its options. All are given even where they are gunicorn's defaults: without
+/// `--max-requests`, pulpcore-api takes 10,000 and not the 0 that is documented for the image.
+fn gunicorn(program: &str, bind: &str, variables: &Variables, processes: Processes) -> Vec<String> {
+    let mut words = vec![program.to_owned()];
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    option("--bind", bind.to_owned());
+    option("--timeout", variables.timeout.to_string());
+    option("--workers", processes.workers.to_string());
+    option("--max-requests", processes.max_requests.to_string());
+    option("--max-requests-jitter", processes.max_requests_jitter.to_string());
+    option("--access-logfile", "-".to_owned());
+    if variables.reload {
+        words.push("--reload".to_owned());
+    }
+    words
+}
+
+/// Whether the pulpcore of this image has the option: it says so in the code that declares it.
+fn knows_control_socket(context: &Context) -> bool {
+    python::find(context, "pulpcore/app/entrypoint.py")
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .is_some_and(|code| code.contains(NO_CONTROL_SOCKET))
+}
+
+fn usage() -> Problem {
+    Problem::config("exec needs to know what to become", "say `pulp-setup exec api`, `content` or `worker`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// The words, in an image whose pulpcore has this source text.
+    fn words_with(code: &str, env: &[(&str, &str)], args: &[&str]) -> Result<String, Problem> {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("usr/local/lib/python3.13/dist-packages/pulpcore/app");
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("entrypoint.py"), code).unwrap();
+        let context = Context::for_test(dir.path(), env.iter().copied());
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        words(&context, &Variables::read(&context)?, &args).map(|words| words.join(" "))
+    }
+
+    fn words_of(env: &[(&str, &str)], args: &[&str]) -> String {
+        words_with("", env, args).unwrap()
+    }
+
+    #[test]
+    fn the_api_has_the_documented_defaults_and_listens_on_loopback() {
+        assert_eq!(
+            words_of(&[], &["api"]),
+            "pulpcore-api --bind 127.0.0.1:24817 --timeout 90 --workers 2 --max-requests 0 \
+             --max-requests-jitter 0 --access-logfile - --access-logformat "
+                .to_owned()
+                + ACCESS_LOG
+                + " --preload"
+        );
+    }
+
+    #[test]
+    fn the_content_app_has_its_own_variables() {
+        let env = [
+            ("PULP_CONTENT_WORKERS", "5"),
+            ("PULP_CONTENT_WORKERS_MAX_REQUESTS", "100"),
+            ("PULP_CONTENT_WORKERS_MAX_REQUESTS_JITTER", "10"),
+            ("PULP_CONTENT_BIND", "unix:/run/pulp/content.sock"),
+            ("PULP_GUNICORN_TIMEOUT", "30"),
+            ("PULP_API_WORKERS", "9"),
+        ];
+        assert_eq!(
+            words_of(&env, &["content"]),
+            "pulpcore-content --bind unix:/run/pulp/content.sock --timeout 30 --workers 5 --max-requests 100 \
+             --max-requests-jitter 10 --access-logfile -"
+        );
+    }
+
+    #[test]
+    fn code_that_reloads_is_not_preloaded() {
+        let words = words_of(&[("PULP_GUNICORN_RELOAD", "true")], &["api"]);
+        assert!(words.contains(" --reload") && !words.contains("--preload"), "{words}");
+    }
+
+    #[test]
+    fn metrics_are_exported_by_each_process_so_nothing_is_preloaded() {
+        assert!(!words_of(&[("PULP_OTEL_ENABLED", "true")], &["api"]).contains("--preload"));
+        assert!(words_of(&[("PULP_OTEL_ENABLED", "no")], &["api"]).contains("--preload"));
+    }
+
+    #[test]
+    fn more_arguments_are_passed_on_last_so_that_they_win() {
+        assert!(words_of(&[], &["api", "--workers", "1"]).ends_with("--preload --workers 1"));
+        assert_eq!(words_of(&[], &["worker", "--burst"]), "pulpcore-worker --burst");
+    }
+
+    #[test]
+    fn the_control_socket_is_turned_off_where_pulpcore_knows_how() {
+        let new = r#"@click.option("--no-control-socket", is_flag=True)"#;
+        for what in ["api", "content"] {
+            assert!(words_with(new, &[], &[what]).unwrap().ends_with("--no-control-socket"));
+            assert!(!words_with("", &[], &[what]).unwrap().contains("control-socket"));
+        }
+        assert_eq!(words_with(new, &[], &["worker"]).unwrap(), "pulpcore-worker");
+    }
+
+    #[test]
+    fn nothing_and_nonsense_are_refused() {
+        assert!(words_with("", &[], &[]).is_err());
+        assert!(words_with("", &[], &["nginx"]).is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! What `pulp-setup` turns into: it prepares a program, then executes it in its own place.
+//!
+//! [`exec`] becomes a service of the image with everything, the [`daemons`] among them, or has it forked from a process
+//! that has [`imports`] done already. [`single`] and [`web`] are for containers of one process: they also wait for what
+//! the steps do elsewhere.
+
+pub mod daemons;
+pub mod exec;
+pub mod imports;
+pub mod single;
+pub mod web;

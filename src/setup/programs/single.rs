@@ -1,0 +1,179 @@
+//! One process a container: `pulp-api`, `pulp-content`, `pulp-worker` and the helpers around them, by the names that
+//! upstream's images have them and that compose files and Pulp's operator call.
+//!
+//! Nothing has run before: there is no `init` here, and the user's settings are evaluated by each of these. What
+//! upstream's scripts ask Django, which takes seconds to start, is asked of the database itself, and no wait is endless.
+//! A wait ends at once by TERM, which a process without a handler would not even notice as PID 1.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+
+use super::exec;
+use crate::ask::psql::Psql;
+use crate::pulp_settings::PulpSettings;
+use crate::steps::variables::Variables;
+use crate::steps::{admin, database, migrations, settings, signing, volumes};
+use crate::{Context, Problem};
+
+/// As long as upstream's script tries, unless `PULP_DATABASE_TIMEOUT` says otherwise.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(300);
+/// Ports at which the others of a compose file or cluster look.
+const API_PORT: u16 = 24817;
+const CONTENT_PORT: u16 = 24816;
+/// `::1`, as the kernel lists it.
+const LOOPBACK: &str = "00000000000000000000000000000001 ";
+
+/// `pulp-api`: waits for the database and its migrations, then becomes the API.
+pub fn api(context: &Context, args: &[String]) -> Result<(), Problem> {
+    service(context, "api", args)
+}
+
+/// `pulp-content`: the same for the content app.
+pub fn content(context: &Context, args: &[String]) -> Result<(), Problem> {
+    service(context, "content", args)
+}
+
+/// `pulp-worker`: the same for a worker.
+pub fn worker(context: &Context, args: &[String]) -> Result<(), Problem> {
+    service(context, "worker", args)
+}
+
+/// `wait_on_postgres.py`
+pub fn wait_on_postgres(context: &Context, _: &[String]) -> Result<(), Problem> {
+    Waiting::begin(|| connected(context, &PulpSettings::load(context)?))
+}
+
+/// `wait_on_database_migrations.sh`
+pub fn wait_on_database_migrations(context: &Context, _: &[String]) -> Result<(), Problem> {
+    Waiting::begin(|| migrated(context, &PulpSettings::load(context)?))
+}
+
+/// `set_init_password.sh`: the administrator's password, from the same places as upstream's.
+pub fn set_init_password(context: &Context, _: &[String]) -> Result<(), Problem> {
+    Waiting::begin(|| prepared(context))?;
+    admin::set(context)
+}
+
+/// `add_signing_service.sh`: registers the signing services, where a key is named.
+pub fn add_signing_service(context: &Context, args: &[String]) -> Result<(), Problem> {
+    Waiting::begin(|| prepared(context))?;
+    signing::run(context, args)
+}
+
+/// Where the API and the content app listen in a container of their own, if nobody says otherwise: at every address.
+pub fn everywhere(context: &Context) -> Context {
+    // The loopback device has an address of IPv6 wherever that is not turned off.
+    let addresses = std::fs::read_to_string(context.path("/proc/net/if_inet6")).unwrap_or_default();
+    let v6 = addresses.lines().any(|line| line.starts_with(LOOPBACK));
+    let any = if v6 { "[::]" } else { "0.0.0.0" };
+    context
+        .with_default("PULP_API_BIND", &format!("{any}:{API_PORT}"))
+        .with_default("PULP_CONTENT_BIND", &format!("{any}:{CONTENT_PORT}"))
+}
+
+fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem> {
+    // A wrong variable is told before the wait, not after.
+    Variables::read(context)?;
+    let settings = PulpSettings::load(context)?;
+    if what != "worker" && !settings.secret_key {
+        return Err(Problem::config(
+            "Pulp has no SECRET_KEY, without which it answers nothing",
+            format!(
+                "set SECRET_KEY in /etc/pulp/settings.py, to the same long random text in all containers, or mount it as a file at {}",
+                settings::SECRET_KEY
+            ),
+        ));
+    }
+    if !context.path(&settings.db_encryption_key).exists() {
+        return Err(Problem::config(
+            format!("there is no key for encrypted fields of the database at {}", settings.db_encryption_key),
+            "mount the one that this database was first used with; for a new one make it with `openssl rand -base64 32`",
+        ));
+    }
+    volumes::for_one_process(context);
+    Waiting::begin(|| ready(context, &settings))?;
+    let words: Vec<String> = [what.to_owned()].into_iter().chain(args.iter().cloned()).collect();
+    exec::run(&everywhere(context), &words)
+}
+
+fn prepared(context: &Context) -> Result<(), Problem> {
+    ready(context, &PulpSettings::load(context)?)
+}
+
+fn ready(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
+    connected(context, settings)?;
+    migrated(context, settings)
+}
+
+fn connected(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
+    let patience = match context.var(database::TIMEOUT_VARIABLE) {
+        Some(_) => Duration::from_secs(Variables::read(context)?.database_timeout.into()),
+        None => DATABASE_PATIENCE,
+    };
+    context.say("Waiting on postgresql to start...");
+    let psql = Psql::pulp(context, &settings.database)?;
+    database::wait(context, &psql, &database::address(&settings.database), patience)?;
+    context.say("Postgres started.");
+    Ok(())
+}
+
+fn migrated(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
+    context.say("Checking for database migrations");
+    migrations::wait(context, settings)?;
+    context.say("Database migrated!");
+    Ok(())
+}
+
+/// A directory for temporary files, where the usual one cannot be used: in a container that is read-only,
+/// shared memory is still there.
+pub fn temporary(context: &Context) -> Option<&'static str> {
+    let writable = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
+    let usual =
+        context.var("TMPDIR").is_some() || ["/tmp", "/var/tmp"].iter().any(|dir| writable(Path::new(dir)));
+    (!usual && writable(Path::new("/dev/shm"))).then_some("/dev/shm")
+}
+
+/// While this is at work, TERM and INT end the process.
+pub struct Waiting(SigSet);
+
+impl Waiting {
+    /// Does it, and returns what came of it.
+    pub fn begin(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+        let waiting = Waiting::start();
+        let result = work();
+        // What is executed next begins with the mask of signals that we have.
+        let _ = waiting.0.thread_unblock();
+        result
+    }
+
+    fn start() -> Waiting {
+        let set: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+        if set.thread_block().is_ok() {
+            std::thread::spawn(move || {
+                if let Ok(signal) = set.wait() {
+                    std::process::exit(128 + signal as i32);
+                }
+            });
+        }
+        Waiting(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alone_in_a_container_the_services_listen_at_every_address_unless_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = everywhere(&Context::for_test(dir.path(), [("PULP_CONTENT_BIND", "127.0.0.1:1")]));
+        assert_eq!(plain.var("PULP_API_BIND"), Some("0.0.0.0:24817"));
+        assert_eq!(plain.var("PULP_CONTENT_BIND"), Some("127.0.0.1:1"));
+        std::fs::create_dir_all(dir.path().join("proc/net")).unwrap();
+        std::fs::write(dir.path().join("proc/net/if_inet6"), format!("{LOOPBACK}01 80 10 80       lo\n"))
+            .unwrap();
+        assert_eq!(everywhere(&Context::for_test(dir.path(), [])).var("PULP_API_BIND"), Some("[::]:24817"));
+    }
+}

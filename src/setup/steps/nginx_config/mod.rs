@@ -1,0 +1,383 @@
+//! The configuration of nginx, from Pulp's settings and the container's variables.
+//!
+//! It is written to `/run/pulp/nginx.conf` and tried (`nginx -t`) before it replaces the one that is there. All that
+//! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit};
+
+mod template;
+
+use template::Values;
+
+use super::settings;
+use super::variables::Variables;
+use crate::ask::command::Tool;
+use crate::context::ROOT;
+use crate::programs::exec;
+use crate::pulp_settings::PulpSettings;
+use crate::volume::files;
+use crate::{Context, Problem};
+
+/// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
+const RUN: &str = "/run/pulp/nginx";
+
+/// Where nginx keeps uploads until they are whole: on the volume that Pulp moves them to anyway.
+const TEMPORARY: &str = "/var/lib/pulp/tmp/nginx";
+
+/// Pulp's own directory of that kind.
+const PULPS_TEMPORARY: &str = "/var/lib/pulp/tmp";
+
+/// What is below `.well-known` here is served as it is: on a volume, for ACME clients.
+const WELL_KNOWN: &str = "/var/lib/pulp/assets";
+
+/// nginx's own directory. Below it, `pulp/*.conf` are the plugins' snippets.
+const ETC: &str = "/etc/nginx";
+
+/// The user's locations.
+const OWN: &str = "/etc/pulp/nginx.d";
+
+/// The web server's key and certificate.
+const CERTS: &str = "/etc/pulp/certs";
+
+/// The web interface's description of Pulp, adapted.
+const UI_CONFIG: &str = "/run/pulp/nginx/pulp-ui-config.json";
+
+/// Debian's user for web servers.
+const USER: &str = "www-data";
+
+/// More files at once would be more than a container of this kind ever serves.
+const MOST_FILES: u64 = 8192;
+
+/// Where nginx listens.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) http: u16,
+    pub(crate) https: u16,
+}
+
+/// Where this nginx stands: beside Pulp's processes, or in a container of its own.
+pub(crate) struct Site {
+    pub(crate) ports: Ports,
+    /// Where it may write what is small; its configuration is `RUN.conf`.
+    pub(crate) run: PathBuf,
+    /// Where it may write what is big.
+    pub(crate) temporary: PathBuf,
+    /// Directories of locations to include, as nginx names their files.
+    pub(crate) snippets: Vec<PathBuf>,
+    /// The API and the content app, as nginx names them.
+    pub(crate) api: String,
+    pub(crate) content: String,
+    /// Whether these are names, to be looked up again while nginx runs, and the server that knows them.
+    pub(crate) names: bool,
+    pub(crate) resolver: Option<String>,
+    pub(crate) processes: usize,
+}
+
+/// The step.
+pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
+    let (settings, variables) = (PulpSettings::load(context)?, Variables::read(context)?);
+    configure(context, &settings, &variables, Ports { http: 80, https: 443 })
+}
+
+fn configure(
+    context: &Context,
+    settings: &PulpSettings,
+    variables: &Variables,
+    ports: Ports,
+) -> Result<(), Problem> {
+    files::directory(context, &context.path(RUN), ROOT, 0o755)?;
+    let site = Site::beside_pulp(context, ports, temporary(context)?)?;
+    write(context, settings, variables, site)
+}
+
+impl Site {
+    fn beside_pulp(context: &Context, ports: Ports, temporary: PathBuf) -> Result<Site, Problem> {
+        let bind =
+            |variable: &str, default: &str| address(variable, context.var(variable).unwrap_or(default));
+        Ok(Site {
+            ports,
+            run: context.path(RUN),
+            temporary,
+            snippets: vec![context.path(ETC).join("pulp"), context.path(OWN)],
+            api: bind("PULP_API_BIND", exec::API_BIND)?,
+            content: bind("PULP_CONTENT_BIND", exec::CONTENT_BIND)?,
+            names: false,
+            resolver: None,
+            processes: processes(),
+        })
+    }
+
+    fn config(&self) -> PathBuf {
+        self.run.with_extension("conf")
+    }
+}
+
+/// Writes the configuration of this nginx, if nginx finds it right.
+pub(crate) fn write(
+    context: &Context,
+    settings: &PulpSettings,
+    variables: &Variables,
+    site: Site,
+) -> Result<(), Problem> {
+    if variables.https {
+        has_certificate(context)?;
+    }
+    let found = Found {
+        site,
+        ui: if variables.ui { Ui::find(context, settings, variables)? } else { Ui::default() },
+        http2: if variables.https { Http2::of_this_nginx(context)? } else { Http2::Word },
+    };
+    replace(context, &found.site.config(), &text(context, settings, variables, &found)?)
+}
+
+/// What the configuration depends on beside settings and variables.
+struct Found {
+    site: Site,
+    ui: Ui,
+    http2: Http2,
+}
+
+/// The configuration.
+fn text(
+    context: &Context,
+    settings: &PulpSettings,
+    variables: &Variables,
+    found: &Found,
+) -> Result<String, Problem> {
+    let site = &found.site;
+    // nginx looks a name up again only where it is the value of a variable.
+    let pass = |name: &str| format!("http://{}{name}", if site.names { "$" } else { "" });
+    let include = |directory: &PathBuf| Ok(format!("include {}/*.conf;", shown(directory)?));
+    let snippets: Result<Vec<String>, Problem> = site.snippets.iter().map(include).collect();
+    let values = values(context, settings, variables)?
+        .text("http_port", site.ports.http.to_string())
+        .text("https_port", site.ports.https.to_string())
+        .text("run", shown(&site.run)?)
+        .text("temporary", shown(&site.temporary)?)
+        .text("snippets", snippets?.join(" "))
+        .text("processes", site.processes.to_string())
+        .text("api", site.api.as_str())
+        .text("content", site.content.as_str())
+        .text("pass_api", pass(if site.names { "pulp_api" } else { "pulp-api" }))
+        .text("pass_content", pass(if site.names { "pulp_content" } else { "pulp-content" }))
+        .text("more", if site.names { "" } else { "; in the container, `svctl list` says more" })
+        .text("resolver", site.resolver.as_deref().unwrap_or_default())
+        .truth("names", site.names)
+        .truth("resolver", site.resolver.is_some())
+        .truth("root", nix::unistd::geteuid().is_root())
+        .text("http2_word", if found.http2 == Http2::Word { " http2" } else { "" })
+        .truth("http2_on", found.http2 == Http2::Directive)
+        .text("ui", found.ui.directory.as_deref().map(shown).transpose()?.unwrap_or_default())
+        .truth("ui", found.ui.directory.is_some())
+        .text("ui_config", shown(&context.path(UI_CONFIG))?)
+        .truth("ui_config", found.ui.has_config);
+    Ok(values.fill(include_str!("nginx.conf")))
+}
+
+/// Tries the configuration, then puts it in place.
+fn replace(context: &Context, path: &Path, text: &str) -> Result<(), Problem> {
+    // It stays if it is wrong, since nginx names lines of it.
+    let candidate = path.with_extension("conf.new");
+    files::write(context, &candidate, text.as_bytes(), ROOT, 0o644)?;
+    nginx(context).arg("-t").arg("-q").arg("-c").arg(&candidate).run(
+        "configure nginx",
+        "look at the file and line it names: a plugin's snippet in /etc/nginx/pulp, one of yours in /etc/pulp/nginx.d, \
+         or a setting such as API_ROOT or CONTENT_PATH_PREFIX that makes two locations the same",
+    )?;
+    fs::rename(&candidate, path).map_err(|error| Problem::io("write", path, &error))
+}
+
+/// nginx, which may not find the log file that Debian has built in: the image may be read-only.
+fn nginx(context: &Context) -> Tool {
+    Tool::new(context, "nginx").args(["-e", "stderr"])
+}
+
+/// How to ask for HTTP/2: since nginx 1.25.1 by a directive, before by a word of `listen`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Http2 {
+    Word,
+    Directive,
+}
+
+impl Http2 {
+    fn of_this_nginx(context: &Context) -> Result<Http2, Problem> {
+        let said = nginx(context).arg("-v").output()?.err;
+        Ok(Http2::of(&said))
+    }
+
+    /// From `nginx version: nginx/1.26.3 (…)`.
+    fn of(said: &str) -> Http2 {
+        let version = said.split_once("nginx/").map_or("", |(_, version)| version);
+        let numbers: Vec<u32> = version
+            .split(|c: char| !c.is_ascii_digit())
+            .map_while(|number| number.parse().ok())
+            .take(3)
+            .collect();
+        if numbers.as_slice() >= [1, 25, 1].as_slice() { Http2::Directive } else { Http2::Word }
+    }
+}
+
+/// All that follows from settings and variables alone.
+fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> Result<Values, Problem> {
+    let path = |path: &str| shown(&context.path(path));
+    let api_root = url_path("API_ROOT", &settings.api_root)?;
+    let static_root = context.path(&settings.static_root);
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, most)| most.min(MOST_FILES));
+    Ok(Values::default()
+        .text("user", USER)
+        .text("etc", path(ETC)?)
+        .text("certs", path(CERTS)?)
+        .text("well_known", path(WELL_KNOWN)?)
+        .text("files", files.to_string())
+        .text("connections", (files / 2).to_string())
+        .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &settings.content_path_prefix)?)
+        .text("api_root_pattern", regex::escape(&api_root))
+        .text("api_root", api_root)
+        .text("https_suffix", https_suffix(&told_origin(context, settings)))
+        .text("read_timeout", variables.timeout.saturating_add(10).to_string())
+        .text("static_root", with_slash(shown(&static_root)?))
+        .truth("static", readable_by_all(&static_root))
+        .truth("domains", settings.domain_enabled)
+        .truth("https", variables.https)
+        .truth("ipv6", context.path("/proc/net/if_inet6").exists()))
+}
+
+/// One is enough for most; TLS can use a second. More only take memory from Pulp.
+fn processes() -> usize {
+    std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(2))
+}
+
+/// A setting that is part of URLs, checked: it becomes part of nginx's language.
+fn url_path(setting: &str, value: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~+@:,=".contains(&byte);
+    if value.starts_with('/') && value.ends_with('/') && value.bytes().all(plain) {
+        return Ok(value.to_owned());
+    }
+    Err(Problem::config(
+        format!("{setting} is {value:?}, which nginx cannot serve"),
+        format!(
+            "in settings.py let {setting} begin and end with / and have only letters, digits and -._~+@:,= between"
+        ),
+    ))
+}
+
+/// Where gunicorn listens, as nginx says it: any address of ours is reached on loopback.
+pub(crate) fn address(variable: &str, bind: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._:[]".contains(&byte);
+    if bind.is_empty() || !bind.bytes().all(plain) {
+        return Err(Problem::config(
+            format!("{variable} is {bind:?}, which is no address"),
+            "give it as ADDRESS:PORT or unix:/PATH, or leave it out",
+        ));
+    }
+    let port = |any: &str| bind.strip_prefix(any).filter(|port| !port.is_empty());
+    Ok(port("0.0.0.0:").or_else(|| port("[::]:")).map_or(bind.to_owned(), |port| format!("127.0.0.1:{port}")))
+}
+
+/// Where clients reach us, if somebody said so: who publishes port 80 beside 443 need not, and the default's port
+/// would be wrong there.
+fn told_origin(context: &Context, settings: &PulpSettings) -> String {
+    let told = settings.content_origin.is_some() || context.var("PULP_PORT").is_some();
+    if told { settings::origin(context, settings) } else { String::new() }
+}
+
+/// What to add to a host's name to reach it by HTTPS: the port of the origin, if it is not 443.
+fn https_suffix(origin: &str) -> String {
+    let authority = origin.strip_prefix("https://").unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    port.filter(|&port| port != 443).map_or(String::new(), |port| format!(":{port}"))
+}
+
+/// A path as nginx reads it, also between quotes. Nothing in it may mean something to nginx.
+fn shown(path: &Path) -> Result<String, Problem> {
+    let text = path.to_str().filter(|text| !text.contains(['"', '\'', '$', '\\', ';', '{', '}', '\n', '\r']));
+    text.map(str::to_owned).ok_or_else(|| {
+        Problem::config(
+            format!("nginx cannot use the path {}", path.display()),
+            "give it a name without quotes, $, ;, \\ and braces",
+        )
+    })
+}
+
+fn with_slash(path: String) -> String {
+    if path.ends_with('/') { path } else { path + "/" }
+}
+
+/// Whether nginx's processes, who are nobody special, may list this directory and reach what is in it.
+fn readable_by_all(directory: &Path) -> bool {
+    let mode = |path: &Path| {
+        fs::metadata(path).map_or(0, |is| if is.is_dir() { is.permissions().mode() } else { 0 })
+    };
+    mode(directory) & 0o005 == 0o005 && directory.ancestors().skip(1).all(|above| mode(above) & 0o001 != 0)
+}
+
+/// Where uploads wait: on Pulp's volume if nginx's processes can reach it, or else in memory. nginx unlinks each file
+/// as soon as it is open, so nothing is left of one that is killed.
+fn temporary(context: &Context) -> Result<PathBuf, Problem> {
+    let (above, wanted, run) = (context.path(PULPS_TEMPORARY), context.path(TEMPORARY), context.path(RUN));
+    let made = files::directory(context, &above, context.accounts.pulp, 0o755)
+        .and_then(|()| files::directory(context, &wanted, ROOT, 0o755));
+    if made.is_ok() && readable_by_all(&wanted) {
+        return Ok(wanted);
+    }
+    let why = made.err().map_or("its user cannot reach it".to_owned(), |problem| problem.what().to_owned());
+    context.say(&format!("nginx keeps uploads in memory, not in {}: {why}", wanted.display()));
+    Ok(run)
+}
+
+fn has_certificate(context: &Context) -> Result<(), Problem> {
+    for name in ["pulp_webserver.crt", "pulp_webserver.key"] {
+        let path = context.path(CERTS).join(name);
+        if !path.is_file() {
+            return Err(Problem::config(
+                format!("PULP_HTTPS is true, but there is no {}", path.display()),
+                "put it there, or remove its other half too and let `pulp-setup certs` make both",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The web interface, as far as it is in this image.
+#[derive(Debug, Default)]
+struct Ui {
+    directory: Option<PathBuf>,
+    has_config: bool,
+}
+
+impl Ui {
+    fn find(context: &Context, settings: &PulpSettings, variables: &Variables) -> Result<Ui, Problem> {
+        let directory = context.path(&variables.static_root).join("pulp_ui");
+        if !directory.join("index.html").is_file() {
+            context.say(&format!("PULP_UI is on, but there is no web interface in {}", directory.display()));
+            return Ok(Ui::default());
+        }
+        let has_config = Ui::adapt(context, &directory.join("pulp-ui-config.json"), &settings.api_root)?;
+        // With its slash, since it takes the place of a path that has one.
+        Ok(Ui { directory: Some(directory.join("")), has_config })
+    }
+
+    /// Writes the interface's description of Pulp with the path that the API has here. The image's stays as it is.
+    fn adapt(context: &Context, path: &Path, api_root: &str) -> Result<bool, Problem> {
+        let Some(text) = files::read(path)? else { return Ok(false) };
+        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
+        let mut config = read.map_err(|error| {
+            Problem::config(
+                format!("{}: {error}", path.display()),
+                "put the file of the web interface's release there, or set PULP_UI=false",
+            )
+        })?;
+        config.insert("API_BASE_PATH".to_owned(), format!("{api_root}api/v3/").into());
+        let text = serde_json::Value::Object(config).to_string();
+        files::write(context, &context.path(UI_CONFIG), text.as_bytes(), ROOT, 0o644)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;
