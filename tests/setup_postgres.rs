@@ -20,6 +20,7 @@ use pulp_setup::postgres::release::Release;
 use pulp_setup::pulp_settings::{Database, PulpSettings};
 use pulp_setup::steps::database::prepared;
 use pulp_setup::steps::keys::proof;
+use pulp_setup::steps::migrations::stamp;
 use pulp_setup::steps::{admin, database, migrations, postgres_init, settings};
 use pulp_setup::{Context, Problem};
 
@@ -606,7 +607,7 @@ fn a_prepared_database_fills_an_empty_one_and_only_that() {
     fs::write(image.context.path(migrations::LIST), "core 0001_initial\n").unwrap();
     let stamp = image.pulp_sql("select obj_description('django_migrations'::regclass)").unwrap();
     let settings = settings::migrated_settings(&serde_json::Map::new());
-    assert_eq!(Some(stamp), migrations::stamp(&image.context, &settings).unwrap());
+    assert_eq!(Some(stamp), stamp::of_this_image(&image.context, &settings).unwrap());
     image.pulp_sql("insert into django_migrations (app, name) values ('core', 'mine')").unwrap();
     database::run(&image.context, &[]).unwrap();
     assert_eq!(image.pulp_sql("select count(*) from django_migrations").unwrap(), "2");

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod problem;
 pub mod programs;
 pub mod pulp_settings;
+pub mod random;
 pub mod steps;
 pub mod volume;
 

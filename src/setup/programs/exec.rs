@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::imports::{self, Plain};
-use super::{daemons, single};
+use super::{daemons, environment};
 use crate::ask::python;
 use crate::postgres::lock;
 use crate::pulp_settings::PulpSettings;
@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         }
     }
     let mut command = Command::new(program);
-    command.args(rest.iter().map(OsString::from)).envs(environment(context, &variables));
+    command.args(rest.iter().map(OsString::from)).envs(environment::added(context, &variables));
     alone(context, args, &mut command);
     let error = command.exec();
     Err(Problem::new(
@@ -60,12 +60,6 @@ fn alone(context: &Context, args: &[String], command: &mut Command) {
     if of_pulp && context.accounts.may_chown {
         command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
     }
-}
-
-/// What it is to have in its environment besides what we have.
-pub fn environment(context: &Context, variables: &Variables) -> Vec<(String, String)> {
-    let temporary = single::temporary(context).map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
-    variables.for_pulp().into_iter().chain(temporary).collect()
 }
 
 /// The program and its arguments.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use serde::{Deserialize, Serialize};
 
-use super::exec;
+use super::environment;
 use crate::steps::variables::Variables;
 use crate::{Context, Problem};
 
@@ -109,7 +109,7 @@ fn because(whose: &'static str) -> impl Fn(std::io::Error) -> Plain {
 fn request(context: &Context, variables: &Variables, words: &[String]) -> Result<Vec<u8>, Plain> {
     let mut environment: BTreeMap<String, String> =
         context.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    environment.extend(exec::environment(context, variables));
+    environment.extend(environment::added(context, variables));
     let cwd = std::env::current_dir().map_err(because("working directory"))?;
     let request = Request { words, environment, cwd, umask: umask() };
     let mut text = serde_json::to_vec(&request).map_err(|error| Plain::Because(error.to_string()))?;

@@ -5,6 +5,7 @@
 //! the steps do elsewhere.
 
 pub mod daemons;
+pub mod environment;
 pub mod exec;
 pub mod imports;
 pub mod single;

@@ -5,7 +5,6 @@
 //! upstream's scripts ask Django, which takes seconds to start, is asked of the database itself, and no wait is endless.
 //! A wait ends at once by TERM, which a process without a handler would not even notice as PID 1.
 
-use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -124,15 +123,6 @@ fn migrated(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
     migrations::wait(context, settings)?;
     context.say("Database migrated!");
     Ok(())
-}
-
-/// A directory for temporary files, where the usual one cannot be used: in a container that is read-only,
-/// shared memory is still there.
-pub fn temporary(context: &Context) -> Option<&'static str> {
-    let writable = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
-    let usual =
-        context.var("TMPDIR").is_some() || ["/tmp", "/var/tmp"].iter().any(|dir| writable(Path::new(dir)));
-    (!usual && writable(Path::new("/dev/shm"))).then_some("/dev/shm")
 }
 
 /// While this is at work, TERM and INT end the process.

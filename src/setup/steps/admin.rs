@@ -8,10 +8,10 @@ use std::num::NonZeroU32;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::pbkdf2;
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::ask::psql::{Psql, literal};
 use crate::pulp_settings::PulpSettings;
+use crate::random;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -172,15 +172,11 @@ fn make(encoded: &str) -> String {
 /// A password as Django keeps it, with a new salt.
 fn encode(password: &str) -> Result<String, Problem> {
     let mut salt = String::new();
-    let random = SystemRandom::new();
-    let mut byte = [0];
     while salt.len() < SALT_LENGTH {
-        random.fill(&mut byte).map_err(|_| {
-            Problem::new("the kernel gives no random numbers", "start the container again; report this")
-        })?;
+        let [byte] = random::bytes()?;
         // 4 times 62: a higher number would make some letters likelier.
-        if byte[0] < 248
-            && let Some(&letter) = LETTERS.get(usize::from(byte[0] % 62))
+        if byte < 248
+            && let Some(&letter) = LETTERS.get(usize::from(byte % 62))
         {
             salt.push(char::from(letter));
         }

@@ -6,8 +6,9 @@
 
 use std::path::Path;
 
-use super::keys::{self, for_pulp, random_text};
+use super::keys::{self, for_pulp};
 use super::{settings, volumes};
+use crate::random;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -40,7 +41,7 @@ fn password(context: &Context, path: &Path) -> Result<(), Problem> {
         return files::own(context, path, for_pulp(context), 0o640).map(drop);
     }
     context.say(&format!("{}: made", path.display()));
-    files::write(context, path, random_text::<24>()?.as_bytes(), for_pulp(context), 0o640)
+    files::write(context, path, random::text::<24>()?.as_bytes(), for_pulp(context), 0o640)
 }
 
 #[cfg(test)]

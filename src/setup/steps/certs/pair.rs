@@ -15,7 +15,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 
 use super::names::Names;
 use crate::Problem;
-use crate::steps::keys::no_random;
+use crate::random;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a certificate is valid.
@@ -41,7 +41,7 @@ pub struct Pair {
 /// key might sign.
 pub fn make(hostname: &str, names: &Names, now: SystemTime) -> Result<Pair, Problem> {
     let failed = |error: rcgen::Error| match error {
-        rcgen::Error::RingUnspecified => no_random(),
+        rcgen::Error::RingUnspecified => random::refused(),
         other => Problem::new(format!("cannot make a certificate: {other}"), "report this"),
     };
     let key = KeyPair::generate().map_err(failed)?;

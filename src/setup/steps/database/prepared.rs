@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Map;
 
 use crate::ask::psql::{Psql, said};
 use crate::check::space;
 use crate::pulp_settings::Database;
-use crate::steps::{migrations, settings};
+use crate::random;
+use crate::steps::migrations::stamp;
+use crate::steps::settings;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -45,10 +46,10 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
     let (list, releases) = (files::read(&context.path(LIST))?, files::read(&context.path(RELEASES))?);
     if let (Some(list), Some(releases)) = (list, releases) {
         let releases = String::from_utf8_lossy(&releases);
-        let stamp = migrations::stamp_of(&list, &releases, &settings::migrated_settings(&Map::new()));
+        let stamp = stamp::of(&list, &releases, &settings::migrated_settings(&Map::new()));
         // The dump has emptied the search path.
         sql.extend_from_slice(b"set local search_path to public;\n");
-        sql.extend_from_slice(migrations::stamping(&stamp).as_bytes());
+        sql.extend_from_slice(stamp::statement(&stamp).as_bytes());
     }
     sql.extend_from_slice(b"\ncommit;\n");
     let output = psql.output(&sql)?;
@@ -117,14 +118,8 @@ fn is_uuid(text: &[u8]) -> bool {
 
 /// A random UUID (RFC 9562, section 5.4: version 4).
 fn random_uuid() -> Result<[u8; UUID], Problem> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| {
-        Problem::new(
-            "the system has no random numbers for us",
-            "see the kernel's log (`dmesg`), then start again",
-        )
-    })?;
-    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let number =
+        u128::from_be_bytes(random::bytes()?) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{number:032x}");
     let mut digits = hex.bytes();
     let mut text = [b'-'; UUID];

@@ -9,8 +9,9 @@ use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 
-use super::{look_after, no_random, pulp_reads};
+use super::{look_after, pulp_reads};
 use crate::pulp_settings::PulpSettings;
+use crate::random;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -48,7 +49,7 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
 
 /// The private key first: from it the public one can be made, if we are killed in between.
 fn make(context: &Context, private_path: &Path, public_path: Option<&Path>) -> Result<(), Problem> {
-    let pair = KeyPair::generate().map_err(|_| no_random())?;
+    let pair = KeyPair::generate().map_err(|_| random::refused())?;
     let pulp = context.accounts.pulp;
     files::write(context, private_path, pair.serialize_pem().as_bytes(), pulp, 0o600)?;
     let public = pair.public_key_pem();

@@ -8,6 +8,8 @@
 //! the list, of the plugins' releases and of those settings, in the comment of Django's own table, where a dump and an
 //! upgrade keep it. Only where the stamp fits are migrations passed over.
 
+pub mod stamp;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,7 @@ use super::database::prepared;
 use super::variables::Variables;
 use super::{keys, volumes};
 use crate::ask::command::Tool;
-use crate::ask::psql::{Psql, literal};
-use crate::ask::python;
+use crate::ask::psql::Psql;
 use crate::check::abandoned;
 use crate::postgres::place;
 use crate::pulp_settings::PulpSettings;
@@ -49,7 +50,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let psql = Psql::pulp(context, &settings.database)?;
     keys::proof::check(context, &settings, &psql)?;
     let Found { applied, stamp: found } = found(&psql)?;
-    let stamp = stamp(context, &settings.migrated_settings)?;
+    let stamp = stamp::of_this_image(context, &settings.migrated_settings)?;
     if let (Some(list), Some(stamp)) = (files::read(&context.path(LIST))?, &stamp) {
         let known = parse(&String::from_utf8_lossy(&list));
         refuse_newer(context, &known, &applied)?;
@@ -69,51 +70,10 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     }
     migrate(context)?;
     if let Some(stamp) = &stamp {
-        psql.run("note that the database is migrated", &stamping(stamp))?;
+        psql.run("note that the database is migrated", &stamp::statement(stamp))?;
     }
     abandoned::at_boot(context, &settings, &psql);
     proven(context, &settings)
-}
-
-/// What a database has that this image, with these settings, has migrated; nothing if the image has no list.
-pub fn stamp(context: &Context, migrated_settings: &str) -> Result<Option<String>, Problem> {
-    let list = files::read(&context.path(LIST))?;
-    Ok(list.map(|list| stamp_of(&list, &releases(context), migrated_settings)))
-}
-
-/// The same for what somebody else had.
-pub fn stamp_of(list: &[u8], releases: &str, migrated_settings: &str) -> String {
-    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [list, releases.trim().as_bytes(), migrated_settings.as_bytes()] {
-        hash.update(part);
-        hash.update(&[0]);
-    }
-    let hex: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("pulp-init: migrated {hex}")
-}
-
-/// The releases of Pulp, its plugins and Django that are installed, a line each: `pulpcore-3.123.1.dist-info`. Read off
-/// the directories that pip makes, so that it is true also where somebody has installed a plugin on top of the image.
-fn releases(context: &Context) -> String {
-    let entries = python::directories(context).into_iter().filter_map(|path| std::fs::read_dir(path).ok());
-    let names = entries.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let ours = |name: &String| {
-        let lower = name.to_ascii_lowercase();
-        lower.ends_with(".dist-info") && ["pulp", "django-"].iter().any(|start| lower.starts_with(start))
-    };
-    let names: BTreeSet<String> = names.filter(ours).collect();
-    names.into_iter().collect::<Vec<_>>().join("\n")
-}
-
-/// SQL that puts a stamp on a database that has been migrated. The name is looked up on the search path, as Django does.
-pub fn stamping(stamp: &str) -> String {
-    format!(
-        "select to_regclass('django_migrations')::text as migrations, to_regclass('django_migrations') is not null as there \\gset\n\
-         \\if :there\n\
-         comment on table :migrations is {};\n\
-         \\endif\n",
-        literal(stamp)
-    )
 }
 
 /// Waits until somebody else has brought the database's schema up to date, but not for ever.
@@ -262,24 +222,6 @@ mod tests {
     use std::path::Path;
 
     const IMAGE: &str = "core 0001_initial\ncore 0091_squashed_0090\nrpm 0001_initial\n\nrpm 0060_x\n";
-
-    #[test]
-    fn a_stamp_changes_with_the_list_the_releases_and_the_settings() {
-        let dir = tempfile::tempdir().unwrap();
-        let context = Context::for_test(dir.path(), []);
-        assert_eq!(stamp(&context, "a").unwrap(), None);
-        std::fs::create_dir_all(context.path("/usr/share/pulp")).unwrap();
-        std::fs::write(context.path(LIST), "core 0001").unwrap();
-        let packages = context.path("/usr/local/lib/python3.13/dist-packages");
-        std::fs::create_dir_all(packages.join("pulpcore-1.dist-info")).unwrap();
-        let first = stamp(&context, "a").unwrap().unwrap();
-        std::fs::create_dir_all(packages.join("requests-2.dist-info")).unwrap();
-        assert_eq!(stamp(&context, "a").unwrap().unwrap(), first);
-        assert_eq!(stamp_of(b"core 0001", "pulpcore-1.dist-info\n", "a"), first);
-        assert_ne!(stamp(&context, "b").unwrap().unwrap(), first);
-        std::fs::create_dir_all(packages.join("pulp_npm-1.dist-info")).unwrap();
-        assert_ne!(stamp(&context, "a").unwrap().unwrap(), first);
-    }
 
     #[test]
     fn a_row_that_a_squashed_migration_replaced_is_not_of_a_newer_pulp() {

@@ -1,0 +1,133 @@
+//! Evaluating the user's settings: they are Python, so Python reads them, as Pulp's user.
+
+use serde_json::{Map, Value};
+
+use super::DEFAULTS;
+use crate::ask::command::Tool;
+use crate::{Context, Problem};
+
+/// The user's settings, unless `PULP_SETTINGS` names other files.
+pub(super) const USERS: &str = "/etc/pulp/settings.py";
+
+/// Reads the settings as pulpcore does; part of the image.
+const EVALUATE: &str = "/usr/lib/pulp/evaluate_settings.py";
+
+/// The settings that we look at.
+const WANTED: &[&str] = &[
+    "API_ROOT",
+    "CACHE_ENABLED",
+    "CONTENT_ORIGIN",
+    "CONTENT_PATH_PREFIX",
+    "DATABASES",
+    "DB_ENCRYPTION_KEY",
+    "DOMAIN_ENABLED",
+    "ENABLED_PLUGINS",
+    "HIDE_GUARDED_DISTRIBUTIONS",
+    "MEDIA_ROOT",
+    "PRIVATE_KEY_PATH",
+    "PUBLIC_KEY_PATH",
+    "REDIRECT_TO_OBJECT_STORAGE",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "STORAGES",
+    "WORKER_TYPE",
+];
+
+/// Whether this image can read settings at all: that of the web server alone cannot.
+pub fn can_be_evaluated(context: &Context) -> bool {
+    context.path(EVALUATE).exists()
+}
+
+/// The files of settings that are the user's.
+fn users_files(context: &Context) -> String {
+    let named = context.var("PULP_SETTINGS").unwrap_or(USERS);
+    let users = named.split([',', ';']).map(str::trim).filter(|file| !file.is_empty() && *file != DEFAULTS);
+    users.collect::<Vec<_>>().join(",")
+}
+
+/// What the user's settings say, of what we look at.
+pub(super) fn evaluate(context: &Context) -> Result<Map<String, Value>, Problem> {
+    let files = users_files(context);
+    readable(context, &files)?;
+    let output = Tool::new(context, "python3")
+        .args(["-I", EVALUATE])
+        .args(WANTED)
+        .inherit_env(context)
+        .env("PULP_SETTINGS", &files)
+        .env("HOME", "/var/lib/pulp")
+        .user(context, context.accounts.pulp)
+        .output()?;
+    // The user's own prints come before it.
+    let last = output.out.lines().last().unwrap_or_default();
+    let Ok(Value::Object(answer)) = serde_json::from_str(last) else {
+        return Err(Problem::new(
+            format!("cannot read Pulp's settings: {}", output.last_words()),
+            format!("run `python3 {EVALUATE} API_ROOT` in the container to see all of it"),
+        ));
+    };
+    match answer.get("error").and_then(Value::as_str) {
+        None => Ok(answer),
+        Some(error) => Err(broken(&files, &answer, error)),
+    }
+}
+
+/// An error in the user's Python.
+fn broken(files: &str, answer: &Map<String, Value>, error: &str) -> Problem {
+    let file = answer.get("file").and_then(Value::as_str).unwrap_or(files);
+    let line = answer.get("line").and_then(Value::as_u64).map_or_else(String::new, |line| format!(":{line}"));
+    Problem::config(
+        format!("{file}{line}: {error}"),
+        format!("correct {file}; it is Python, `python3 -m py_compile {file}` checks it"),
+    )
+}
+
+/// dynaconf passes over files that it cannot open: better to say so.
+fn readable(context: &Context, files: &str) -> Result<(), Problem> {
+    for file in files.split(',').filter(|file| file.starts_with('/')) {
+        let path = context.path(file);
+        if path.exists() && context.accounts.may_chown {
+            let seen = Tool::new(context, "test")
+                .arg("-r")
+                .arg(&path)
+                .user(context, context.accounts.pulp)
+                .output()?;
+            if !seen.status.success() {
+                return Err(Problem::config(
+                    format!("{file} cannot be read by the user pulp (700), as whom Pulp runs"),
+                    format!("chgrp 700 {file} && chmod g+r {file} (and g+x on its directory)"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{context, map};
+    use super::*;
+
+    #[test]
+    fn the_users_files_are_those_of_pulp_settings_without_ours() {
+        let files = |env: &[_]| users_files(&context(env).1);
+        assert_eq!(files(&[]), "/etc/pulp/settings.py");
+        assert_eq!(
+            files(&[("PULP_SETTINGS", "/run/pulp/settings.py,/etc/pulp/settings.py")]),
+            "/etc/pulp/settings.py"
+        );
+        assert_eq!(files(&[("PULP_SETTINGS", "/a.py; /b.py")]), "/a.py,/b.py");
+    }
+
+    #[test]
+    fn an_error_in_the_users_python_names_file_and_line() {
+        let answer = map(json!({"error": "SyntaxError: x", "file": "/etc/pulp/settings.py", "line": 3}));
+        let problem = broken("/etc/pulp/settings.py", &answer, "SyntaxError: x");
+        assert_eq!(problem.what(), "/etc/pulp/settings.py:3: SyntaxError: x");
+        assert_eq!(problem.code(), 78);
+    }
+}

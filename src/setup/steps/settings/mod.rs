@@ -1,0 +1,138 @@
+//! The step `settings`: what the user's settings say, and defaults for what they leave out.
+//!
+//! The user's `settings.py` and `PULP_…` variables are never written and always win: our defaults are a settings file
+//! of their own, `/run/pulp/settings.py`, that `PULP_SETTINGS` names *before* the user's (dynaconf reads a list of
+//! files, later ones win, and the environment wins over all).
+
+mod evaluate;
+mod origin;
+mod parse;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+pub use evaluate::can_be_evaluated;
+use evaluate::{USERS, evaluate};
+use origin::given_hostname;
+pub use origin::origin;
+use parse::settings;
+pub use parse::{is_loopback, migrated_settings};
+
+use crate::context::ROOT;
+use crate::pulp_settings::PulpSettings;
+use crate::volume::files;
+use crate::{Context, Problem};
+
+/// Our defaults.
+pub const DEFAULTS: &str = "/run/pulp/settings.py";
+/// Django's secret, made by the step `keys`.
+pub const SECRET_KEY: &str = "/etc/pulp/certs/secret_key";
+/// Where the embedded redis listens.
+pub const REDIS_SOCKET: &str = "/run/redis/redis.sock";
+/// Where the embedded PostgreSQL listens.
+pub const POSTGRESQL_SOCKETS: &str = "/run/postgresql";
+
+/// Evaluates the user's settings, writes our defaults, and keeps the [`PulpSettings`].
+pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
+    let set = evaluate(context)?;
+    let settings = settings(context, &set)?;
+    let defaults = defaults(context, &set, &settings);
+    files::write(context, &context.path(DEFAULTS), defaults.as_bytes(), ROOT, 0o644)?;
+    settings.save(context)?;
+    for (what, why) in [("PostgreSQL", &settings.external_postgresql), ("redis", &settings.external_redis)] {
+        if let Some(why) = why {
+            context.say(&format!("the embedded {what} is not used: {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// What the settings say now.
+pub fn current(context: &Context) -> Result<PulpSettings, Problem> {
+    settings(context, &evaluate(context)?)
+}
+
+/// Our settings file: only what the user's settings leave out, though theirs would win anyway.
+fn defaults(context: &Context, set: &Map<String, Value>, settings: &PulpSettings) -> String {
+    let origin = origin(context, settings);
+    let mut file = format!(
+        "# Written at every start by `pulp-setup settings`: defaults for what your settings leave out. Do not edit:\n\
+         # put your settings into {USERS}, or into PULP_… variables. They win.\n\
+         try:\n    with open(\"{SECRET_KEY}\") as file:\n        SECRET_KEY = file.read().strip()\n\
+         except OSError:  # not for this user\n    pass\n"
+    );
+    let mut say = |name: &str, value: &str| {
+        // JSON's strings are Python's.
+        let _ = writeln!(file, "{name} = {}", Value::from(value));
+    };
+    say("TOKEN_SERVER", &format!("{origin}/token/"));
+    say("TOKEN_SIGNATURE_ALGORITHM", "ES256");
+    say("PUBLIC_KEY_PATH", &settings.token_public_key);
+    say("PRIVATE_KEY_PATH", &settings.token_private_key);
+    say("ANSIBLE_API_HOSTNAME", &origin);
+    say(
+        "ANSIBLE_CONTENT_HOSTNAME",
+        &format!("{origin}{}", settings.content_path_prefix.trim_end_matches('/')),
+    );
+    say("PYPI_API_HOSTNAME", &origin);
+    // Only a name that somebody gave is worth putting into answers: without one Pulp's links are relative.
+    if context.var("PULP_HOSTNAME").is_some() || given_hostname(context).is_some() {
+        say("CONTENT_ORIGIN", &origin);
+    }
+    if !["REDIS_URL", "REDIS_HOST", "REDIS_PORT"].iter().any(|name| set.contains_key(*name)) {
+        say("REDIS_URL", &format!("unix://{REDIS_SOCKET}?db=0"));
+    }
+    if Path::new(&settings.static_root).is_absolute() {
+        say("STATIC_ROOT", &settings.static_root);
+    }
+    file
+}
+
+/// `pulp-setup embedded postgresql|redis`: succeeds if ours is used; else says why not, as its last line.
+pub fn embedded(context: &Context, args: &[String]) -> Result<(), Problem> {
+    let settings = PulpSettings::load(context)?;
+    let external = match args.first().map(String::as_str) {
+        Some("postgresql") => settings.external_postgresql,
+        Some("redis") => settings.external_redis,
+        _ => return Err(Problem::config("which service?", "pulp-setup embedded postgresql|redis")),
+    };
+    match external {
+        None => Ok(()),
+        Some(why) => {
+            context.say(&why);
+            Err(Problem::quiet())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(super) fn map(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    pub(super) fn context(env: &[(&'static str, &'static str)]) -> (tempfile::TempDir, Context) {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), env.iter().copied());
+        (dir, context)
+    }
+
+    #[test]
+    fn defaults_leave_out_redis_where_the_user_names_one_and_hold_no_secret() {
+        let (_dir, context) = context(&[]);
+        let of = |set: Value| {
+            let set = map(set);
+            defaults(&context, &set, &settings(&context, &set).unwrap())
+        };
+        assert!(of(json!({})).contains("REDIS_URL = \"unix:///run/redis/redis.sock?db=0\""));
+        assert!(!of(json!({"REDIS_HOST": "x"})).contains("REDIS_URL"));
+        let secret = of(json!({"DATABASES": {"default": {"PASSWORD": "geheim"}}}));
+        assert!(!secret.contains("geheim"));
+    }
+}
