@@ -14,9 +14,9 @@ use pulp_setup::ask::command::Tool;
 use pulp_setup::ask::psql::Psql;
 use pulp_setup::check::abandoned;
 use pulp_setup::context::{Accounts, Owner};
-use pulp_setup::postgres::{self, lock};
 use pulp_setup::postgres::place::Place;
 use pulp_setup::postgres::release::Release;
+use pulp_setup::postgres::{self, lock};
 use pulp_setup::pulp_settings::{Database, PulpSettings};
 use pulp_setup::steps::database::prepared;
 use pulp_setup::steps::keys::proof;
@@ -163,7 +163,10 @@ impl Image {
     /// Sql as Pulp, over the socket.
     fn pulp_sql(&self, sql: &str) -> Result<String, Problem> {
         let settings = PulpSettings::load(&self.context).unwrap();
-        Psql::pulp(&self.context, &settings.database).unwrap().run("test", sql).map(|out| out.trim().to_owned())
+        Psql::pulp(&self.context, &settings.database)
+            .unwrap()
+            .run("test", sql)
+            .map(|out| out.trim().to_owned())
     }
 
     fn old(&self, major: u32) -> Option<Release> {
