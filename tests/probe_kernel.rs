@@ -16,7 +16,7 @@ use init_plan::CgroupLimits;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use nix::unistd::{Pid, geteuid, getppid};
 use pulp_init::kernel::cgroup::{Cgroup, Cgroups};
-use pulp_init::service::notify::{NotifySocket, Verdict, belongs};
+use pulp_init::service::notify::{NotifySocket, Membership, membership};
 
 const NOBODY: u32 = 65534;
 
@@ -142,11 +142,11 @@ fn sender_that_died_before_reading_is_gone_and_its_message_is_not() {
     assert_eq!(main.wait().unwrap().code(), Some(3));
     let (said, sender) = socket.recv().unwrap().unwrap();
     assert_eq!(said.status.as_deref(), Some("from the dead"));
-    assert_eq!(belongs(sender.pid, i32::try_from(main.id()).unwrap()), Verdict::Gone);
+    assert_eq!(membership(sender.pid, i32::try_from(main.id()).unwrap()), Membership::Gone);
 }
 
 /// Runs a puppet as leader of its own group and tells who sends, as it or one of its children sees it.
-fn sender_of(words: &[&str]) -> (Verdict, Verdict) {
+fn sender_of(words: &[&str]) -> (Membership, Membership) {
     let dir = runtime();
     let socket = NotifySocket::bind(dir.path(), "web", 1, None).unwrap();
     let mut command = puppet(words);
@@ -161,21 +161,21 @@ fn sender_of(words: &[&str]) -> (Verdict, Verdict) {
         }
     };
     let main_pid = i32::try_from(main.id()).unwrap();
-    let verdicts = (belongs(sender, main_pid), belongs(sender, getppid().as_raw()));
+    let results = (membership(sender, main_pid), membership(sender, getppid().as_raw()));
     let _ = nix::sys::signal::kill(Pid::from_raw(sender), nix::sys::signal::Signal::SIGKILL);
     let _ = main.kill();
     main.wait().unwrap();
-    verdicts
+    results
 }
 
 #[test]
 fn main_process_and_descendants_in_other_sessions_belong_and_strangers_do_not() {
-    assert_eq!(sender_of(&["notify", "READY=1", "sleep-forever"]).0, Verdict::Yes);
-    assert_eq!(sender_of(&["new-session", "notify", "READY=1", "sleep-forever"]).0, Verdict::Yes);
+    assert_eq!(sender_of(&["notify", "READY=1", "sleep-forever"]).0, Membership::Member);
+    assert_eq!(sender_of(&["new-session", "notify", "READY=1", "sleep-forever"]).0, Membership::Member);
     let mut other = puppet(&["sleep-forever"]).process_group(0).spawn().unwrap();
     let mut main = puppet(&["sleep-forever"]).process_group(0).spawn().unwrap();
     let pid = |child: &std::process::Child| i32::try_from(child.id()).unwrap();
-    assert_eq!(belongs(pid(&other), pid(&main)), Verdict::No);
+    assert_eq!(membership(pid(&other), pid(&main)), Membership::Stranger);
     for child in [&mut other, &mut main] {
         child.kill().unwrap();
         child.wait().unwrap();

@@ -13,7 +13,7 @@ use crate::kernel::fault::{self, Call};
 use crate::kernel::poll::Poll;
 use crate::kernel::runtime_dir;
 use crate::kernel::sys;
-use crate::server::connections::Server;
+use crate::server::clients::Server;
 use crate::service::environment::Container;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;

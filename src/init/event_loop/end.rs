@@ -23,9 +23,9 @@ impl Init {
             self.end_strays(libc::SIGKILL, KILL_PATIENCE);
         }
         let pipes: Vec<_> = self
-            .seats
+            .service_io
             .iter()
-            .filter_map(|seat| seat.pipe.as_ref().map(|(read, ..)| (seat.log, read.as_fd())))
+            .filter_map(|io| io.pipe.as_ref().map(|(read, ..)| (io.log, read.as_fd())))
             .collect();
         self.logs.final_flush(&pipes, Instant::now() + LOG_PATIENCE);
         code
@@ -52,15 +52,15 @@ impl Init {
         }
         let mut ready = Vec::new();
         while self.has_children() && sys::now() < until {
-            self.drain_all();
+            self.read_all_logs();
             poll.wait(Some(until.since(sys::now())), &mut ready);
             sys::read_signals(self.signals.as_fd());
         }
     }
 
     /// A stray that waits for room in a log pipe could not end.
-    fn drain_all(&mut self) {
-        for index in 0..self.seats.len() {
+    fn read_all_logs(&mut self) {
+        for index in 0..self.service_io.len() {
             self.read_log(init_plan::Id(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         self.logs.flush();

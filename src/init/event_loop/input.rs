@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::event_loop::{Init, Source, TRIM_AFTER};
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
-use crate::service::io::Heard;
+use crate::service::io::Received;
 use crate::service::log::Reading;
 use crate::service::notify;
 use init_core::status::Phase;
@@ -15,36 +15,36 @@ use init_plan::{Id, Ready};
 
 impl Init {
     /// Something is to be read from what a service has open.
-    pub(crate) fn seat_happened(&mut self, id: Id, token: Token) {
-        let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        if seat.is_pipe(token) {
+    pub(crate) fn read_service(&mut self, id: Id, token: Token) {
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        if io.is_pipe(token) {
             self.read_log(id);
             return;
         }
-        if seat.capture.as_ref().is_some_and(|capture| capture.token == token) {
-            return seat.read_capture(&mut self.poll);
+        if io.capture.as_ref().is_some_and(|capture| capture.token == token) {
+            return io.read_capture(&mut self.poll);
         }
-        self.hear(id);
+        self.read_messages(id);
     }
 
     /// Takes in what a service said through its readiness pipe or notify socket.
-    pub(crate) fn hear(&mut self, id: Id) {
+    pub(crate) fn read_messages(&mut self, id: Id) {
         let main = self.supervisor.main_pid(id);
-        let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        if let Some(run) = seat.read_ready(&mut self.poll) {
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        if let Some(run) = io.read_ready(&mut self.poll) {
             self.feed(Event::Ready { run });
         }
-        let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        for message in seat.read_notify(main) {
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        for message in io.read_notify(main) {
             match message {
-                Ok(heard) => self.heard(id, heard),
+                Ok(received) => self.take_notification(id, received),
                 Err(why) => self.warn(id, &why),
             }
         }
         self.drop_stale_sources(id);
     }
 
-    fn heard(&mut self, id: Id, Heard { run, said, sender }: Heard) {
+    fn take_notification(&mut self, id: Id, Received { run, said, sender }: Received) {
         if let Some(pid) = said.main_pid {
             self.change_main_pid(id, run, pid, sender);
         }
@@ -72,10 +72,10 @@ impl Init {
     /// The main process says that another is the service's from now on.
     fn change_main_pid(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
         let owned = self.supervisor.owner(pid).is_some();
-        if let Err(why) = notify::heir(pid, owned, sender, self.supervisor.main_pid(id)) {
+        if let Err(why) = notify::check_main_pid(pid, owned, sender, self.supervisor.main_pid(id)) {
             return self.warn(id, &format!("ignored MAINPID={pid}: {why}"));
         }
-        if let Some(cgroup) = self.seats.get(id.index()).and_then(|seat| seat.cgroup.as_ref())
+        if let Some(cgroup) = self.service_io.get(id.index()).and_then(|io| io.cgroup.as_ref())
             && let Err(error) = cgroup.add(pid)
         {
             self.warn(id, &error);
@@ -86,19 +86,19 @@ impl Init {
 
     /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.
     pub(crate) fn read_log(&mut self, id: Id) -> Reading {
-        let Some(seat) = self.seats.get(id.index()) else { return Reading::Empty };
-        let Some((read, ..)) = &seat.pipe else { return Reading::Empty };
-        let reading = self.logs.read(seat.log, read.as_fd());
+        let Some(io) = self.service_io.get(id.index()) else { return Reading::Empty };
+        let Some((read, ..)) = &io.pipe else { return Reading::Empty };
+        let reading = self.logs.read(io.log, read.as_fd());
         self.trim_at = Some(sys::now().plus(TRIM_AFTER));
-        self.look_for_matches();
+        self.report_log_matches();
         reading
     }
 
     /// Tells the core of services whose output says that they are ready.
-    fn look_for_matches(&mut self) {
+    fn report_log_matches(&mut self) {
         for log in self.logs.take_matches() {
-            let seat = self.seats.iter_mut().find(|seat| seat.log == log);
-            if let Some(run) = seat.and_then(|seat| seat.watched.take()) {
+            let io = self.service_io.iter_mut().find(|io| io.log == log);
+            if let Some(run) = io.and_then(|io| io.watched.take()) {
                 self.feed(Event::Ready { run });
             }
         }
@@ -106,25 +106,25 @@ impl Init {
 
     /// Copies what a run of a service left in its pipe, the line that it did not end included.
     pub(crate) fn finish_log(&mut self, id: Id) {
-        let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        let Some((read, ..)) = &seat.pipe else { return };
-        seat.unfinished = !self.logs.finish_run(seat.log, read.as_fd());
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        let Some((read, ..)) = &io.pipe else { return };
+        io.unfinished = !self.logs.finish_run(io.log, read.as_fd());
         self.trim_at = Some(sys::now().plus(TRIM_AFTER));
-        self.look_for_matches();
+        self.report_log_matches();
     }
 
     /// Takes in everything a process said before it ended.
-    pub(crate) fn hear_last(&mut self, id: Id) {
-        self.hear(id);
-        if self.seats.get(id.index()).is_some_and(|seat| seat.watched.is_some()) {
+    pub(crate) fn read_last_messages(&mut self, id: Id) {
+        self.read_messages(id);
+        if self.service_io.get(id.index()).is_some_and(|io| io.watched.is_some()) {
             self.finish_log(id);
         }
     }
 
-    /// Forgets tokens of what a seat has closed.
+    /// Forgets tokens of what a io has closed.
     pub(crate) fn drop_stale_sources(&mut self, id: Id) {
-        let Some(seat) = self.seats.get(id.index()) else { return };
-        let live: Vec<Token> = seat.tokens().collect();
-        self.sources.retain(|token, source| *source != Source::Seat(id) || live.contains(token));
+        let Some(io) = self.service_io.get(id.index()) else { return };
+        let live: Vec<Token> = io.tokens().collect();
+        self.sources.retain(|token, source| *source != Source::Service(id) || live.contains(token));
     }
 }

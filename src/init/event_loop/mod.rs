@@ -6,10 +6,11 @@
 
 mod end;
 mod input;
+mod lingering;
 pub(crate) mod messages;
 mod output;
 mod processes;
-pub(crate) mod reap;
+mod reap;
 pub(crate) mod reload;
 pub(crate) mod signals;
 mod terminal;
@@ -19,13 +20,13 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::event_loop::reap::Lingering;
+use crate::event_loop::lingering::Lingering;
 use crate::kernel::cgroup::Cgroups;
 use crate::kernel::handles::Handles;
 use crate::kernel::poll::{Interest, Poll, Token};
 use crate::kernel::sys;
-use crate::server::connections::Server;
-use crate::service::io::Seat;
+use crate::server::clients::Server;
+use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
 use crate::service::notify;
@@ -39,13 +40,13 @@ use init_plan::{Id, Log};
 pub(crate) enum Source {
     Signals,
     Output,
-    Seat(Id),
+    Service(Id),
 }
 
 impl Source {
     /// Services were renumbered: `false` if this one is gone.
     pub(crate) fn renumber(&mut self, new: &[Option<Id>]) -> bool {
-        let Source::Seat(id) = self else { return true };
+        let Source::Service(id) = self else { return true };
         let found = new.get(id.index()).copied().flatten();
         *id = found.unwrap_or(*id);
         found.is_some()
@@ -59,7 +60,7 @@ pub struct Init {
     pub(crate) logs: Logs,
     pub(crate) poll: Poll,
     pub(crate) server: Option<Server>,
-    pub(crate) seats: Vec<Seat>,
+    pub(crate) service_io: Vec<ServiceIo>,
     pub(crate) sources: HashMap<Token, Source>,
     pub(crate) signals: OwnedFd,
     pub(crate) signals_token: Token,
@@ -79,7 +80,7 @@ pub struct Init {
     remind_at: Option<Time>,
     queue: VecDeque<Event>,
     /// Processes to start once the end of another was dealt with, while it is: one of them could get its number.
-    pub(crate) held_back: Option<Vec<(Id, Run, Role)>>,
+    pub(crate) deferred: Option<Vec<(Id, Run, Role)>>,
     /// The exit was ordered, with this code.
     pub(crate) halted: Option<i32>,
     changed: bool,
@@ -144,7 +145,7 @@ impl Init {
             logs,
             poll,
             server: None,
-            seats: Vec::new(),
+            service_io: Vec::new(),
             sources: HashMap::from([(signals_token, Source::Signals)]),
             signals,
             signals_token,
@@ -159,21 +160,21 @@ impl Init {
             trim_at: None,
             remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
             queue: VecDeque::new(),
-            held_back: None,
+            deferred: None,
             halted: None,
             changed: false,
             output: OutputWatch::default(),
         };
-        init.seats = (0..init.supervisor.plan().services.len()).map(|index| init.new_seat(index)).collect();
+        init.service_io = (0..init.supervisor.plan().services.len()).map(|index| init.new_service_io(index)).collect();
         Ok(init)
     }
 
-    pub(crate) fn new_seat(&mut self, index: usize) -> Seat {
+    pub(crate) fn new_service_io(&mut self, index: usize) -> ServiceIo {
         let plan = self.supervisor.plan();
         let service = plan.services.get(index);
         let mode = service.and_then(|s| s.process.log).unwrap_or(plan.settings.log);
         let name = service.map_or("", |s| &s.name);
-        Seat::new(self.logs.register(name, mode))
+        ServiceIo::new(self.logs.register(name, mode))
     }
 
     /// Runs until the exit was ordered, and returns its code.
@@ -181,17 +182,17 @@ impl Init {
         self.feed(Event::Boot);
         let mut ready = Vec::new();
         loop {
-            self.settle();
+            self.before_wait();
             if let Some(code) = self.halted {
                 return code;
             }
             let before = sys::now();
             self.poll.wait(self.deadline().map(|at| at.since(before)), &mut ready);
-            self.moderate(sys::now().since(before));
+            self.slow_down_in_flood(sys::now().since(before));
             // What processes said comes before their end: readiness, then death, in that order.
             let signals = self.signals_token;
             for &token in ready.iter().filter(|&&token| token != signals) {
-                self.happened(token);
+                self.dispatch(token);
             }
             if ready.contains(&signals) {
                 self.read_signals();
@@ -200,7 +201,7 @@ impl Init {
     }
 
     /// What is to be done before waiting again.
-    fn settle(&mut self) {
+    fn before_wait(&mut self) {
         let now = sys::now();
         if self.supervisor.deadline().is_some_and(|at| at <= now) {
             self.feed(Event::Tick);
@@ -213,16 +214,16 @@ impl Init {
             self.logs.trim();
         }
         if std::mem::take(&mut self.changed) && self.server.as_ref().is_some_and(Server::has_watchers) {
-            self.look_at_waiting();
+            self.finish_waits();
         }
-        self.tend_clients(now);
+        self.update_clients(now);
         self.write_output();
     }
 
     /// In a flood of log lines or orphans, being woken for each costs more than its work: after many turns in a row
     /// that did nothing else and came at once, each is put off a little, so that it finds more to do. The first line
     /// of a burst is never held back, nor is anything that concerns a service's state.
-    fn moderate(&mut self, waited: Duration) {
+    fn slow_down_in_flood(&mut self, waited: Duration) {
         let read = self.logs.take_count();
         let little = read < MUCH;
         let bulk = waited < NAP && little && !std::mem::take(&mut self.stepped);
@@ -237,12 +238,12 @@ impl Init {
         self.supervisor.deadline().into_iter().chain(self.remind_at).chain(self.trim_at).chain(server).min()
     }
 
-    fn happened(&mut self, token: Token) {
+    fn dispatch(&mut self, token: Token) {
         match self.sources.get(&token) {
-            Some(Source::Seat(id)) => self.seat_happened(*id, token),
+            Some(Source::Service(id)) => self.read_service(*id, token),
             Some(Source::Output) => {}
             Some(Source::Signals) => {}
-            None => self.serve(token),
+            None => self.handle_socket(token),
         }
     }
 
@@ -261,8 +262,8 @@ impl Init {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { id, run, role } => match &mut self.held_back {
-                Some(held_back) => held_back.push((id, run, role)),
+            Action::Spawn { id, run, role } => match &mut self.deferred {
+                Some(deferred) => deferred.push((id, run, role)),
                 None => {
                     let event = self.spawn(id, run, role);
                     self.queue.push_back(event);
@@ -272,7 +273,7 @@ impl Init {
             Action::Changed(change) => {
                 self.changed = true;
                 if let Some(line) = messages::of_change(&change, &self.supervisor, sys::now()) {
-                    self.say(&line);
+                    self.log(&line);
                 }
                 if self.server.as_ref().is_some_and(Server::has_watchers) {
                     self.publish(&change);
@@ -286,13 +287,13 @@ impl Init {
             }
             Action::Booted => self.booted(),
             Action::ShuttingDown { why } => self.shutting_down(why),
-            Action::Replanned { ids } => self.reseat(&ids),
+            Action::Replanned { ids } => self.renumber_services(&ids),
             Action::Halt { code } => self.halted = Some(code),
         }
     }
 
     /// A line of our own in the container's log.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn log(&mut self, line: &str) {
         self.logs.own(line);
     }
 
@@ -300,16 +301,16 @@ impl Init {
     pub(crate) fn warn(&mut self, id: Id, message: &str) {
         let name =
             self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
-        self.say(&format!("{name}: {message}"));
+        self.log(&format!("{name}: {message}"));
     }
 
     fn booted(&mut self) {
         self.remind_at = None;
         let complete = self.supervisor.booted_at().unwrap_or_else(sys::now);
         let line = messages::of_boot(&self.supervisor, complete.since(self.booted_at));
-        self.say(&line);
+        self.log(&line);
         if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
-            self.say(&error);
+            self.log(&error);
         }
         self.logs.flush();
         self.logs.trim();
@@ -319,7 +320,7 @@ impl Init {
     fn shutting_down(&mut self, why: Option<String>) {
         self.remind_at = Some(sys::now().plus(SHUTDOWN_REMINDER));
         let why = why.unwrap_or_else(|| "on request".to_owned());
-        self.say(&format!("shutting down: {why}"));
+        self.log(&format!("shutting down: {why}"));
         let _ = notify::notify_manager(&format!("STOPPING=1\nSTATUS=shutting down: {why}"));
     }
 
@@ -334,7 +335,7 @@ impl Init {
         };
         self.remind_at = Some(now.plus(next));
         if let Some(line) = line {
-            self.say(&line);
+            self.log(&line);
         }
     }
 }

@@ -17,7 +17,7 @@ impl Init {
         if full != self.output.paused {
             self.output.paused = full;
             let interest = if full { Interest::Paused } else { Interest::Read };
-            for (read, _, token) in self.seats.iter().filter_map(|seat| seat.pipe.as_ref()) {
+            for (read, _, token) in self.service_io.iter().filter_map(|io| io.pipe.as_ref()) {
                 self.poll.change(read, *token, interest);
             }
             self.finish_logs();
@@ -26,9 +26,9 @@ impl Init {
 
     /// There is room again for what ended runs left.
     fn finish_logs(&mut self) {
-        let ids = (0..self.seats.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
+        let ids = (0..self.service_io.len()).filter_map(|index| u32::try_from(index).ok()).map(Id);
         for id in ids {
-            if !self.output.paused && self.seats.get(id.index()).is_some_and(|seat| seat.unfinished) {
+            if !self.output.paused && self.service_io.get(id.index()).is_some_and(|io| io.unfinished) {
                 self.finish_log(id);
             }
         }

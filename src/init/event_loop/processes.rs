@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::event_loop::{Init, Source};
 use crate::kernel::spawn::Spawned;
-use crate::service::launch::{Given, cure};
+use crate::service::launch::{Inherited, remedy};
 use crate::service::notify;
 use init_core::{Event, Role, Run, SpawnError};
 use init_plan::{Condition, Id, Log, Ready, Scope, Signal};
@@ -31,12 +31,12 @@ struct Opened {
 /// Something that may be had later.
 fn passing(what: &'static str) -> impl Fn(std::io::Error) -> SpawnError {
     move |error| {
-        let cure = cure(error.raw_os_error().unwrap_or(0));
-        SpawnError { message: format!("cannot start: {what}: {error}{cure}"), lasting: false, code: 126 }
+        let remedy = remedy(error.raw_os_error().unwrap_or(0));
+        SpawnError { message: format!("cannot start: {what}: {error}{remedy}"), lasting: false, code: 126 }
     }
 }
 
-/// The plan and the seats are as long as each other, so this does not happen.
+/// The plan and the service_io are as long as each other, so this does not happen.
 fn no_service() -> SpawnError {
     SpawnError { message: "cannot start: no such service".to_owned(), lasting: true, code: 126 }
 }
@@ -95,8 +95,8 @@ impl Init {
         let procs = self.cgroup_of(id)?;
         let Some(service) = self.supervisor.plan().services.get(id.index()) else { return Err(no_service()) };
         let kept =
-            self.seats.get(id.index()).and_then(|seat| seat.pipe.as_ref()).map(|(_, write, _)| write.as_fd());
-        let given = Given {
+            self.service_io.get(id.index()).and_then(|io| io.pipe.as_ref()).map(|(_, write, _)| write.as_fd());
+        let inherited = Inherited {
             output: match &output {
                 Output::Pipe => kept,
                 Output::Captured(write) => Some(write.as_fd()),
@@ -108,19 +108,19 @@ impl Init {
             cgroup: procs.as_ref().map(OwnedFd::as_fd),
             handle: self.handles.wanted(),
         };
-        self.launcher.launch(service, role, &given)
+        self.launcher.launch(service, role, &inherited)
     }
 
     /// Where the process writes to: its service's log, or, if what it says is a reason, a pipe of its own.
     fn open_output(&mut self, id: Id, run: Run, role: Role) -> Result<Output, SpawnError> {
         let plan = self.supervisor.plan();
-        let (Some(service), Some(seat)) = (plan.services.get(id.index()), self.seats.get_mut(id.index()))
+        let (Some(service), Some(io)) = (plan.services.get(id.index()), self.service_io.get_mut(id.index()))
         else {
             return Err(no_service());
         };
         if matches!(role, Role::Condition(_) | Role::ReadyProbe | Role::HealthProbe) {
-            let (write, token) = seat.open_capture(run, &mut self.poll).map_err(passing("pipe"))?;
-            self.sources.insert(token, Source::Seat(id));
+            let (write, token) = io.open_capture(run, &mut self.poll).map_err(passing("pipe"))?;
+            self.sources.insert(token, Source::Service(id));
             return Ok(Output::Captured(write));
         }
         match service.process.log.unwrap_or(plan.settings.log) {
@@ -128,8 +128,8 @@ impl Init {
             Log::None => Ok(Output::Nowhere),
             Log::Prefix | Log::Json | Log::Ring => {
                 let owner = self.launcher.credentials(&service.process).ok().flatten().map(|c| c.uid);
-                let token = seat.open_pipe(owner, &mut self.poll).map_err(passing("log pipe"))?;
-                self.sources.extend(token.map(|token| (token, Source::Seat(id))));
+                let token = io.open_pipe(owner, &mut self.poll).map_err(passing("log pipe"))?;
+                self.sources.extend(token.map(|token| (token, Source::Service(id))));
                 Ok(Output::Pipe)
             }
         }
@@ -138,22 +138,22 @@ impl Init {
     /// What the process can say that it is ready through.
     fn open_readiness(&mut self, id: Id, run: Run, opened: &mut Opened) -> Result<(), SpawnError> {
         let plan = self.supervisor.plan();
-        let (Some(service), Some(seat)) = (plan.services.get(id.index()), self.seats.get_mut(id.index()))
+        let (Some(service), Some(io)) = (plan.services.get(id.index()), self.service_io.get_mut(id.index()))
         else {
             return Err(no_service());
         };
         match &service.ready {
             Ready::Fd(number) => {
                 let (write, token) =
-                    seat.open_ready(run, &mut self.poll).map_err(passing("readiness pipe"))?;
-                self.sources.insert(token, Source::Seat(id));
+                    io.open_ready(run, &mut self.poll).map_err(passing("readiness pipe"))?;
+                self.sources.insert(token, Source::Service(id));
                 opened.ready = Some((write, *number));
             }
             Ready::Log(pattern) => {
                 // The plan was compiled, so the pattern is valid.
                 if let Ok(pattern) = init_plan::pattern::compile(pattern) {
-                    self.logs.watch(seat.log, pattern);
-                    seat.watched = Some(run);
+                    self.logs.watch(io.log, pattern);
+                    io.watched = Some(run);
                 }
             }
             Ready::Started | Ready::Notify | Ready::Probe(_) => {}
@@ -166,8 +166,8 @@ impl Init {
             let socket =
                 notify::NotifySocket::bind(runtime, &service.name, run.0, uid).map_err(fail(false))?;
             opened.variables.push(("NOTIFY_SOCKET".to_owned(), socket.path().display().to_string()));
-            let token = seat.listen(run, socket, &mut self.poll).map_err(passing("notify socket"))?;
-            self.sources.insert(token, Source::Seat(id));
+            let token = io.listen(run, socket, &mut self.poll).map_err(passing("notify socket"))?;
+            self.sources.insert(token, Source::Service(id));
         }
         if let Some(watchdog) = service.watchdog {
             opened.variables.push(("WATCHDOG_USEC".to_owned(), watchdog.as_micros().to_string()));
@@ -178,16 +178,16 @@ impl Init {
     /// The cgroup that the service's limits need, made at its first start.
     fn cgroup_of(&mut self, id: Id) -> Result<Option<OwnedFd>, SpawnError> {
         let plan = self.supervisor.plan();
-        let (Some(service), Some(seat)) = (plan.services.get(id.index()), self.seats.get_mut(id.index()))
+        let (Some(service), Some(io)) = (plan.services.get(id.index()), self.service_io.get_mut(id.index()))
         else {
             return Err(no_service());
         };
-        if !service.process.cgroup.is_none() && seat.cgroup.is_none() {
-            for warning in seat.make_cgroup(self.cgroups.as_mut(), service) {
+        if !service.process.cgroup.is_none() && io.cgroup.is_none() {
+            for warning in io.make_cgroup(self.cgroups.as_mut(), service) {
                 self.logs.own(&format!("{}: {warning}", service.name));
             }
         }
-        let procs = seat.cgroup.as_ref().map(crate::kernel::cgroup::Cgroup::procs_fd).transpose();
+        let procs = io.cgroup.as_ref().map(crate::kernel::cgroup::Cgroup::procs_fd).transpose();
         procs.map_err(|message| SpawnError { message, lasting: false, code: 126 })
     }
 
@@ -197,7 +197,7 @@ impl Init {
         if signal == Signal::KILL
             && scope == Scope::Group
             && self.supervisor.main_pid(id).is_none_or(|main| main == pid)
-            && let Some(cgroup) = self.seats.get(id.index()).and_then(|seat| seat.cgroup.as_ref())
+            && let Some(cgroup) = self.service_io.get(id.index()).and_then(|io| io.cgroup.as_ref())
         {
             // What cannot be killed there was killed with its group, and the group is what the wait is for.
             let _ = cgroup.kill();

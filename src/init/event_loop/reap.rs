@@ -6,20 +6,11 @@
 //! last: a zombie keeps its pid and its group's id.
 
 use crate::event_loop::Init;
-use crate::kernel::handles::{Remains, is_group_alive};
+use crate::event_loop::lingering::Lingering;
+use crate::kernel::handles::is_group_alive;
 use crate::kernel::sys::{self, Children, Zombie};
 use init_core::{Event, Run, SpawnError};
 use init_plan::Id;
-
-/// The killed group of an ended process, until nothing is left of it.
-#[derive(Debug)]
-pub struct Lingering {
-    run: Run,
-    id: Id,
-    pgid: i32,
-    /// If we had a handle on the process.
-    remains: Option<Remains>,
-}
 
 /// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
 const BATCH: usize = 512;
@@ -30,7 +21,7 @@ impl Init {
         use std::os::fd::AsFd;
         for signal in sys::read_signals(self.signals.as_fd()) {
             if signal != libc::SIGCHLD {
-                self.signalled(signal);
+                self.handle_signal(signal);
             }
         }
         self.reap_all();
@@ -41,10 +32,10 @@ impl Init {
         loop {
             for _ in 0..BATCH {
                 if !self.reap_one() {
-                    return self.look_for_gone();
+                    return self.report_gone_groups();
                 }
             }
-            self.look_for_gone();
+            self.report_gone_groups();
         }
     }
 
@@ -55,9 +46,9 @@ impl Init {
         let Children::Ended(zombie) = found else { return false };
         match self.supervisor.owner(zombie.pid) {
             Some((id, run)) => {
-                self.held_back = Some(Vec::new());
-                self.ended(zombie, id, run, at_once);
-                self.start_held_back();
+                self.deferred = Some(Vec::new());
+                self.child_ended(zombie, id, run, at_once);
+                self.start_deferred();
             }
             None => {
                 if !at_once {
@@ -70,8 +61,8 @@ impl Init {
     }
 
     /// Starts what was held back, unless it is no longer wanted.
-    fn start_held_back(&mut self) {
-        for (id, run, role) in self.held_back.take().unwrap_or_default() {
+    fn start_deferred(&mut self) {
+        for (id, run, role) in self.deferred.take().unwrap_or_default() {
             let event = if self.supervisor.is_still_wanted(run) {
                 self.spawn(id, run, role)
             } else {
@@ -83,9 +74,9 @@ impl Init {
     }
 
     /// One of our processes has ended.
-    fn ended(&mut self, zombie: Zombie, id: Id, run: Run, reaped: bool) {
+    fn child_ended(&mut self, zombie: Zombie, id: Id, run: Run, reaped: bool) {
         if self.supervisor.main_pid(id) == Some(zombie.pid) {
-            self.hear_last(id);
+            self.read_last_messages(id);
         }
         // Its last word may have been that another process is in its place.
         let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
@@ -108,11 +99,11 @@ impl Init {
 
     /// The reason a probe or condition gave for saying no.
     fn take_last_words(&mut self, id: Id, run: Run, success: bool) {
-        let Some(seat) = self.seats.get_mut(id.index()) else { return };
-        if seat.capture.as_ref().is_none_or(|capture| capture.run != run) {
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        if io.capture.as_ref().is_none_or(|capture| capture.run != run) {
             return;
         }
-        let words = seat.close_capture(&mut self.poll);
+        let words = io.close_capture(&mut self.poll);
         self.drop_stale_sources(id);
         if let Some(words) = words
             && !success
@@ -125,9 +116,9 @@ impl Init {
         let Lingering { id, run, .. } = lingering;
         // What its group wrote before it was killed is in the pipe by now.
         self.finish_log(id);
-        if let Some(seat) = self.seats.get_mut(id.index()) {
-            self.logs.unwatch(seat.log);
-            seat.close_run(&mut self.poll);
+        if let Some(io) = self.service_io.get_mut(id.index()) {
+            self.logs.unwatch(io.log);
+            io.close_run(&mut self.poll);
         }
         self.drop_stale_sources(id);
         self.give_terminal_back(id);
@@ -139,13 +130,13 @@ impl Init {
     }
 
     fn is_gone(&self, lingering: &Lingering) -> bool {
-        let cgroup = self.seats.get(lingering.id.index()).and_then(|seat| seat.cgroup.as_ref());
+        let cgroup = self.service_io.get(lingering.id.index()).and_then(|io| io.cgroup.as_ref());
         !is_group_alive(lingering.pgid, lingering.remains.as_ref())
             && cgroup.is_none_or(crate::kernel::cgroup::Cgroup::is_empty)
     }
 
     /// Tells the core of groups whose last member was just reaped.
-    fn look_for_gone(&mut self) {
+    fn report_gone_groups(&mut self) {
         if self.lingering.is_empty() {
             return;
         }

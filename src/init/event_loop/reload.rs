@@ -37,7 +37,7 @@ impl Init {
         let before = self.names();
         self.feed(Event::Replan(Box::new(plan)));
         let message = self.describe_reload(&before);
-        self.say(&message);
+        self.log(&message);
         Ok(message)
     }
 
@@ -83,26 +83,26 @@ impl Init {
     }
 
     /// Services were renumbered: everything of theirs moves along.
-    pub(crate) fn reseat(&mut self, new: &[Option<Id>]) {
-        let mut old: Vec<_> = std::mem::take(&mut self.seats).into_iter().map(Some).collect();
+    pub(crate) fn renumber_services(&mut self, new: &[Option<Id>]) {
+        let mut old: Vec<_> = std::mem::take(&mut self.service_io).into_iter().map(Some).collect();
         let count = self.supervisor.plan().services.len();
-        let mut seats: Vec<_> = (0..count).map(|_| None).collect();
-        for (seat, id) in old.iter_mut().zip(new) {
-            if let Some(place) = id.and_then(|id| seats.get_mut(id.index())) {
-                *place = seat.take();
+        let mut service_io: Vec<_> = (0..count).map(|_| None).collect();
+        for (io, id) in old.iter_mut().zip(new) {
+            if let Some(place) = id.and_then(|id| service_io.get_mut(id.index())) {
+                *place = io.take();
             }
         }
-        for mut seat in old.into_iter().flatten() {
-            seat.close_run(&mut self.poll);
-            self.logs.forget(seat.log);
+        for mut io in old.into_iter().flatten() {
+            io.close_run(&mut self.poll);
+            self.logs.forget(io.log);
         }
         self.sources.retain(|_, source| source.renumber(new));
         if let Some(server) = &mut self.server {
             server.renumber(new);
         }
         self.renumber_lingering(new);
-        self.seats =
-            seats.into_iter().enumerate().map(|(i, seat)| seat.unwrap_or_else(|| self.new_seat(i))).collect();
+        self.service_io =
+            service_io.into_iter().enumerate().map(|(i, io)| io.unwrap_or_else(|| self.new_service_io(i))).collect();
     }
 
     /// A service that left the plan and is down gives back what it held.
@@ -110,9 +110,9 @@ impl Init {
         if !self.supervisor.is_forgotten(id) {
             return;
         }
-        if let Some(seat) = self.seats.get_mut(id.index()) {
-            seat.close_run(&mut self.poll);
-            if let Some((read, _, token)) = seat.pipe.take() {
+        if let Some(io) = self.service_io.get_mut(id.index()) {
+            io.close_run(&mut self.poll);
+            if let Some((read, _, token)) = io.pipe.take() {
                 self.poll.remove(&read);
                 self.sources.remove(&token);
             }

@@ -23,23 +23,23 @@ pub const IGNORED: &[i32] = &[libc::SIGPIPE, libc::SIGTTIN, libc::SIGTTOU, libc:
 
 impl Init {
     /// One that is not SIGCHLD came.
-    pub(crate) fn signalled(&mut self, number: i32) {
+    pub(crate) fn handle_signal(&mut self, number: i32) {
         let Some(signal) = Signal::from_number(number) else { return };
         match number {
             libc::SIGTERM | libc::SIGPWR => self.feed(Event::Shutdown(None)),
             libc::SIGINT if self.supervisor.stage() == Stage::Stopping => {
-                self.say("interrupted again: killing what is left");
+                self.log("interrupted again: killing what is left");
                 self.feed(Event::Force);
             }
             libc::SIGINT => self.feed(Event::Shutdown(None)),
             libc::SIGHUP if !self.is_forwarded(signal) => {
                 if let Err(problems) = self.reload_plan() {
-                    self.say(&format!(
+                    self.log(&format!(
                         "reload: the plan on disk is wrong, the running one stays:\n{problems}"
                     ));
                 }
             }
-            _ => self.pass_on(signal),
+            _ => self.forward_signal(signal),
         }
     }
 
@@ -48,7 +48,7 @@ impl Init {
     }
 
     /// To the services that asked for it; if none did, to the command `init` was given.
-    fn pass_on(&mut self, signal: Signal) {
+    fn forward_signal(&mut self, signal: Signal) {
         if self.is_forwarded(signal) {
             return self.feed(Event::Forward(signal));
         }

@@ -289,6 +289,25 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) {
     }
 }
 
+/// pwritev2(2) with RWF_NOWAIT: a write that fails with `EAGAIN` where it would wait, whatever the flags of the
+/// description.
+///
+/// # Errors
+/// As write(2); `EOPNOTSUPP` where the kernel cannot do that for this file.
+pub fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: one iovec that describes `bytes`, which outlives the call; the kernel only reads from it.
+    let done = unsafe { libc::pwritev2(fd.as_raw_fd(), &raw const part, 1, -1, libc::RWF_NOWAIT) };
+    nix::errno::Errno::result(done).map(|len| usize::try_from(len).unwrap_or(0))
+}
+
+/// Makes our own process group the foreground one of the terminal that is our standard input. Does nothing where there
+/// is no terminal. SIGTTOU, which this may cause since we are in the background, must be ignored.
+pub fn take_terminal() {
+    // SAFETY: takes and gives no memory.
+    unsafe { libc::tcsetpgrp(0, libc::getpgrp()) };
+}
+
 /// Gives memory back that only the start needed: what the allocator holds free, and the pages of our own program that
 /// were read in so far. The kernel keeps those cached; what is used again is mapped again at its first use.
 pub fn give_back_memory() {

@@ -1,5 +1,13 @@
-//! The control socket: `svctl`'s other side.
+//! The control server: `svctl`'s other side.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `clients` | who is connected and what each waits for: data, which knows nothing of the event loop |
+//! | `connections` | accepting, reading requests, writing answers, hanging up |
+//! | `requests` | what each request does |
+//! | `push` | what clients are told without asking again |
 
-pub mod connections;
-pub mod push;
-pub mod requests;
+pub(crate) mod clients;
+mod connections;
+mod push;
+mod requests;

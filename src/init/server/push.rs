@@ -3,7 +3,7 @@
 use crate::event_loop::Init;
 use crate::kernel::poll::{Interest, Token};
 use crate::kernel::sys;
-use crate::server::connections::{MAX_STREAMED, Mode, Server, Wish, done, failure, text};
+use crate::server::clients::{MAX_STREAMED, Mode, Server, WaitGoal, done, failure, text};
 use crate::service::log;
 use init_control::wire::{self, FailureKind, Response};
 use init_core::status::{Phase, Stage};
@@ -32,44 +32,44 @@ impl Init {
     }
 
     /// Answers those whose wait is over, one way or the other.
-    pub(crate) fn look_at_waiting(&mut self) {
+    pub(crate) fn finish_waits(&mut self) {
         let now = sys::now();
         let Some(server) = &self.server else { return };
-        let verdicts: Vec<(Token, Response)> = server
+        let results: Vec<(Token, Response)> = server
             .clients
             .iter()
             .filter_map(|(&token, client)| match &client.mode {
-                Mode::Waiting { wish: Wish::Ready { .. }, gone: true, .. } => {
+                Mode::Waiting { goal: WaitGoal::Ready { .. }, gone: true, .. } => {
                     let why = "the plan that was read meanwhile has it no more";
                     Some((token, failure(FailureKind::Failed, why)))
                 }
-                Mode::Waiting { wish, ids, deadline, .. } => {
-                    Some((token, self.verdict(*wish, ids, *deadline, now)?))
+                Mode::Waiting { goal, ids, deadline, .. } => {
+                    Some((token, self.wait_result(*goal, ids, *deadline, now)?))
                 }
                 Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
             })
             .collect();
-        for (token, response) in verdicts {
+        for (token, response) in results {
             self.reply(token, &response);
         }
     }
 
-    fn verdict(&self, wish: Wish, ids: &[Id], deadline: Option<Time>, now: Time) -> Option<Response> {
+    fn wait_result(&self, goal: WaitGoal, ids: &[Id], deadline: Option<Time>, now: Time) -> Option<Response> {
         let supervisor = &self.supervisor;
-        let over = match wish {
-            Wish::Ready { .. } => ids.iter().all(|&id| supervisor.is_ready(id)),
-            Wish::Down => ids.iter().all(|&id| supervisor.is_down(id)),
-            Wish::Booted => supervisor.stage() == Stage::Running,
+        let over = match goal {
+            WaitGoal::Ready { .. } => ids.iter().all(|&id| supervisor.is_ready(id)),
+            WaitGoal::Down => ids.iter().all(|&id| supervisor.is_down(id)),
+            WaitGoal::Booted => supervisor.stage() == Stage::Running,
         };
-        let failed: Vec<String> = match wish {
-            Wish::Down => Vec::new(),
-            Wish::Ready { asked } => {
-                ids.iter().filter(|&&id| self.is_lost(id, asked)).map(|&id| self.line(id)).collect()
+        let failed: Vec<String> = match goal {
+            WaitGoal::Down => Vec::new(),
+            WaitGoal::Ready { asked } => {
+                ids.iter().filter(|&&id| self.cannot_become_ready(id, asked)).map(|&id| self.line(id)).collect()
             }
-            Wish::Booted if over => {
+            WaitGoal::Booted if over => {
                 ids.iter().filter(|&&id| supervisor.has_failed(id)).map(|&id| self.line(id)).collect()
             }
-            Wish::Booted => Vec::new(),
+            WaitGoal::Booted => Vec::new(),
         };
         if !failed.is_empty() {
             return Some(failure(FailureKind::Failed, failed.join("\n")));
@@ -77,13 +77,13 @@ impl Init {
         if over {
             return Some(done(""));
         }
-        if supervisor.stage() == Stage::Stopping && wish != Wish::Down {
+        if supervisor.stage() == Stage::Stopping && goal != WaitGoal::Down {
             return Some(failure(FailureKind::ShuttingDown, "init is shutting down"));
         }
         if deadline.is_some_and(|at| at <= now) {
-            let waiting = ids.iter().filter(|&&id| match wish {
-                Wish::Down => !supervisor.is_down(id),
-                Wish::Ready { .. } | Wish::Booted => supervisor.is_wanted(id) && !supervisor.is_ready(id),
+            let waiting = ids.iter().filter(|&&id| match goal {
+                WaitGoal::Down => !supervisor.is_down(id),
+                WaitGoal::Ready { .. } | WaitGoal::Booted => supervisor.is_wanted(id) && !supervisor.is_ready(id),
             });
             let lines: Vec<String> = waiting.map(|&id| self.line(id)).collect();
             return Some(failure(FailureKind::TimedOut, lines.join("\n")));
@@ -93,7 +93,7 @@ impl Init {
 
     /// Whether waiting for its readiness is in vain: it failed for good, or ended well though it was to stay. Who
     /// asked for its start also wants to hear of the first failure, though it will be tried again.
-    fn is_lost(&self, id: Id, asked: bool) -> bool {
+    fn cannot_become_ready(&self, id: Id, asked: bool) -> bool {
         if self.supervisor.is_retired(id) {
             return true;
         }
@@ -120,13 +120,13 @@ impl Init {
             let Mode::Following(cursors) = &mut client.mode else { continue };
             let mut cursors = std::mem::take(cursors);
             for (id, next) in &mut cursors {
-                let Some(seat) = self.seats.get(id.index()) else { continue };
+                let Some(io) = self.service_io.get(id.index()) else { continue };
                 let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
                 // A full buffer leaves the rest in the ring, to be sent later if it is still there then.
                 if client.output.len() >= MAX_STREAMED {
                     continue;
                 }
-                let Some((lost, fresh)) = self.logs.lines_since(seat.log, *next) else { continue };
+                let Some((lost, fresh)) = self.logs.lines_since(io.log, *next) else { continue };
                 client.dropped += lost;
                 *next += lost;
                 for record in fresh {
@@ -144,7 +144,7 @@ impl Init {
     }
 
     /// Writes what is pending for everybody, and does what time asks for.
-    pub(crate) fn tend_clients(&mut self, now: Time) {
+    pub(crate) fn update_clients(&mut self, now: Time) {
         let Some(server) = &mut self.server else { return };
         if server.resting_until.is_some_and(|at| at <= now) {
             server.resting_until = None;
@@ -154,7 +154,7 @@ impl Init {
             self.stream_logs();
         }
         if self.server.as_ref().and_then(Server::deadline).is_some_and(|at| at <= now) {
-            self.look_at_waiting();
+            self.finish_waits();
         }
         let Some(server) = &self.server else { return };
         let pending: Vec<Token> = server

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
-use crate::server::connections::{Mode, Wish, done, failure, text};
+use crate::server::clients::{Mode, WaitGoal, done, failure, text};
 use init_control::wire::{FailureKind, Request, Response, Until, Verb};
 use init_core::status::{Phase, Stage};
 use init_core::{Event, Time};
@@ -16,7 +16,7 @@ const STARTS: usize = 1000;
 
 impl Init {
     /// Carries out a request, or starts to.
-    pub(crate) fn answer(&mut self, token: Token, request: Request) {
+    pub(crate) fn handle_request(&mut self, token: Token, request: Request) {
         let may_act = self.client(token).is_some_and(|client| client.may_act);
         let acts = matches!(
             request,
@@ -26,23 +26,23 @@ impl Init {
                 | Request::Shutdown { .. }
         );
         if acts && !may_act {
-            let cure =
+            let remedy =
                 "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
-            return self.reply(token, &failure(FailureKind::Denied, cure));
+            return self.reply(token, &failure(FailureKind::Denied, remedy));
         }
         match request {
-            Request::List { names } => self.answer_list(token, &names),
+            Request::List { names } => self.handle_list(token, &names),
             Request::Change { verb, names, wait, timeout_ms } => {
-                self.answer_change(token, verb, &names, wait, timeout_ms)
+                self.handle_change(token, verb, &names, wait, timeout_ms)
             }
-            Request::Signal { names, signal } => self.answer_signal(token, &names, signal),
-            Request::Reload { names } if names.is_empty() => self.answer_reload_plan(token),
-            Request::Reload { names } => self.answer_reload(token, &names),
-            Request::Wait { names, until, timeout_ms } => self.answer_wait(token, &names, until, timeout_ms),
-            Request::Logs { names, lines, follow } => self.answer_logs(token, &names, lines, follow),
+            Request::Signal { names, signal } => self.signal_services(token, &names, signal),
+            Request::Reload { names } if names.is_empty() => self.handle_reload_plan(token),
+            Request::Reload { names } => self.handle_reload(token, &names),
+            Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
+            Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
             Request::Events => self.set_mode(token, Mode::Watching),
-            Request::Health => self.answer_health(token),
-            Request::Boot => self.answer_boot(token),
+            Request::Health => self.handle_health(token),
+            Request::Boot => self.handle_boot(token),
             Request::Shutdown { code } => {
                 self.feed(Event::Shutdown(code));
                 self.reply(token, &done("shutting down"));
@@ -95,18 +95,18 @@ impl Init {
         all.filter(|&id| !self.supervisor.is_forgotten(id)).collect()
     }
 
-    fn answer_list(&mut self, token: Token, names: &[String]) {
+    fn handle_list(&mut self, token: Token, names: &[String]) {
         let Some(ids) = self.resolve_or_all(token, names) else { return };
         let now = sys::now();
         let services = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
         let response = Response::Services { services, stage: self.supervisor.stage() };
         if let Some(client) = self.client(token) {
             client.send(&response);
-            client.answer(&done(""));
+            client.finish(&done(""));
         }
     }
 
-    fn answer_change(
+    fn handle_change(
         &mut self,
         token: Token,
         verb: Verb,
@@ -118,10 +118,10 @@ impl Init {
         if self.supervisor.stage() == Stage::Stopping && verb != Verb::Stop {
             return self.reply(token, &failure(FailureKind::ShuttingDown, "init is shutting down"));
         }
-        let wish = if verb == Verb::Stop { Wish::Down } else { Wish::Ready { asked: true } };
+        let goal = if verb == Verb::Stop { WaitGoal::Down } else { WaitGoal::Ready { asked: true } };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
         if wait {
-            self.set_mode(token, Mode::Waiting { wish, ids: ids.clone(), deadline, gone: false });
+            self.set_mode(token, Mode::Waiting { goal, ids: ids.clone(), deadline, gone: false });
         }
         for id in ids {
             self.feed(match verb {
@@ -130,10 +130,10 @@ impl Init {
                 Verb::Restart => Event::Restart(id),
             });
         }
-        if wait { self.look_at_waiting() } else { self.reply(token, &done("")) }
+        if wait { self.finish_waits() } else { self.reply(token, &done("")) }
     }
 
-    fn answer_signal(&mut self, token: Token, names: &[String], signal: init_plan::Signal) {
+    fn signal_services(&mut self, token: Token, names: &[String], signal: init_plan::Signal) {
         let Some(ids) = self.resolve_some(token, names) else { return };
         let mut sent = 0;
         for id in ids {
@@ -147,7 +147,7 @@ impl Init {
         self.reply(token, &done(""));
     }
 
-    fn answer_reload_plan(&mut self, token: Token) {
+    fn handle_reload_plan(&mut self, token: Token) {
         let answer = match self.reload_plan() {
             Ok(message) => done(message),
             Err(problems) => failure(FailureKind::BadPlan, problems),
@@ -155,7 +155,7 @@ impl Init {
         self.reply(token, &answer);
     }
 
-    fn answer_reload(&mut self, token: Token, names: &[String]) {
+    fn handle_reload(&mut self, token: Token, names: &[String]) {
         let Some(ids) = self.resolve_some(token, names) else { return };
         for &id in &ids {
             let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
@@ -177,30 +177,30 @@ impl Init {
         self.reply(token, &done(""));
     }
 
-    fn answer_wait(&mut self, token: Token, names: &[String], until: Until, timeout_ms: Option<u64>) {
+    fn handle_wait(&mut self, token: Token, names: &[String], until: Until, timeout_ms: Option<u64>) {
         let Some(ids) = self.resolve(token, names) else { return };
-        let wish = match until {
-            Until::Ready if names.is_empty() => Wish::Booted,
-            Until::Ready => Wish::Ready { asked: false },
-            Until::Down => Wish::Down,
+        let goal = match until {
+            Until::Ready if names.is_empty() => WaitGoal::Booted,
+            Until::Ready => WaitGoal::Ready { asked: false },
+            Until::Down => WaitGoal::Down,
         };
         let ids = if names.is_empty() { self.all_ids() } else { ids };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
-        self.set_mode(token, Mode::Waiting { wish, ids, deadline, gone: false });
-        self.look_at_waiting();
+        self.set_mode(token, Mode::Waiting { goal, ids, deadline, gone: false });
+        self.finish_waits();
     }
 
-    fn answer_health(&mut self, token: Token) {
+    fn handle_health(&mut self, token: Token) {
         let stage = self.supervisor.stage();
         let problems = self.supervisor.problems(sys::now());
         let healthy = stage == Stage::Running && problems.is_empty();
         if let Some(client) = self.client(token) {
             client.send(&Response::Health { healthy, stage, problems });
-            client.answer(&done(""));
+            client.finish(&done(""));
         }
     }
 
-    fn answer_boot(&mut self, token: Token) {
+    fn handle_boot(&mut self, token: Token) {
         let origin = self.booted_at;
         let millis = |time: Time| u64::try_from(time.since(origin).as_millis()).unwrap_or(u64::MAX);
         let now_ms = millis(sys::now());
@@ -217,20 +217,20 @@ impl Init {
                 break;
             }
         }
-        client.answer(&done(""));
+        client.finish(&done(""));
     }
 
-    fn answer_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
+    fn handle_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
         let Some(ids) = self.resolve_or_all(token, names) else { return };
         let mut all = Vec::new();
         let mut cursors = Vec::new();
         for id in ids {
-            let Some(seat) = self.seats.get(id.index()) else { continue };
+            let Some(io) = self.service_io.get(id.index()) else { continue };
             let service = self.supervisor.plan().services.get(id.index()).map(|s| s.name.to_string());
             let Some(service) = service else { continue };
-            let kept = self.logs.tail(seat.log, lines.unwrap_or(usize::MAX)).into_iter().flatten();
+            let kept = self.logs.tail(io.log, lines.unwrap_or(usize::MAX)).into_iter().flatten();
             all.extend(kept.map(|record| (record.time_ms, service.clone(), text(&record.line))));
-            cursors.push((id, self.logs.next_seq(seat.log)));
+            cursors.push((id, self.logs.next_seq(io.log)));
         }
         // Each service's lines are in order already; a stable sort keeps them so.
         all.sort_by_key(|(time, ..)| *time);
@@ -243,7 +243,7 @@ impl Init {
         if follow {
             client.mode = Mode::Following(cursors);
         } else {
-            client.answer(&done(""));
+            client.finish(&done(""));
         }
     }
 }

@@ -19,7 +19,7 @@ const MAX_MESSAGES: usize = 64;
 const MAX_LAST_WORDS: usize = 512;
 
 /// A service's place in the event loop.
-pub struct Seat {
+pub struct ServiceIo {
     /// Its log.
     pub log: LogId,
     /// Its log pipe, from its first process on: read end, write end, token.
@@ -39,7 +39,7 @@ pub struct Seat {
 }
 
 /// A message of a service's.
-pub struct Heard {
+pub struct Received {
     /// Of which run.
     pub run: Run,
     /// What it says.
@@ -58,10 +58,10 @@ pub struct Capture {
     last: Vec<u8>,
 }
 
-impl Seat {
+impl ServiceIo {
     /// With nothing open.
-    pub fn new(log: LogId) -> Seat {
-        Seat {
+    pub fn new(log: LogId) -> ServiceIo {
+        ServiceIo {
             log,
             pipe: None,
             ready: None,
@@ -96,7 +96,7 @@ impl Seat {
     /// Opens a pipe through which the process can say that it is ready; returns the end that it gets.
     ///
     /// # Errors
-    /// As [`Seat::open_pipe`].
+    /// As [`ServiceIo::open_pipe`].
     pub fn open_ready(&mut self, run: Run, poll: &mut Poll) -> io::Result<(OwnedFd, Token)> {
         self.close_ready(poll);
         let (read, write) = sys::pipe()?;
@@ -154,7 +154,7 @@ impl Seat {
     }
 
     /// What came through it from the service's own processes, oldest first, or why a message was not taken.
-    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<Heard, String>> {
+    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<Received, String>> {
         let Some((run, socket, _)) = &mut self.notify else { return Vec::new() };
         let run = *run;
         // Bounded: a service that never stops talking must not keep everybody else waiting.
@@ -165,13 +165,13 @@ impl Seat {
             .map(|message| {
                 let (said, sender) = message?;
                 // One that is gone already could reach the socket only with the service's own rights.
-                match main.map(|main| notify::belongs(sender.pid, main)) {
-                    Some(notify::Verdict::No) => Err(format!(
+                match main.map(|main| notify::membership(sender.pid, main)) {
+                    Some(notify::Membership::Stranger) => Err(format!(
                         "ignored a notification from process {} (uid {})",
                         sender.pid, sender.uid
                     )),
-                    Some(notify::Verdict::Yes | notify::Verdict::Gone) | None => {
-                        Ok(Heard { run, said, sender })
+                    Some(notify::Membership::Member | notify::Membership::Gone) | None => {
+                        Ok(Received { run, said, sender })
                     }
                 }
             })
@@ -181,7 +181,7 @@ impl Seat {
     /// Opens a pipe for the output of a probe or condition; returns the end that it gets.
     ///
     /// # Errors
-    /// As [`Seat::open_pipe`].
+    /// As [`ServiceIo::open_pipe`].
     pub fn open_capture(&mut self, run: Run, poll: &mut Poll) -> io::Result<(OwnedFd, Token)> {
         self.close_capture(poll);
         let (read, write) = sys::pipe()?;
@@ -236,7 +236,7 @@ impl Seat {
         self.watched = None;
     }
 
-    /// Every token of this seat.
+    /// Every token of this io.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         let pipe = self.pipe.as_ref().map(|(_, _, token)| *token);
         let ready = self.ready.as_ref().map(|(_, _, token)| *token);

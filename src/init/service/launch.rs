@@ -19,7 +19,7 @@ use init_plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Servic
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where the streams of a process go, and what else it is given.
-pub struct Given<'a> {
+pub struct Inherited<'a> {
     /// Standard output and error; `None`: /dev/null.
     pub output: Option<BorrowedFd<'a>>,
     /// Further descriptors, under these numbers.
@@ -101,13 +101,13 @@ impl Launcher {
         &mut self,
         service: &Service,
         role: Role,
-        given: &Given<'_>,
+        inherited: &Inherited<'_>,
     ) -> Result<Spawned, SpawnError> {
         let process = &service.process;
         let credentials = self.credentials(process).map_err(lasting)?;
         let command = self.command(service, role)?;
         let variables: Vec<(&str, &OsStr)> =
-            given.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
+            inherited.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
         let mut environment =
             environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
                 .map_err(lasting)?;
@@ -117,10 +117,10 @@ impl Launcher {
         let spec = Spec {
             programs,
             environment,
-            descriptors: descriptors(service, role, given, self.null.as_fd()),
+            descriptors: descriptors(service, role, inherited, self.null.as_fd()),
             session: session(process, role),
             unignore: &self.unignore,
-            cgroup: given.cgroup,
+            cgroup: inherited.cgroup,
             limits: limits(process, self.open_files),
             nice: process.nice,
             oom_score_adj: process.oom_score_adj.and_then(|score| CString::new(score.to_string()).ok()),
@@ -130,7 +130,7 @@ impl Launcher {
             drop_capabilities: &process.drop_capabilities,
             no_new_privileges: process.no_new_privileges,
             cwd: self.cwd(process)?,
-            handle: given.handle,
+            handle: inherited.handle,
             arguments,
         };
         self.spawner.spawn(&spec).map_err(|failure| explain(&failure, &spec))
@@ -214,13 +214,13 @@ fn null() -> std::io::Result<OwnedFd> {
 fn descriptors<'a>(
     service: &Service,
     role: Role,
-    given: &'a Given<'a>,
+    inherited: &'a Inherited<'a>,
     null: BorrowedFd<'a>,
 ) -> Vec<(BorrowedFd<'a>, RawFd)> {
     let tty = role == Role::Main && service.process.stdin == Stdin::Tty;
-    let output = given.output.unwrap_or(null);
+    let output = inherited.output.unwrap_or(null);
     let input = if tty { crate::kernel::stdio(0) } else { null };
-    [(input, 0), (output, 1), (output, 2)].into_iter().chain(given.descriptors.iter().copied()).collect()
+    [(input, 0), (output, 1), (output, 2)].into_iter().chain(inherited.descriptors.iter().copied()).collect()
 }
 
 fn session(process: &Process, role: Role) -> Session {
@@ -295,7 +295,7 @@ fn explain(failure: &crate::kernel::spawn::Failure, spec: &Spec<'_>) -> SpawnErr
     let reason = reason.to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default();
     let message = match (failure.what, errno) {
-        ("fork", _) => format!("cannot start `{program}`: fork: {reason}{}", cure(errno)),
+        ("fork", _) => format!("cannot start `{program}`: fork: {reason}{}", remedy(errno)),
         ("execute", libc::ENOENT) if program.contains('/') => {
             format!("cannot execute `{program}`: no such program, or its interpreter is missing")
         }
@@ -313,7 +313,7 @@ fn explain(failure: &crate::kernel::spawn::Failure, spec: &Spec<'_>) -> SpawnErr
                 "cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?"
             )
         }
-        ("execute", _) => format!("cannot execute `{program}`: {reason}{}", cure(errno)),
+        ("execute", _) => format!("cannot execute `{program}`: {reason}{}", remedy(errno)),
         ("chdir", _) => format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()),
         ("setgroups" | "setgid" | "setuid", libc::EPERM) => {
             format!("cannot start `{program}` as another user: init itself has no right to change users")
@@ -338,7 +338,7 @@ fn explain(failure: &crate::kernel::spawn::Failure, spec: &Spec<'_>) -> SpawnErr
     SpawnError { message, lasting: !passing, code }
 }
 
-pub(crate) fn cure(errno: i32) -> &'static str {
+pub(crate) fn remedy(errno: i32) -> &'static str {
     match errno {
         libc::EAGAIN => {
             " (the container's limit on processes is reached: raise --pids-limit, or stop something)"

@@ -18,6 +18,8 @@ use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::write;
 
+use crate::kernel::sys;
+
 /// What poll(2) promises of a pipe that is writable: room for so many bytes.
 const PIPE_BUF: usize = 4096;
 /// Opening `/dev/ptmx` again would make a new terminal instead.
@@ -66,7 +68,7 @@ impl Target {
         match self.way {
             Way::Write => write(&self.fd, bytes),
             Way::Send => send(self.fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL),
-            Way::NoWait => match write_nowait(self.fd(), bytes) {
+            Way::NoWait => match sys::write_nowait(self.fd(), bytes) {
                 Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE | Errno::EPERM) => {
                     self.way = Way::PollFirst;
                     self.write_polled(bytes)
@@ -94,15 +96,6 @@ fn reopen(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     open(path.as_str(), flags, Mode::empty()).ok()
-}
-
-/// write(2) that answers `EAGAIN` where it would wait, whatever the flags of the description.
-#[allow(unsafe_code)]
-fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
-    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    // SAFETY: one iovec that describes `bytes`, which outlives the call; the kernel only reads from it.
-    let done = unsafe { libc::pwritev2(fd.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
-    Errno::result(done).map(|len| usize::try_from(len).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -8,17 +8,17 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// The container manager's end (`podman run --sdnotify=container`, a systemd unit), if it wants to be told.
 #[derive(Clone, Debug)]
-pub struct Manager(OsString);
+pub struct ContainerManager(OsString);
 
-impl Manager {
+impl ContainerManager {
     /// The address in this process's `NOTIFY_SOCKET`; `None` if there is none.
-    pub fn from_environment() -> Option<Manager> {
-        std::env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()).map(Manager)
+    pub fn from_environment() -> Option<ContainerManager> {
+        std::env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()).map(ContainerManager)
     }
 
     /// A path, or the name of an abstract socket after an `@`.
-    pub fn at(address: &OsStr) -> Manager {
-        Manager(address.to_owned())
+    pub fn at(address: &OsStr) -> ContainerManager {
+        ContainerManager(address.to_owned())
     }
 
     /// Says something like `READY=1` or `STATUS=…`, without waiting.
@@ -46,12 +46,12 @@ impl Manager {
     }
 }
 
-/// Says something to the container manager, if there is one; see [`Manager::send`].
+/// Says something to the container manager, if there is one; see [`ContainerManager::send`].
 ///
 /// # Errors
-/// As [`Manager::send`].
+/// As [`ContainerManager::send`].
 pub fn notify_manager(text: &str) -> Result<(), String> {
-    Manager::from_environment().map_or(Ok(()), |manager| manager.send(text))
+    ContainerManager::from_environment().map_or(Ok(()), |manager| manager.send(text))
 }
 
 #[cfg(test)]
@@ -69,25 +69,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let socket = UnixDatagram::bind(&path).unwrap();
-        Manager::at(path.as_os_str()).send("READY=1").unwrap();
+        ContainerManager::at(path.as_os_str()).send("READY=1").unwrap();
         assert_eq!(heard(&socket), "READY=1");
         let name = format!("pulp-init-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
-        Manager::at(OsStr::new(&format!("@{name}"))).send("STATUS=x").unwrap();
+        ContainerManager::at(OsStr::new(&format!("@{name}"))).send("STATUS=x").unwrap();
         assert_eq!(heard(&socket), "STATUS=x");
     }
 
     #[test]
     fn absent_manager_is_an_error_and_a_deaf_one_blocks_nobody() {
         for nobody in ["/nonexistent/s", "relative", "vsock:2:1", ""] {
-            let error = Manager::at(OsStr::new(nobody)).send("READY=1").unwrap_err();
+            let error = ContainerManager::at(OsStr::new(nobody)).send("READY=1").unwrap_err();
             assert!(error.starts_with("cannot tell the container manager at"), "{error}");
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let _deaf = UnixDatagram::bind(&path).unwrap();
-        let manager = Manager::at(path.as_os_str());
+        let manager = ContainerManager::at(path.as_os_str());
         assert!((0..100_000).any(|_| manager.send("STATUS=x").is_err()));
     }
 }

@@ -11,11 +11,11 @@ const TRIES: usize = 4;
 
 /// Whether a process is one of a service's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum Membership {
     /// It is the main process, of its group or session, or descends from it.
-    Yes,
+    Member,
     /// It lives, and is none of them.
-    No,
+    Stranger,
     /// It has ended and was reaped, so nobody can say. A shell script's `systemd-notify` is often gone this early.
     Gone,
 }
@@ -24,27 +24,27 @@ pub enum Verdict {
 ///
 /// `main` must lead its process group. If it was just reaped, its number can be another's only if its group is empty;
 /// whoever got it would have to know this service's socket, and its words would be about a run that ends now. A process
-/// that left group and session and whose parents have ended belongs to nobody: `No`.
-pub fn belongs(sender: i32, main: i32) -> Verdict {
+/// that left group and session and whose parents have ended belongs to nobody: it is a stranger.
+pub fn membership(sender: i32, main: i32) -> Membership {
     if sender <= 0 || main <= 0 {
         // 0 is a sender in another pid namespace that we cannot see into.
-        return Verdict::No;
+        return Membership::Stranger;
     }
     if sender == main {
-        return Verdict::Yes;
+        return Membership::Member;
     }
     let pid = Some(Pid::from_raw(sender));
     let leads = |leader: Result<Pid, Errno>| leader.map(Pid::as_raw) == Ok(main);
     match getpgid(pid) {
-        Err(Errno::ESRCH) => return Verdict::Gone,
-        group if leads(group) || leads(getsid(pid)) => return Verdict::Yes,
+        Err(Errno::ESRCH) => return Membership::Gone,
+        group if leads(group) || leads(getsid(pid)) => return Membership::Member,
         _ => {}
     }
-    (0..TRIES).find_map(|_| descends(sender, main)).unwrap_or(Verdict::No)
+    (0..TRIES).find_map(|_| descends(sender, main)).unwrap_or(Membership::Stranger)
 }
 
 /// Walks from parent to parent; `None` if one ended on the way, so that the next try sees who took its children.
-fn descends(sender: i32, main: i32) -> Option<Verdict> {
+fn descends(sender: i32, main: i32) -> Option<Membership> {
     let ourselves = Pid::this().as_raw();
     let mut pid = sender;
     for _ in 0..DEEPEST {
@@ -52,20 +52,20 @@ fn descends(sender: i32, main: i32) -> Option<Verdict> {
             return (pid == sender).then(|| alive_or_gone(sender));
         };
         match above {
-            _ if above == main => return Some(Verdict::Yes),
-            0 | 1 => return Some(Verdict::No),
-            _ if above == ourselves => return Some(Verdict::No),
+            _ if above == main => return Some(Membership::Member),
+            0 | 1 => return Some(Membership::Stranger),
+            _ if above == ourselves => return Some(Membership::Stranger),
             _ => pid = above,
         }
     }
-    Some(Verdict::No)
+    Some(Membership::Stranger)
 }
 
 /// A sender whose /proc entry cannot be read may still live, hidden from us by `hidepid`.
-fn alive_or_gone(sender: i32) -> Verdict {
+fn alive_or_gone(sender: i32) -> Membership {
     match getpgid(Some(Pid::from_raw(sender))) {
-        Err(Errno::ESRCH) => Verdict::Gone,
-        _ => Verdict::No,
+        Err(Errno::ESRCH) => Membership::Gone,
+        _ => Membership::Stranger,
     }
 }
 
@@ -97,13 +97,13 @@ mod tests {
     #[test]
     fn main_is_its_own_and_we_are_not() {
         let us = Pid::this().as_raw();
-        assert_eq!(belongs(us, us), Verdict::Yes);
-        assert_eq!(belongs(Pid::parent().as_raw(), us), Verdict::No);
-        assert_eq!(belongs(1, us), Verdict::No);
+        assert_eq!(membership(us, us), Membership::Member);
+        assert_eq!(membership(Pid::parent().as_raw(), us), Membership::Stranger);
+        assert_eq!(membership(1, us), Membership::Stranger);
         for nobody in [0, -1, i32::MIN] {
-            assert_eq!(belongs(nobody, us), Verdict::No);
-            assert_eq!(belongs(us, nobody), Verdict::No);
+            assert_eq!(membership(nobody, us), Membership::Stranger);
+            assert_eq!(membership(us, nobody), Membership::Stranger);
         }
-        assert_eq!(belongs(i32::MAX, us), Verdict::Gone);
+        assert_eq!(membership(i32::MAX, us), Membership::Gone);
     }
 }

@@ -17,7 +17,7 @@ use super::Sender;
 ///
 /// # Errors
 /// Why not, for a person.
-pub fn heir(pid: i32, owned: bool, sender: Sender, main: Option<i32>) -> Result<(), String> {
+pub fn check_main_pid(pid: i32, owned: bool, sender: Sender, main: Option<i32>) -> Result<(), String> {
     if main != Some(sender.pid) {
         return Err(format!("only the main process may say so, not process {}", sender.pid));
     }
