@@ -16,7 +16,7 @@ use init_plan::CgroupLimits;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use nix::unistd::{Pid, geteuid, getppid};
 use pulp_init::kernel::cgroup::{Cgroup, Cgroups};
-use pulp_init::service::notify::{NotifySocket, Membership, membership};
+use pulp_init::service::notify::{Membership, NotifySocket, membership};
 
 const NOBODY: u32 = 65534;
 

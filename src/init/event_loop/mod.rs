@@ -165,7 +165,8 @@ impl Init {
             changed: false,
             output: OutputWatch::default(),
         };
-        init.service_io = (0..init.supervisor.plan().services.len()).map(|index| init.new_service_io(index)).collect();
+        init.service_io =
+            (0..init.supervisor.plan().services.len()).map(|index| init.new_service_io(index)).collect();
         Ok(init)
     }
 

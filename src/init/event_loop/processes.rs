@@ -94,8 +94,11 @@ impl Init {
         }
         let procs = self.cgroup_of(id)?;
         let Some(service) = self.supervisor.plan().services.get(id.index()) else { return Err(no_service()) };
-        let kept =
-            self.service_io.get(id.index()).and_then(|io| io.pipe.as_ref()).map(|(_, write, _)| write.as_fd());
+        let kept = self
+            .service_io
+            .get(id.index())
+            .and_then(|io| io.pipe.as_ref())
+            .map(|(_, write, _)| write.as_fd());
         let inherited = Inherited {
             output: match &output {
                 Output::Pipe => kept,
@@ -144,8 +147,7 @@ impl Init {
         };
         match &service.ready {
             Ready::Fd(number) => {
-                let (write, token) =
-                    io.open_ready(run, &mut self.poll).map_err(passing("readiness pipe"))?;
+                let (write, token) = io.open_ready(run, &mut self.poll).map_err(passing("readiness pipe"))?;
                 self.sources.insert(token, Source::Service(id));
                 opened.ready = Some((write, *number));
             }

@@ -101,8 +101,11 @@ impl Init {
             server.renumber(new);
         }
         self.renumber_lingering(new);
-        self.service_io =
-            service_io.into_iter().enumerate().map(|(i, io)| io.unwrap_or_else(|| self.new_service_io(i))).collect();
+        self.service_io = service_io
+            .into_iter()
+            .enumerate()
+            .map(|(i, io)| io.unwrap_or_else(|| self.new_service_io(i)))
+            .collect();
     }
 
     /// A service that left the plan and is down gives back what it held.

@@ -58,7 +58,10 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<S
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = CONTROL as _;
     // SAFETY: the header points to live buffers of the lengths it says.
-    if unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) } < 0 {
+    if unsafe {
+        libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
+    } < 0
+    {
         return Err(io::Error::last_os_error());
     }
     let mut sender = None;

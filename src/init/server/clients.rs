@@ -206,4 +206,3 @@ pub(crate) fn failure(kind: FailureKind, message: impl Into<String>) -> Response
 pub(crate) fn done(message: impl Into<String>) -> Response {
     Response::Done { message: message.into() }
 }
-

@@ -63,9 +63,11 @@ impl Init {
         };
         let failed: Vec<String> = match goal {
             WaitGoal::Down => Vec::new(),
-            WaitGoal::Ready { asked } => {
-                ids.iter().filter(|&&id| self.cannot_become_ready(id, asked)).map(|&id| self.line(id)).collect()
-            }
+            WaitGoal::Ready { asked } => ids
+                .iter()
+                .filter(|&&id| self.cannot_become_ready(id, asked))
+                .map(|&id| self.line(id))
+                .collect(),
             WaitGoal::Booted if over => {
                 ids.iter().filter(|&&id| supervisor.has_failed(id)).map(|&id| self.line(id)).collect()
             }
@@ -83,7 +85,9 @@ impl Init {
         if deadline.is_some_and(|at| at <= now) {
             let waiting = ids.iter().filter(|&&id| match goal {
                 WaitGoal::Down => !supervisor.is_down(id),
-                WaitGoal::Ready { .. } | WaitGoal::Booted => supervisor.is_wanted(id) && !supervisor.is_ready(id),
+                WaitGoal::Ready { .. } | WaitGoal::Booted => {
+                    supervisor.is_wanted(id) && !supervisor.is_ready(id)
+                }
             });
             let lines: Vec<String> = waiting.map(|&id| self.line(id)).collect();
             return Some(failure(FailureKind::TimedOut, lines.join("\n")));
