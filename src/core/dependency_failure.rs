@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::needs::DependencyState;
-use super::planted::Bug;
+use super::dependencies::DependencyState;
 use super::state::{Goal, State};
 use super::status::{Exit, Phase};
 use super::supervisor::Supervisor;
@@ -43,11 +42,6 @@ impl Supervisor {
         }
     }
 
-    /// The services that require this one directly.
-    pub(super) fn dependents_that_require(&self, id: Id) -> Vec<Id> {
-        self.dependents_of(id).iter().filter(|&&(_, required)| required).map(|&(on, _)| on).collect()
-    }
-
     /// A service that gave up or ended by itself has its own reason to be down, and the recovery of another must not
     /// bring it back.
     fn can_fail_with_dependency(&self, id: Id) -> bool {
@@ -57,15 +51,12 @@ impl Supervisor {
             Phase::Done => self.service(id).kind == Kind::Longrun,
             _ => false,
         };
-        unit.goal == Goal::Up && !over && !self.planted(Bug::KeepsDependents)
+        unit.goal == Goal::Up && !over
     }
 
     /// A service is well again: dependents that failed because of it come back, unless something else that they
     /// require has failed, too.
     pub(super) fn recover_dependents(&mut self, id: Id) {
-        if self.planted(Bug::NeverRecovers) {
-            return;
-        }
         let mut failed: BTreeSet<Id> = self.failed_dependents(id).collect();
         // Requirements have smaller ids, so whoever is next has had all of its own rechecked.
         while let Some(next) = failed.pop_first() {

@@ -1,45 +1,60 @@
-//! The state machine: an event and a time in, actions out. No clock, no I/O, no randomness of its own.
+//! The state machine of the supervisor: an event and a time go in, actions come out. It has no clock, no I/O and no
+//! randomness of its own.
 //!
 //! # How it works
 //!
-//! Each service has a *goal* (what is wanted of it) and a *state* (where it is). [`Supervisor::step`] takes one
-//! event, observes what it says (a process ended: its service goes to `Ending`), and then *settles*: every service
-//! whose situation may have changed is looked at until no rule applies to any of them. The rules are few:
+//! Each service has a *goal* (what is wanted of it) and a *state* (where it is). [`Supervisor::step`] takes one event
+//! and does what it says, for example puts a service whose process ended into `Ending`. Then it *settles*: it applies
+//! the rules to every service whose situation may have changed, until no rule applies to any of them. The rules are
+//! few:
 //!
-//! * wanted up, and everything it depends on has settled: start it ([`needs`]);
-//! * not wanted up, and nothing that depends on it is left running: stop it ([`halt`]);
-//! * its process ended: clear away its group, run its finish hook, and decide what comes then ([`ending`]).
+//! * A service that is wanted up starts once everything that it depends on has settled ([`start`]).
+//! * A service that is not wanted up stops once nothing that depends on it is left running ([`stop`]).
+//! * When its process has ended, its process group is killed, its finish hook runs, and then it is decided what becomes
+//!   of it ([`exit`], [`restart`]).
 //!
-//! What is to happen later stands in the state as a time; [`Supervisor::deadline`] is the earliest of them, and
-//! [`Event::Tick`] lets those that have come act ([`timers`]).
+//! Whatever is to happen later is kept in the state as a time. [`Supervisor::deadline`] is the earliest of these times,
+//! and [`Event::Tick`] lets every service act whose time has come ([`timers`]).
 //!
-//! # What holds, always
+//! # The files
 //!
-//! The simulation (`src/core/simulation`) checks these after every step of 100,000 random histories:
+//! [`supervisor`] has the data and the one place where a state is assigned. Each file of rules adds methods to it, and
+//! [`step`] calls these. [`view`] only reads.
 //!
-//! * a service's process starts only when all it requires is ready, complete or skipped;
-//! * a service has at most one main process;
-//! * no signal goes to a process that was reaped;
-//! * a service is stopped on purpose only after everything that depends on it is down;
-//! * a shutdown ends within its time, whatever the processes do;
-//! * the same events give the same actions.
+//! # What always holds
+//!
+//! The simulation (`src/core/simulation`) checks these after every step of 100,000 random histories, and more:
+//!
+//! * A service's process starts only when all that the service requires is ready, complete or skipped.
+//! * A service has at most one main process.
+//! * No signal goes to a process that was reaped.
+//! * A service is stopped on purpose only after everything that depends on it is down.
+//! * A shutdown ends within its time, whatever the processes do.
+//! * The same events give the same actions.
 
+mod dependencies;
 mod dependency_failure;
-mod ending;
 pub mod event;
+mod exit;
 pub mod first_start;
-mod halt;
-mod needs;
+mod graph;
+mod health;
+mod processes;
 mod replan;
 mod requests;
+mod restart;
+mod shutdown;
+mod shutdown_budget;
+mod start;
 pub mod state;
 pub mod status;
+mod step;
+mod stop;
 mod supervisor;
 pub mod time;
 mod timers;
 mod view;
 
-mod planted;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Action;
-use super::state::{Goal, ProbeState, State, Unit};
+use super::graph::dependents;
+use super::state::{Goal, State, Unit};
 use super::status::Stage;
-use super::supervisor::{Supervisor, dependents};
+use super::supervisor::Supervisor;
 use init_plan::{Id, Kind, Plan, Service};
 
 impl Supervisor {
@@ -41,18 +42,7 @@ impl Supervisor {
         self.after_replan(&news);
     }
 
-    /// A service that is starting is to be known ready in another way than when it was started. If it cannot be
-    /// known of this process, its start timeout ends that.
-    fn listen_anew(&mut self, id: Id) {
-        let State::Starting { main, .. } = self.unit(id).state else { return };
-        if main.pid.is_some() {
-            self.kill_probe(id);
-            self.set_probe(id, ProbeState::Off);
-            self.main_runs(id);
-        }
-    }
-
-    /// Services that the new plan must_be_started stay in it, behind all others, until their processes are gone.
+    /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.
     fn keep_running(&self, plan: &mut Plan, ids: &mut [Option<Id>]) {
         // Processes of a service are still to end, though its state may not hold them any more.
         let busy: BTreeSet<usize> = self.runs.values().map(|id| id.index()).collect();
@@ -121,7 +111,7 @@ impl Supervisor {
             }
         }
         for &id in &news.speak_otherwise {
-            self.listen_anew(id);
+            self.replace_readiness(id);
         }
     }
 

@@ -1,16 +1,15 @@
-//! What people ask for.
+//! What people ask for: start, stop, restart, reload, and signals that are passed on.
 
 use std::collections::BTreeSet;
 
 use super::event::{Action, Role};
-use super::planted::Bug;
 use super::state::{Cause, Goal, State};
-use super::status::{Exit, Stage};
+use super::status::Stage;
 use super::supervisor::Supervisor;
-use init_plan::{Id, Kind, Reload, Scope, Signal};
+use init_plan::{Hook, Id, Kind, Reload, Scope, Signal};
 
 impl Supervisor {
-    /// Wants a service up, and with it what it requires and wants. One that had failed is tried afresh.
+    /// Wants a service up, and with it what it requires and wants. A service that had failed is tried again.
     pub(super) fn start(&mut self, id: Id) {
         if self.stage == Stage::Stopping {
             return;
@@ -23,21 +22,21 @@ impl Supervisor {
                 queue.extend(service.wants.iter().filter(|&&on| self.must_be_started(on, false)));
             }
         }
-        // In the order of ids: what others need comes first.
+        // Dependencies have smaller ids, so they come first.
         for next in found {
             self.start_one(next);
         }
     }
 
-    /// Whether a dependency has to be started for its dependent's sake.
+    /// Whether a dependency has to be started for the sake of its dependent.
     pub(super) fn must_be_started(&self, on: Id, required: bool) -> bool {
         let unit = self.unit(on);
-        let over = match unit.state {
+        let has_ended = match unit.state {
             State::Failed { .. } => true,
             State::Done => required && self.service(on).kind == Kind::Longrun,
             _ => false,
         };
-        unit.goal != Goal::Up || over
+        unit.goal != Goal::Up || has_ended
     }
 
     fn start_one(&mut self, id: Id) {
@@ -58,23 +57,21 @@ impl Supervisor {
             self.transition(id, State::Waiting);
         }
         if matches!(before, Goal::DependencyFailed(_)) {
-            // It may be up still, and would never say that it came up again.
+            // The service may be up still, and would never report that it came up again.
             self.recover_dependents(id);
         }
     }
 
-    /// It was to be down, so whatever ended it is no matter now that it is to be up. A oneshot that completed did
-    /// what is asked for, though.
+    /// The service was to be down, so whatever ended it does not matter now that it is to be up. A oneshot that
+    /// completed has done what is asked for, though.
     fn forget_why_it_ends(&mut self, id: Id) {
-        let complete = match &self.unit(id).state {
+        let completed = match &self.unit(id).state {
             State::Ending { exit, cause, .. } | State::Finishing { exit, cause, .. } => {
-                self.service(id).kind == Kind::Oneshot
-                    && *cause == Cause::ExitedByItself
-                    && *exit == Exit::Code(0)
+                self.has_completed(id, *exit, cause)
             }
             _ => false,
         };
-        if !complete {
+        if !completed {
             self.note_request(id);
         }
     }
@@ -84,8 +81,8 @@ impl Supervisor {
         let mut queue = vec![id];
         while let Some(next) = queue.pop() {
             self.set_goal(next, Goal::Down);
-            let above = self.dependents_that_require(next).into_iter();
-            queue.extend(above.filter(|&dependent| self.unit(dependent).goal != Goal::Down));
+            let dependents = self.dependents_that_require(next).into_iter();
+            queue.extend(dependents.filter(|&dependent| self.unit(dependent).goal != Goal::Down));
         }
     }
 
@@ -96,9 +93,6 @@ impl Supervisor {
         }
         self.start(id);
         match self.unit(id).state {
-            State::Starting { .. } | State::Up { .. } if self.planted(Bug::RestartsWithoutStopping) => {
-                self.transition(id, State::Waiting);
-            }
             State::Starting { .. } | State::Up { .. } => self.stop_main(id, Cause::Requested),
             State::Stopping { .. } | State::Ending { .. } | State::Finishing { .. } => self.note_request(id),
             State::Done if self.service(id).down.is_some() => self.run_down_command(id),
@@ -108,7 +102,7 @@ impl Supervisor {
         }
     }
 
-    /// Whatever it is stopping for, somebody now wants it started again without delay.
+    /// Whatever a service is stopping for, somebody now wants it started again without delay.
     fn note_request(&mut self, id: Id) {
         if let State::Stopping { cause, .. } | State::Ending { cause, .. } | State::Finishing { cause, .. } =
             &mut self.unit_mut(id).state
@@ -117,7 +111,9 @@ impl Supervisor {
         }
     }
 
-    /// Wants a service to read its configuration again, the way its definition says.
+    // ---- reload ----
+
+    /// Wants a service to read its configuration again, in the way that its definition says.
     pub(super) fn reload(&mut self, id: Id) {
         let State::Up { main, .. } = self.unit(id).state else { return };
         match self.service(id).reload.clone() {
@@ -127,21 +123,45 @@ impl Supervisor {
                     self.emit(Action::Signal { id, pid, signal, scope: Scope::Leader });
                 }
             }
-            Some(Reload::Exec(hook)) => {
-                let child = self.spawn(id, Role::Reload, hook.timeout);
-                if let State::Up { helper, .. } = &mut self.unit_mut(id).state {
-                    // One at a time: the newest request counts.
-                    let before = helper.replace(child).and_then(|old| old.pid);
-                    if let Some(pid) = before {
-                        self.emit(Action::Signal { id, pid, signal: Signal::KILL, scope: Scope::Group });
-                    }
-                }
-                self.update_timer(id);
-            }
+            Some(Reload::Exec(hook)) => self.start_reload_command(id, &hook),
         }
     }
 
-    /// Passes a signal of `init` on to the services that asked for it.
+    /// Starts the reload command. Only one runs at a time, and the newest request counts.
+    fn start_reload_command(&mut self, id: Id, hook: &Hook) {
+        let child = self.spawn(id, Role::Reload, hook.timeout);
+        let State::Up { helper, .. } = &mut self.unit_mut(id).state else { return };
+        if let Some(pid) = helper.replace(child).and_then(|old| old.pid) {
+            self.kill(id, pid);
+        }
+        self.update_timer(id);
+    }
+
+    pub(super) fn reload_command_failed(&mut self, id: Id, how: &str) {
+        self.warn(id, format!("reload command: {how}"));
+        self.clear_reload_command(id);
+    }
+
+    pub(super) fn clear_reload_command(&mut self, id: Id) {
+        if let State::Up { helper, .. } = &mut self.unit_mut(id).state {
+            *helper = None;
+        }
+        self.update_timer(id);
+    }
+
+    pub(super) fn kill_reload_command(&mut self, id: Id) {
+        let State::Up { helper, .. } = &mut self.unit_mut(id).state else { return };
+        let pid = helper.take().and_then(|child| child.pid);
+        self.update_timer(id);
+        self.warn(id, "the reload command took too long".into());
+        if let Some(pid) = pid {
+            self.kill(id, pid);
+        }
+    }
+
+    // ---- signals ----
+
+    /// Passes a signal that `init` got on to the services that asked for it.
     pub(super) fn forward(&mut self, signal: Signal) {
         for id in self.ids() {
             if self.service(id).forward.contains(&signal)

@@ -1,8 +1,8 @@
 //! The states of a service.
 //!
-//! A state holds all that belongs to it: the processes it has and the times at which it must act. Leaving a state
-//! drops them, so no timer and no pid outlives what it was for. `Supervisor::transition` is the only place that assigns a
-//! state; it kills whatever processes the new state no longer holds.
+//! A state holds all that belongs to it: the processes it has and the times at which it must act. Leaving a state drops
+//! them, so no timer and no pid outlives what it was for. `Supervisor::transition` is the only place that assigns a
+//! state, and it kills the processes that the new state does not hold.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,11 +18,12 @@ use init_plan::Id;
 /// What is wanted of a service.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Goal {
-    /// Running, or complete.
+    /// The service is to run, or to be complete.
     Up,
-    /// Not running.
+    /// The service is not to run.
     Down,
-    /// Wanted up, but something it requires (directly or not) failed for good: down until that recovers.
+    /// The service is wanted up, but this service, which it requires directly or not, failed for good. So it stays down
+    /// until that one recovers.
     DependencyFailed(Id),
 }
 
@@ -46,12 +47,12 @@ impl Timeout {
         }
     }
 
-    /// Whether it is over by now, and nothing has been done about that yet.
+    /// Whether its time has come and nothing was done about that yet.
     pub fn is_due(self, now: Time) -> bool {
         self.at().is_some_and(|at| at <= now)
     }
 
-    /// The same, but no later than `latest`.
+    /// The same timeout, but no later than `latest`.
     #[must_use]
     pub fn at_most(self, latest: Time) -> Timeout {
         match self {
@@ -66,39 +67,40 @@ impl Timeout {
 pub struct Child {
     /// Its name.
     pub run: Run,
-    /// `None` until word comes that it runs.
+    /// Its process id; `None` until the process is known to run.
     pub pid: Option<Pid>,
     /// How long it may take.
     pub timeout: Timeout,
-    /// The process that put this one in its place. It should end by itself, and does at the latest with this one.
+    /// The process that was the service's main process before it named this one (`MAINPID=`). It should end by itself,
+    /// and is killed when this one ends.
     pub predecessor: Option<(Run, Pid)>,
 }
 
-/// Tries to find out whether a service is ready or well.
+/// The probes that find out whether a service is ready or healthy.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ProbeState {
-    /// There are none.
+    /// The service has no probe.
     Off,
-    /// The next one begins at this time.
+    /// The next probe starts at this time.
     Idle(Time),
-    /// One is under way.
+    /// A probe runs.
     Running(Child),
 }
 
 /// Why a main process is being stopped, or ended.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Cause {
-    /// By itself.
+    /// The process ended without being told to.
     ExitedByItself,
-    /// Somebody wanted it down, or restarted.
+    /// The service was wanted down, or a restart was requested.
     Requested,
-    /// It was not ready or complete in time.
+    /// The service was not ready or complete within its start timeout.
     StartTimeout,
-    /// Health checks or the watchdog found it broken.
+    /// Health checks or the watchdog found the service broken.
     Unhealthy {
-        /// How.
+        /// What they found.
         why: String,
-        /// It is not to be started again.
+        /// Whether the service is given up instead of being started again.
         fatal: bool,
     },
 }
@@ -106,86 +108,87 @@ pub enum Cause {
 /// The state of a service.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub enum State {
-    /// Not running.
+    /// The service does not run.
     Down,
-    /// To start once its dependencies have settled.
+    /// The service is to start once its dependencies have settled.
     Waiting,
-    /// The start condition number `at` is looked at.
+    /// A start condition is checked.
     Checking {
-        /// The process that does.
+        /// The process that checks it.
         child: Child,
-        /// Its place in the plan.
+        /// The position of the condition in the definition.
         at: usize,
     },
-    /// Runs, but is not ready (longrun) or not complete (oneshot). `main.timeout`: the start timeout.
+    /// The process runs, but is not ready (longrun) or not complete (oneshot). Its timeout is the start timeout.
     Starting {
         /// The service's process.
         main: Child,
-        /// Readiness probes.
+        /// Its readiness probes.
         probe: ProbeState,
     },
-    /// Runs and is ready.
+    /// The service runs and is ready.
     Up {
         /// The service's process.
         main: Child,
-        /// Health checks.
+        /// Its health checks.
         probe: ProbeState,
-        /// When the watchdog bites.
+        /// When the watchdog finds the service broken if it hears nothing until then.
         watchdog: Option<Time>,
-        /// It said `RELOADING=1` and not yet `READY=1`.
+        /// Whether the service said `RELOADING=1` and not yet `READY=1`.
         reloading: bool,
         /// Its reload command.
         helper: Option<Child>,
     },
-    /// Told to stop. `main.timeout`: when it is killed.
+    /// The process was told to stop, or is to be told as soon as it is known to run. It is killed when its timeout
+    /// expires.
     Stopping {
         /// The service's process.
         main: Child,
         /// Its stop command.
         helper: Option<Child>,
-        /// Why.
+        /// Why it is stopped.
         cause: Cause,
     },
-    /// The main process is gone; what is left of its group was killed and has not vanished yet.
+    /// The main process has ended. The rest of its process group was killed and has not vanished yet.
     Ending {
-        /// The main process that was.
+        /// The main process that has ended.
         run: Run,
         /// How it ended.
         exit: Exit,
-        /// Why.
+        /// Why it ended.
         cause: Cause,
-        /// When the rest is left to itself.
+        /// When the service goes on without waiting for the group any longer.
         until: Time,
     },
     /// The finish hook runs.
     Finishing {
-        /// The hook.
+        /// The hook's process.
         child: Child,
         /// How the main process ended.
         exit: Exit,
-        /// Why.
+        /// Why the main process ended.
         cause: Cause,
     },
     /// A oneshot's `down` command runs.
     Undoing {
-        /// That command.
+        /// That command's process.
         child: Child,
     },
-    /// Ended by itself; starts again then.
+    /// The process ended by itself, and the service starts again after a delay.
     Backoff {
-        /// When.
+        /// When it starts again.
         until: Time,
     },
-    /// Complete.
+    /// The service is complete.
     Done,
     /// A start condition did not hold.
     Skipped {
-        /// Which.
+        /// Which condition did not hold.
         why: String,
     },
-    /// Given up.
+    /// The service was given up.
     Failed {
-        /// Why.
+        /// Why it was given up.
         why: String,
     },
 }
@@ -219,29 +222,42 @@ impl State {
         }
     }
 
-    /// The process beside the main one, if there is one.
-    pub fn helper(&self) -> Option<&Child> {
-        match self {
-            State::Checking { child, .. } | State::Finishing { child, .. } | State::Undoing { child } => {
-                Some(child)
-            }
-            State::Starting { probe: ProbeState::Running(child), .. } => Some(child),
-            State::Up { helper: Some(child), .. } | State::Stopping { helper: Some(child), .. } => {
-                Some(child)
-            }
-            State::Up { probe: ProbeState::Running(child), .. } => Some(child),
-            _ => None,
-        }
-    }
-
-    /// Every process this state holds.
+    /// Every process that this state holds.
     pub fn children(&self) -> impl Iterator<Item = &Child> {
-        // Only `Up` can have three: itself, a health check and a reload command.
-        let check = match self {
-            State::Up { probe: ProbeState::Running(child), helper: Some(_), .. } => Some(child),
+        let (helper, probe) = match self {
+            State::Checking { child, .. } | State::Finishing { child, .. } | State::Undoing { child } => {
+                (Some(child), None)
+            }
+            State::Starting { probe, .. } => (None, Some(probe)),
+            State::Up { probe, helper, .. } => (helper.as_ref(), Some(probe)),
+            State::Stopping { helper, .. } => (helper.as_ref(), None),
+            State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => (None, None),
+            State::Done | State::Skipped { .. } | State::Failed { .. } => (None, None),
+        };
+        let probe = match probe {
+            Some(ProbeState::Running(child)) => Some(child),
             _ => None,
         };
-        self.main().into_iter().chain(self.helper()).chain(check)
+        self.main().into_iter().chain(helper).chain(probe)
+    }
+
+    /// The process of this name, if this state holds it.
+    pub(super) fn child_mut(&mut self, run: Run) -> Option<&mut Child> {
+        let (main, helper, probe) = match self {
+            State::Checking { child, .. } | State::Finishing { child, .. } | State::Undoing { child } => {
+                (Some(child), None, None)
+            }
+            State::Starting { main, probe } => (Some(main), None, Some(probe)),
+            State::Up { main, probe, helper, .. } => (Some(main), helper.as_mut(), Some(probe)),
+            State::Stopping { main, helper, .. } => (Some(main), helper.as_mut(), None),
+            State::Down | State::Waiting | State::Ending { .. } | State::Backoff { .. } => return None,
+            State::Done | State::Skipped { .. } | State::Failed { .. } => return None,
+        };
+        let probe = match probe {
+            Some(ProbeState::Running(child)) => Some(child),
+            _ => None,
+        };
+        main.into_iter().chain(helper).chain(probe).find(|child| child.run == run)
     }
 
     /// The earliest time at which this state wants to act.
@@ -259,58 +275,76 @@ impl State {
         self.children().filter_map(|child| child.timeout.at()).chain(own).chain(probe).min()
     }
 
-    /// Whether no process of it is left and none will come by itself.
+    /// Whether no process of the service is left and none will start by itself.
     pub fn is_inactive(&self) -> bool {
         matches!(self, State::Down | State::Done | State::Skipped { .. } | State::Failed { .. })
+    }
+
+    /// How the main process ended, in the state that tells this first.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        match self {
+            State::Ending { exit, .. } => Some(*exit),
+            _ => None,
+        }
+    }
+
+    /// What a person should know about the state beside its name.
+    pub(super) fn explanation(&self) -> Option<String> {
+        match self {
+            State::Failed { why } | State::Skipped { why } => Some(why.clone()),
+            State::Stopping { cause: Cause::Unhealthy { why, .. }, .. } => Some(why.clone()),
+            State::Stopping { cause: Cause::StartTimeout, .. } => Some("was not ready in time".into()),
+            _ => None,
+        }
     }
 }
 
 /// A service as it is now.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Unit {
-    /// What is wanted.
+    /// What is wanted of the service.
     pub goal: Goal,
-    /// Where it is.
+    /// The state it is in.
     pub state: State,
-    /// Since when.
+    /// Since when it is in a state of this phase.
     pub since: Time,
     /// When its main process was last started.
     pub started: Time,
-    /// How long it then took until it was ready or complete.
+    /// How long it then took until the service was ready or complete.
     pub ready_after: Option<Duration>,
-    /// Restarts in a row, for the next delay.
+    /// Restarts in a row, which decide the next delay.
     pub tries: u32,
     /// Restarts in all.
     pub restarts: u32,
-    /// When it was restarted lately, as far back as its limit looks.
+    /// When the service was restarted lately, as far back as its limit looks.
     pub history: VecDeque<Time>,
     /// Health checks that failed in a row.
     pub failures: u32,
-    /// What they say.
+    /// What the health checks say.
     pub wellness: Wellness,
-    /// A watchdog interval the service chose itself.
+    /// A watchdog interval that the service chose itself.
     pub watchdog: Option<Duration>,
-    /// The last thing worth telling: its `STATUS=`, why it could not be started.
+    /// The last thing worth telling: its `STATUS=`, or why it could not be started.
     pub said: Option<String>,
-    /// Why its last probe or condition said no.
+    /// Why its last probe or condition failed.
     pub reason: Option<String>,
     /// How its main process last ended.
     pub last_exit: Option<Exit>,
-    /// The plan's definition is newer than the one its process was started with.
+    /// Whether the plan's definition is newer than the one its process was started with.
     pub changed: bool,
-    /// It is no longer in the plan; it goes when it is down.
+    /// Whether the service is no longer in the plan. It is forgotten once it is down.
     pub retired: bool,
-    /// Where the search for what it waits for found something last, among what it depends on. Only a hint: it
-    /// saves one with a thousand dependencies from looking at all of them each time one of them changes.
+    /// Where the last search for an unmet dependency found one, as a position among the dependencies. This is only a
+    /// hint: it saves a service with a thousand dependencies from looking at all of them each time one changes.
     pub blocked_at: usize,
-    /// The same for the dependents that it has to wait for before it stops.
+    /// The same for the dependents that have to come down before this service stops.
     pub needed_at: usize,
-    /// How it came up the first time; `None`: nobody has wanted it yet.
+    /// How the service came up the first time; `None` if nobody has wanted it yet.
     pub first_start: Option<FirstStart>,
 }
 
 impl Unit {
-    /// A service nobody has asked for yet.
+    /// A service that nobody has asked for yet.
     pub fn new() -> Unit {
         Unit {
             goal: Goal::Down,
@@ -332,6 +366,20 @@ impl Unit {
             blocked_at: 0,
             needed_at: 0,
             first_start: None,
+        }
+    }
+
+    /// Notes that the service enters a state of another phase.
+    pub(super) fn enter(&mut self, to: Phase, now: Time) {
+        self.since = now;
+        let failed = match self.goal {
+            Goal::DependencyFailed(on) => Some(on),
+            Goal::Up | Goal::Down => None,
+        };
+        match self.first_start.as_mut().filter(|first_start| !first_start.was_called_off()) {
+            Some(first_start) => first_start.enter(to, failed, now),
+            None if to == Phase::Waiting => self.first_start = Some(FirstStart::new(now)),
+            None => {}
         }
     }
 }

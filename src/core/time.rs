@@ -1,4 +1,4 @@
-//! Points in time, handed in from outside: the core has no clock.
+//! Points in time. The core has no clock: whoever calls it says what time it is.
 
 use std::time::Duration;
 
@@ -9,13 +9,23 @@ use serde::{Deserialize, Serialize};
 pub struct Time(pub u64);
 
 impl Time {
-    /// This much later; at the end of the clock if that is beyond it (584 years).
+    /// This much later. The result stays at the end of the clock if it is beyond it (584 years).
     pub fn plus(self, more: Duration) -> Time {
         Time(self.0.saturating_add(u64::try_from(more.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// How long after `earlier` this is; nothing if it is before it.
+    /// How long after `earlier` this is; zero if it is before `earlier`.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A duration for a person, to a tenth of a second.
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

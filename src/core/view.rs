@@ -1,15 +1,16 @@
-//! What the supervisor says of itself to those who ask.
+//! What the supervisor tells those who ask. Nothing here changes anything.
 
-use super::halt::seconds;
-use super::needs::DependencyState;
-use super::state::{Cause, Goal, State, Timeout, Unit};
-use super::status::{Phase, ServiceStatus, Stage, Wellness};
+use std::time::Duration;
+
+use super::dependencies::DependencyState;
+use super::state::{Cause, Goal, State, Timeout};
+use super::status::{FirstStartStatus, Phase, ServiceStatus, Stage, Wellness};
 use super::supervisor::Supervisor;
-use super::time::Time;
+use super::time::{Time, millis, seconds};
 use init_plan::{Id, Kind};
 
 impl Supervisor {
-    /// One service as shown at this time.
+    /// One service as it is shown at this time.
     pub fn status(&self, id: Id, now: Time) -> ServiceStatus {
         let (unit, service) = (self.unit(id), self.service(id));
         let names = |ids: &[Id]| ids.iter().map(|&id| self.service(id).name.to_string()).collect();
@@ -18,7 +19,7 @@ impl Supervisor {
             description: service.description.as_deref().map(str::to_owned),
             kind: service.kind,
             state: unit.state.phase(),
-            wanted: unit.goal != Goal::Down,
+            wanted: self.is_wanted(id),
             essential: service.essential,
             for_ms: millis(now.since(unit.since)),
             pid: self.main_pid(id),
@@ -34,17 +35,12 @@ impl Supervisor {
         }
     }
 
-    /// The state of a service in one word.
-    pub fn phase(&self, id: Id) -> Phase {
-        self.unit(id).state.phase()
-    }
-
     /// Whether a service is wanted up.
     pub fn is_wanted(&self, id: Id) -> bool {
         self.unit(id).goal != Goal::Down
     }
 
-    /// Whether a service is where somebody who waits for its readiness wants it.
+    /// Whether a service is in the state that somebody who waits for its readiness waits for.
     pub fn is_ready(&self, id: Id) -> bool {
         match self.phase(id) {
             Phase::Up | Phase::Skipped => true,
@@ -63,49 +59,48 @@ impl Supervisor {
         self.unit(id).state.is_inactive()
     }
 
-    /// Whether it has left the plan.
+    /// Whether a service is no longer in the plan.
     pub fn is_retired(&self, id: Id) -> bool {
         self.unit(id).retired
     }
 
-    /// Whether it has left the plan and is gone.
+    /// Whether a service is no longer in the plan and nothing of it runs.
     pub fn is_forgotten(&self, id: Id) -> bool {
-        self.unit(id).retired && self.is_down(id)
+        self.is_retired(id) && self.is_down(id)
     }
 
-    /// The longest that any service has been on its way down, and which: who blocks a shutdown.
+    /// The services that are on their way down, and since when: these hold up a shutdown.
     pub fn blockers(&self) -> impl Iterator<Item = (Id, Time)> + '_ {
         self.ids().filter_map(|id| {
-            let busy = matches!(self.phase(id), Phase::Stopping | Phase::Ending | Phase::Undoing);
-            busy.then(|| (id, self.unit(id).since))
+            let is_stopping = matches!(self.phase(id), Phase::Stopping | Phase::Ending | Phase::Undoing);
+            is_stopping.then(|| (id, self.unit(id).since))
         })
     }
 
-    /// What is wrong, a line each.
+    /// What is wrong, one line for each problem.
     pub fn problems(&self, now: Time) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.stage() == Stage::Stopping {
-            problems.push("shutting down".to_owned());
-        }
-        for id in self.ids() {
-            let unit = self.unit(id);
-            let bad = unit.goal != Goal::Down
-                && match unit.state.phase() {
-                    Phase::Up => unit.wellness == Wellness::Unhealthy,
-                    Phase::Done | Phase::Skipped => false,
-                    Phase::Down | Phase::Waiting | Phase::Checking | Phase::Starting => true,
-                    Phase::Stopping | Phase::Ending | Phase::Undoing | Phase::Backoff | Phase::Failed => true,
-                };
-            if bad {
-                let phase = unit.state.phase().as_str();
-                let note = self.note(id, now).map(|note| format!(": {note}")).unwrap_or_default();
-                problems.push(format!("{}: {phase}{note}", self.service(id).name));
-            }
-        }
-        problems
+        let shutdown = (self.stage() == Stage::Stopping).then(|| "shutting down".to_owned());
+        let services = self.ids().filter(|&id| self.has_problem(id)).map(|id| {
+            let note = self.note(id, now).map(|note| format!(": {note}")).unwrap_or_default();
+            format!("{}: {}{note}", self.service(id).name, self.phase(id).as_str())
+        });
+        shutdown.into_iter().chain(services).collect()
     }
 
-    /// Why a service is where it is, for a person.
+    /// Whether a service is wanted and not as it should be.
+    fn has_problem(&self, id: Id) -> bool {
+        self.is_wanted(id)
+            && match self.phase(id) {
+                Phase::Up => self.unit(id).wellness == Wellness::Unhealthy,
+                Phase::Done | Phase::Skipped => false,
+                Phase::Down | Phase::Waiting | Phase::Checking | Phase::Starting => true,
+                Phase::Stopping | Phase::Ending | Phase::Undoing | Phase::Backoff | Phase::Failed => true,
+            }
+    }
+
+    // ---- why a service is in its state ----
+
+    /// Why a service is in its state, for a person.
     pub fn note(&self, id: Id, now: Time) -> Option<String> {
         let unit = self.unit(id);
         match &unit.state {
@@ -119,7 +114,7 @@ impl Supervisor {
             State::Up { .. } if unit.goal != Goal::Up => self.stops_after(id),
             State::Up { reloading: true, .. } => Some("reloading".into()),
             State::Up { .. } => unit.said.clone(),
-            State::Stopping { main, cause, .. } => Some(stopping(unit, main.timeout, cause, now)),
+            State::Stopping { main, cause, .. } => Some(stopping(main.timeout, cause, now)),
             State::Ending { .. } => Some("its processes are being cleared away".into()),
             State::Finishing { .. } => Some("its finish hook runs".into()),
             State::Undoing { .. } => Some("its down command runs".into()),
@@ -142,24 +137,48 @@ impl Supervisor {
     }
 
     fn stops_after(&self, id: Id) -> Option<String> {
-        let above = self.dependents_of(id).iter().map(|&(dependent, _)| dependent);
-        let first = above.into_iter().find(|&dependent| self.main_pid(dependent).is_some())?;
+        let mut dependents = self.dependents_of(id).iter().map(|&(dependent, _)| dependent);
+        let first = dependents.find(|&dependent| self.main_pid(dependent).is_some())?;
         Some(format!("stops after {}", self.service(first).name))
+    }
+
+    // ---- the first start ----
+
+    /// How a service came up the first time; `None` if nobody has wanted it yet. Times are counted from `origin`.
+    pub fn first_start(&self, id: Id, origin: Time) -> Option<FirstStartStatus> {
+        let (unit, service) = (self.unit(id), self.service(id));
+        let first_start = unit.first_start?;
+        let after = |time: Time| millis(time.since(origin));
+        Some(FirstStartStatus {
+            name: service.name.to_string(),
+            state: first_start.settled.map_or_else(|| unit.state.phase(), |(_, phase)| phase),
+            wanted_ms: after(first_start.wanted),
+            started_ms: first_start.started.map(after),
+            settled_ms: first_start.settled.map(|(time, _)| after(time)),
+            took_ms: first_start.took().map(millis),
+            waited_for: first_start.waited_for.map(|on| self.service(on).name.to_string()),
+        })
+    }
+
+    /// How long the first start of a service took, once it is over.
+    pub fn first_start_took(&self, id: Id) -> Option<Duration> {
+        self.unit(id).first_start?.took()
+    }
+
+    /// When the boot was complete.
+    pub fn booted_at(&self) -> Option<Time> {
+        self.booted_at
     }
 }
 
-fn stopping(unit: &Unit, timeout: Timeout, cause: &Cause, now: Time) -> String {
+fn stopping(timeout: Timeout, cause: &Cause, now: Time) -> String {
     let when = match timeout.at() {
         Some(at) => format!("killed in {} at the latest", seconds(at.since(now))),
         None => "was killed".to_owned(),
     };
-    match (cause, unit.goal) {
-        (Cause::Unhealthy { why, .. }, _) => format!("{why}; {when}"),
-        (Cause::StartTimeout, _) => format!("was not ready in time; {when}"),
-        (Cause::ExitedByItself | Cause::Requested, _) => when,
+    match cause {
+        Cause::Unhealthy { why, .. } => format!("{why}; {when}"),
+        Cause::StartTimeout => format!("was not ready in time; {when}"),
+        Cause::ExitedByItself | Cause::Requested => when,
     }
-}
-
-pub(super) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::check::Outcome;
 use super::choices::Choices;
 use super::plans;
+use super::simulated::{Simulation, Tamper};
 use super::world::{Temper, World};
 use crate::event::{Event, Notification, Role, Run};
-use crate::planted::Bug;
 use crate::state::{Goal, State, Unit};
 use crate::status::{Exit, Phase, Stage};
 use crate::supervisor::Supervisor;
@@ -22,8 +23,8 @@ pub(super) struct Case {
 
 /// How a case is run.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Manner {
-    pub(super) bug: Option<Bug>,
+pub(super) struct Options {
+    pub(super) tamper: Option<Tamper>,
     pub(super) trace: bool,
     pub(super) keep_actions: bool,
     pub(super) keep_transitions: bool,
@@ -35,51 +36,48 @@ pub(super) struct Manner {
 const PATIENCE: usize = 3000;
 
 /// Runs a case to its end; in error, the rule that was broken.
-pub(super) fn run(case: &Case, manner: Manner) -> (World, Result<(), String>) {
+pub(super) fn run(case: &Case, options: Options) -> (Simulation, Outcome) {
     let plan = plans::plan(&mut Choices::new(&case.plan));
-    let mut core = Supervisor::new(plan, 42);
-    core.bug = manner.bug;
-    let mut world = World::new(core);
-    world.trace = manner.trace.then(Vec::new);
-    world.keep_actions = manner.keep_actions;
-    world.rules.transitions = manner.keep_transitions.then(Default::default);
-    let result = live(&mut world, &mut Choices::new(&case.moves), manner);
-    (world, result)
+    let mut simulation = Simulation::new(Supervisor::new(plan, 42));
+    simulation.tamper = options.tamper;
+    simulation.trace = options.trace.then(Vec::new);
+    simulation.actions = options.keep_actions.then(Vec::new);
+    simulation.rules.transitions = options.keep_transitions.then(Default::default);
+    let result = live(&mut simulation, &mut Choices::new(&case.moves), options);
+    (simulation, result)
 }
 
-fn live(world: &mut World, choices: &mut Choices<'_>, manner: Manner) -> Result<(), String> {
+fn live(simulation: &mut Simulation, choices: &mut Choices<'_>, options: Options) -> Outcome {
     let obedient = !choices.chance(50);
-    world.step(Event::Boot)?;
+    simulation.step(Event::Boot)?;
     let mut count = 0;
-    while !choices.is_over() && !world.rules.halted {
+    while !choices.is_over() && !simulation.rules.halted {
         count += 1;
-        if manner.rewrite_every != 0 && count % manner.rewrite_every == 0 {
-            rewrite(world);
+        if options.rewrite_every != 0 && count % options.rewrite_every == 0 {
+            rewrite(&mut simulation.world);
         }
-        let event = next(world, choices);
+        let event = next(simulation, choices);
         let spawned = match &event {
             Event::Spawned { run, .. } => Some(*run),
             _ => None,
         };
-        world.step(event)?;
+        simulation.step(event)?;
         if let Some(run) = spawned {
-            give_temper(world, run, choices);
+            give_temper(&mut simulation.world, run, choices);
         }
     }
-    calm_down(world)?;
-    if world.rules.halted {
+    calm_down(simulation)?;
+    if simulation.rules.halted {
         return Ok(());
     }
-    converged(world)?;
-    shut_down(world, obedient)
+    converged(&simulation.world)?;
+    shut_down(simulation, obedient)
 }
 
 /// Writes the supervisor down as text and goes on with what is read back, as a new `init` binary would.
 fn rewrite(world: &mut World) {
     let text = serde_json::to_string(&world.core).expect("a supervisor can be written");
-    let bug = world.core.bug;
     world.core = serde_json::from_str(&text).expect("what was written can be read");
-    world.core.bug = bug;
 }
 
 fn give_temper(world: &mut World, run: Run, choices: &mut Choices<'_>) {
@@ -95,7 +93,8 @@ fn give_temper(world: &mut World, run: Run, choices: &mut Choices<'_>) {
 
 // ---- the random part ----
 
-fn next(world: &mut World, choices: &mut Choices<'_>) -> Event {
+fn next(simulation: &mut Simulation, choices: &mut Choices<'_>) -> Event {
+    let world = &simulation.world;
     let kind = choices.below(40);
     let event = match kind {
         0..=19 => world.overdue(choices, false).or_else(|| world.progress(choices, false)),
@@ -104,16 +103,17 @@ fn next(world: &mut World, choices: &mut Choices<'_>) -> Event {
         29..=33 => Some(request(world, choices)),
         _ => None,
     };
-    event.unwrap_or_else(|| pass_time(world, choices))
+    event.unwrap_or_else(|| pass_time(simulation, choices))
 }
 
-fn pass_time(world: &mut World, choices: &mut Choices<'_>) -> Event {
+fn pass_time(simulation: &mut Simulation, choices: &mut Choices<'_>) -> Event {
+    let world = &mut simulation.world;
     let deadline = world.core.deadline();
     let moment = Duration::from_millis(choices.one_of(&[1000, 50, 300]));
     let way = choices.below(10);
     let late = way == 9;
     if world.dawdles() || late {
-        world.rules.dawdled |= world.core.stage() == Stage::Stopping;
+        simulation.rules.dawdled |= world.core.stage() == Stage::Stopping;
     }
     world.now = match deadline {
         Some(at) if way < 5 => world.now.max(at),
@@ -210,8 +210,8 @@ fn keep_definitions(plan: &mut init_plan::Plan, world: &World) {
 // ---- the calm part ----
 
 /// Everybody means well and nothing fails until nothing is left to happen.
-fn calm_down(world: &mut World) -> Result<(), String> {
-    for process in &mut world.processes {
+fn calm_down(simulation: &mut Simulation) -> Outcome {
+    for process in &mut simulation.world.processes {
         if process.temper == Temper::Stuck {
             process.temper = Temper::Obeys;
             // Whoever was killed dies now.
@@ -220,15 +220,16 @@ fn calm_down(world: &mut World) -> Result<(), String> {
     }
     let mut dull = Choices::new(&[]);
     for _ in 0..PATIENCE {
-        if world.rules.halted {
+        if simulation.rules.halted {
             return Ok(());
         }
+        let world = &simulation.world;
         if let Some(event) = world.overdue(&mut dull, true).or_else(|| world.progress(&mut dull, true)) {
-            world.step(event)?;
+            simulation.step(event)?;
         } else if is_quiet(world) {
             return Ok(());
         } else {
-            wait_calmly(world)?;
+            wait_calmly(simulation)?;
         }
     }
     Err(format!("converges: not quiet after {PATIENCE} calm steps"))
@@ -243,19 +244,20 @@ fn is_quiet(world: &World) -> bool {
 }
 
 /// Time goes on, and every watchdog hears of its service in time.
-fn wait_calmly(world: &mut World) -> Result<(), String> {
-    if world.core.deadline().is_none() {
-        return Err(format!("converges: waits for nothing: {}", phases(&world.core)));
+fn wait_calmly(simulation: &mut Simulation) -> Outcome {
+    if simulation.world.core.deadline().is_none() {
+        return Err(format!("converges: waits for nothing: {}", phases(&simulation.world.core)));
     }
-    let watched: Vec<Run> = world.core.units.iter().filter_map(watched).map(|(run, _)| run).collect();
+    let watched: Vec<Run> =
+        simulation.world.core.units.iter().filter_map(watched).map(|(run, _)| run).collect();
     for run in watched {
-        world.step(Event::Notify { run, notification: Notification::WatchdogPing })?;
+        simulation.step(Event::Notify { run, notification: Notification::WatchdogPing })?;
     }
-    let Some(at) = world.core.deadline() else { return Ok(()) };
-    let bites = world.core.units.iter().filter_map(watched_at).min();
+    let Some(at) = simulation.world.core.deadline() else { return Ok(()) };
+    let bites = simulation.world.core.units.iter().filter_map(watched_at).min();
     let at = if bites == Some(at) { Time(at.0 - 1) } else { at };
-    world.now = world.now.max(at);
-    world.step(Event::Tick)
+    simulation.world.now = simulation.world.now.max(at);
+    simulation.step(Event::Tick)
 }
 
 /// The process of a service with a watchdog, and when that bites.
@@ -279,7 +281,7 @@ fn phases(core: &Supervisor) -> String {
 }
 
 /// Whatever is wanted and can be had is there, and nothing else.
-fn converged(world: &World) -> Result<(), String> {
+fn converged(world: &World) -> Outcome {
     let core = &world.core;
     for id in core.ids() {
         let phase = core.phase(id);
@@ -301,26 +303,28 @@ fn converged(world: &World) -> Result<(), String> {
 // ---- the end ----
 
 /// A shutdown in which either everybody obeys, or nobody does but all die when killed.
-fn shut_down(world: &mut World, obedient: bool) -> Result<(), String> {
-    world.rules.all_obey = obedient && world.core.plan.settings.shutdown_timeout > Duration::ZERO;
-    for process in &mut world.processes {
+fn shut_down(simulation: &mut Simulation, obedient: bool) -> Outcome {
+    simulation.rules.all_obey =
+        obedient && simulation.world.core.plan.settings.shutdown_timeout > Duration::ZERO;
+    for process in &mut simulation.world.processes {
         process.temper = if obedient { Temper::Obeys } else { Temper::Ignores };
     }
-    let began = world.now;
-    world.step(Event::Shutdown(None))?;
+    let began = simulation.world.now;
+    simulation.step(Event::Shutdown(None))?;
     let mut dull = Choices::new(&[]);
     for _ in 0..PATIENCE {
-        if world.rules.halted {
-            let at_once = !world.rules.all_obey || world.now == began;
+        if simulation.rules.halted {
+            let at_once = !simulation.rules.all_obey || simulation.world.now == began;
             return if at_once { Ok(()) } else { Err("halt: not at once although all obey".into()) };
         }
+        let world = &simulation.world;
         let event = world.overdue(&mut dull, false).or_else(|| world.progress(&mut dull, true));
         match event {
-            Some(event) => world.step(event)?,
+            Some(event) => simulation.step(event)?,
             None => {
-                let Some(at) = world.core.deadline() else { return Err("halt: never".into()) };
-                world.now = world.now.max(at);
-                world.step(Event::Tick)?;
+                let Some(at) = simulation.world.core.deadline() else { return Err("halt: never".into()) };
+                simulation.world.now = simulation.world.now.max(at);
+                simulation.step(Event::Tick)?;
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The core in a simulated world: random plans, random histories, rules that must hold after every step.
 //!
-//! A case is a sequence of numbers ([`choices`]). They decide a plan ([`plans`]) and what happens to it
-//! ([`history`]) in a world of processes that obey, are slow, ignore signals or cannot even die ([`world`]).
-//! After every step the rules are checked ([`rules`], [`steady`]). A case that breaks one is cut down and told ([`shrink`]).
+//! A case is a sequence of numbers ([`choices`]). They decide a plan ([`plans`]) and what happens to it ([`history`]) in a
+//! world of processes that obey, are slow, ignore signals or cannot even die ([`world`]). After every step
+//! ([`simulated`]) the rules are checked ([`rules`], [`change_rules`], [`state_rules`]). A case that breaks a rule is cut
+//! down to a short one and printed ([`shrink`]). [`tampering`] shows that the rules can be broken.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -10,22 +11,26 @@
 //! | `PULP_INIT_SEED` | the first of them; 0 |
 //! | `PULP_INIT_CASE` | runs this one case only, as a failure shows it |
 
+mod before;
+mod change_rules;
+mod check;
 mod choices;
 mod history;
-mod mistakes;
 mod plans;
 mod rules;
 mod scale;
 mod shrink;
+mod simulated;
+mod state_rules;
 mod states;
-mod steady;
+mod tampering;
 mod world;
 
 pub(super) use plans::plain;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use history::{Case, Manner};
+use history::{Case, Options};
 
 /// Case number `seed`.
 fn case(seed: u64) -> Case {
@@ -39,7 +44,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Runs the cases of these numbers on every processor; the first failure found, if there is one.
-fn explore(seeds: std::ops::Range<u64>, manner: impl Fn(u64) -> Manner + Sync) -> Option<(u64, String)> {
+fn explore(seeds: std::ops::Range<u64>, options: impl Fn(u64) -> Options + Sync) -> Option<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
     let work = || {
         while !failed.load(Ordering::Relaxed) {
@@ -47,7 +52,7 @@ fn explore(seeds: std::ops::Range<u64>, manner: impl Fn(u64) -> Manner + Sync) -
             if seed >= seeds.end {
                 return None;
             }
-            if let Err(message) = shrink::verdict(&case(seed), manner(seed)) {
+            if let Err(message) = shrink::check(&case(seed), options(seed)) {
                 failed.store(true, Ordering::Relaxed);
                 return Some((seed, message));
             }
@@ -65,18 +70,18 @@ fn explore(seeds: std::ops::Range<u64>, manner: impl Fn(u64) -> Manner + Sync) -
 fn every_rule_holds_in_100_000_random_histories() {
     if let Ok(text) = std::env::var("PULP_INIT_CASE") {
         let (plan, moves) = serde_json::from_str(&text).unwrap();
-        let (case, manner) = (Case { plan, moves }, Manner::default());
-        let verdict = shrink::verdict(&case, manner);
-        return assert!(verdict.is_ok(), "{}", shrink::story(&case, manner, &verdict.unwrap_err()));
+        let (case, options) = (Case { plan, moves }, Options::default());
+        let result = shrink::check(&case, options);
+        return assert!(result.is_ok(), "{}", shrink::story(&case, options, &result.unwrap_err()));
     }
     let first = number("PULP_INIT_SEED", 0);
     let count = number("PULP_INIT_SIMULATIONS", 100_000);
     // Every sixteenth supervisor is written down and read back on the way.
-    let manner = |seed| Manner { rewrite_every: if seed % 16 == 0 { 7 } else { 0 }, ..Manner::default() };
-    if let Some((seed, message)) = explore(first..first + count, manner) {
-        let small = shrink::shrink(&case(seed), manner(seed), &message);
-        let message = shrink::verdict(&small, manner(seed)).unwrap_err();
-        panic!("case {seed}: {}", shrink::story(&small, manner(seed), &message));
+    let options = |seed| Options { rewrite_every: if seed % 16 == 0 { 7 } else { 0 }, ..Options::default() };
+    if let Some((seed, message)) = explore(first..first + count, options) {
+        let small = shrink::shrink(&case(seed), options(seed), &message);
+        let message = shrink::check(&small, options(seed)).unwrap_err();
+        panic!("case {seed}: {}", shrink::story(&small, options(seed), &message));
     }
 }
 
@@ -84,8 +89,8 @@ fn every_rule_holds_in_100_000_random_histories() {
 fn same_events_give_the_same_actions_also_when_the_supervisor_is_written_down_and_read_back() {
     for seed in 0..2000 {
         let run = |rewrite_every| {
-            let manner = Manner { keep_actions: true, rewrite_every, ..Manner::default() };
-            history::run(&case(seed), manner).0.actions
+            let options = Options { keep_actions: true, rewrite_every, ..Options::default() };
+            history::run(&case(seed), options).0.actions
         };
         let first = run(0);
         assert_eq!(first, run(0), "case {seed}, twice");

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steady::{
-    backoff_within_bounds, books_are_right, failures_spread, first_start_is_in_order, nothing_is_left_undone,
-    stop_has_an_end, timers_are_right,
+use super::before::{Before, EventKind, UnitBefore};
+use super::check::{Outcome, must};
+use super::state_rules::{
+    bookkeeping_is_right, failures_spread, first_start_is_in_order, nothing_is_left_undone, stop_has_an_end,
+    timers_are_right,
 };
 use super::world::{Temper, World};
-use crate::event::{Action, Change, Event, Pid, Role, Run};
-use crate::state::{Cause, Goal, State};
+use crate::event::{Action, Pid, Role};
+use crate::state::{Goal, State};
 use crate::status::{Exit, Phase, Stage};
 use crate::supervisor::Supervisor;
 use crate::time::Time;
@@ -16,17 +18,17 @@ use init_plan::{Id, Kind, Scope, Signal};
 
 /// What the rules remember of one service.
 #[derive(Clone, Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// Its state, going by what was said of its changes.
-    phase: Phase,
-    /// Its main process ended so, and its finish hook has not run yet.
-    unfinished: Option<Exit>,
+    pub(super) phase: Phase,
+    /// How its main process ended, if its finish hook has not run yet.
+    pub(super) unfinished: Option<Exit>,
     /// Since then the plan was replaced: there may have been no hook then.
-    replanned: bool,
+    pub(super) replanned: bool,
     /// When it was restarted.
-    restarts: Vec<Time>,
+    pub(super) restarts: Vec<Time>,
     /// The boot waits for it.
-    boots: bool,
+    pub(super) boots: bool,
 }
 
 impl Seen {
@@ -38,100 +40,19 @@ impl Seen {
 /// What the rules remember.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
-    seen: Vec<Seen>,
+    pub(super) seen: Vec<Seen>,
     booted: bool,
     /// When the shutdown began, and the code asked for.
     shutdown: Option<(Time, Option<i32>)>,
-    /// Somebody lost patience.
+    /// Everything was killed: a person asked for that, or the time for it had come.
     pub(super) forced: bool,
     /// During the shutdown time passed while something was overdue, or something was stuck.
     pub(super) dawdled: bool,
     pub(super) halted: bool,
-    /// Nobody obeys, but nobody is in trouble: nothing may be killed that obeyed.
+    /// Every process obeys, so none may be killed.
     pub(super) all_obey: bool,
     /// Changes of state and what led to them.
-    pub(super) transitions: Option<BTreeMap<(Phase, Phase), std::collections::BTreeSet<&'static str>>>,
-}
-
-/// A service before a step.
-#[derive(Clone, Copy, Debug)]
-struct Glimpse {
-    goal: Goal,
-    phase: Phase,
-    /// It was being stopped because somebody asked.
-    asked: bool,
-    exit: Option<Exit>,
-}
-
-/// The world before a step.
-pub(super) struct Before {
-    units: Vec<Glimpse>,
-    about: Option<Id>,
-    /// Somebody said to be ready who is no main process.
-    impostor: bool,
-    kind: Kindly,
-    pub(super) due: Vec<(Time, Id, State)>,
-    pub(super) kill_due: bool,
-    untold: Vec<(Pid, Run)>,
-}
-
-/// Events as far as rules care.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kindly {
-    Boot,
-    Start,
-    Restart,
-    Replan,
-    Shutdown(Option<i32>),
-    Force,
-    Tick,
-    Exited(Exit),
-    Other(&'static str),
-}
-
-impl Kindly {
-    fn of(event: &Event) -> Kindly {
-        match event {
-            Event::Boot => Kindly::Boot,
-            Event::Start(_) => Kindly::Start,
-            Event::Restart(_) => Kindly::Restart,
-            Event::Replan(_) => Kindly::Replan,
-            Event::Shutdown(code) => Kindly::Shutdown(*code),
-            Event::Force => Kindly::Force,
-            Event::Tick => Kindly::Tick,
-            Event::Exited { exit, .. } => Kindly::Exited(*exit),
-            Event::Spawned { .. } => Kindly::Other("it runs"),
-            Event::SpawnFailed { .. } => Kindly::Other("could not be started"),
-            Event::Condition { .. } => Kindly::Other("condition"),
-            Event::MainPidChanged { .. } => Kindly::Other("handed over"),
-            Event::Ready { .. } => Kindly::Other("ready"),
-            Event::Notify { .. } => Kindly::Other("says it is broken"),
-            Event::Gone { .. } => Kindly::Other("group gone"),
-            Event::Stop(_) => Kindly::Other("stop"),
-            Event::Reload(_) => Kindly::Other("reload"),
-            Event::Forward(_) => Kindly::Other("forward"),
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Kindly::Boot => "boot",
-            Kindly::Start => "start",
-            Kindly::Restart => "restart",
-            Kindly::Replan => "new plan",
-            Kindly::Shutdown(_) => "shutdown",
-            Kindly::Force => "force",
-            Kindly::Tick => "time",
-            Kindly::Exited(_) => "process ended",
-            Kindly::Other(words) => words,
-        }
-    }
-}
-
-pub(super) type Verdict = Result<(), String>;
-
-pub(super) fn must(holds: bool, rule: &str, what: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(format!("{rule}: {}", what())) }
+    pub(super) transitions: Option<BTreeMap<(Phase, Phase), BTreeSet<&'static str>>>,
 }
 
 impl Rules {
@@ -139,54 +60,9 @@ impl Rules {
         Rules { seen: vec![Seen::new(); core.units.len()], ..Rules::default() }
     }
 
-    /// Notes what a step's effects are compared with.
-    pub(super) fn look(&self, world: &World, event: &Event) -> Before {
-        let core = &world.core;
-        let glimpse = |unit: &crate::state::Unit| {
-            let (asked, exit) = match &unit.state {
-                State::Stopping { cause, .. } => (*cause == Cause::Requested, None),
-                State::Ending { cause, exit, .. } | State::Finishing { cause, exit, .. } => {
-                    (*cause == Cause::Requested, (*cause == Cause::ExitedByItself).then_some(*exit))
-                }
-                _ => (false, None),
-            };
-            Glimpse { goal: unit.goal, phase: unit.state.phase(), asked, exit }
-        };
-        let about = match event {
-            Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id) => Some(*id),
-            Event::Spawned { run, .. }
-            | Event::SpawnFailed { run, .. }
-            | Event::Condition { run, .. }
-            | Event::Ready { run }
-            | Event::Notify { run, .. }
-            | Event::Gone { run } => core.runs.get(run).copied(),
-            Event::Exited { pid, .. } => core.owner(*pid).map(|(id, _)| id),
-            _ => None,
-        };
-        let tick = matches!(event, Event::Tick);
-        let due = core.timers.iter().take_while(|&&(at, _)| tick && at <= world.now);
-        let due = due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect();
-        let kill_due = tick && core.force_is_due(world.now);
-        let untold =
-            world.processes.iter().filter(|p| kill_due && p.role == Role::Main && !p.left && !p.told);
-        let impostor = match event {
-            Event::Ready { run } => !world.processes.iter().any(|p| p.run == *run && p.role == Role::Main),
-            _ => false,
-        };
-        Before {
-            impostor,
-            units: core.units.iter().map(glimpse).collect(),
-            about,
-            kind: Kindly::of(event),
-            due,
-            kill_due,
-            untold: untold.filter_map(|p| Some((p.pid?, p.run))).collect(),
-        }
-    }
-
     // ---- action by action ----
 
-    pub(super) fn on_action(&mut self, world: &World, before: &mut Before, action: &Action) -> Verdict {
+    pub(super) fn on_action(&mut self, world: &World, before: &mut Before, action: &Action) -> Outcome {
         must(!self.halted, "halt", || format!("{action:?} after Halt"))?;
         match action {
             Action::Spawn { id, role, .. } => self.on_spawn(world, *id, *role),
@@ -202,7 +78,7 @@ impl Rules {
             Action::ShuttingDown { .. } => {
                 must(self.shutdown.is_none(), "halt", || "two shutdowns".into())?;
                 let code = match before.kind {
-                    Kindly::Shutdown(code) => Some(code.unwrap_or(0)),
+                    EventKind::Shutdown(code) => Some(code.unwrap_or(0)),
                     _ => None,
                 };
                 self.shutdown = Some((world.now, code));
@@ -217,7 +93,7 @@ impl Rules {
         }
     }
 
-    fn on_spawn(&mut self, world: &World, id: Id, role: Role) -> Verdict {
+    fn on_spawn(&mut self, world: &World, id: Id, role: Role) -> Outcome {
         let service = world.core.service(id);
         let name = &service.name;
         let seen = &mut self.seen[id.index()];
@@ -263,7 +139,7 @@ impl Rules {
         (id, pid): (Id, Pid),
         signal: Signal,
         scope: Scope,
-    ) -> Verdict {
+    ) -> Outcome {
         let name = &world.core.service(id).name;
         if let Some((zombie, owner)) = world.zombie
             && zombie == pid
@@ -281,116 +157,13 @@ impl Rules {
             return Ok(());
         }
         must(!self.all_obey || self.forced, "budget", || format!("{name} was killed although all obey"))?;
-        let told = target.told || self.forced || before.kill_due || before.kind == Kindly::Force;
+        let told = target.told || self.forced || before.kill_due || before.kind == EventKind::Force;
         // Who was to stop before its process was there is killed once its time is up.
         let late = matches!(world.core.unit(id).state, State::Stopping { .. });
         must(told || late, "asked-first", || format!("{name} is killed without having been told to stop"))
     }
 
-    fn on_change(&mut self, world: &World, before: &Before, change: &Change) -> Verdict {
-        let id = change.id;
-        let service = world.core.service(id);
-        let name = &service.name;
-        let (from, to) = (change.from, change.to);
-        must(from != to && self.seen[id.index()].phase == from, "changes-chain", || {
-            let known = self.seen[id.index()].phase.as_str();
-            format!("{name}: {} -> {}, but it was {known}", from.as_str(), to.as_str())
-        })?;
-        if let Some(transitions) = &mut self.transitions {
-            let own = before.about.is_none_or(|about| about == id);
-            let words = if own { before.kind.words() } else { "others" };
-            transitions.entry((from, to)).or_default().insert(words);
-        }
-        let was = before.units.get(id.index()).copied();
-        must(!before.impostor || to != Phase::Up, "own-readiness", || {
-            format!("{name} is taken for ready on the word of another process")
-        })?;
-        self.stops_after_dependents(world, before, change)?;
-        self.oneshot_runs_once(world, before, change)?;
-        let again = matches!(to, Phase::Waiting | Phase::Backoff)
-            && matches!(from, Phase::Ending | Phase::Stopping)
-            && was.is_some_and(|was| was.phase == from && !was.asked && was.goal == Goal::Up);
-        let seen = &mut self.seen[id.index()];
-        if again && let Some((most, interval)) = service.restart.limit {
-            seen.restarts.push(world.now);
-            seen.restarts.retain(|&at| world.now.since(at) <= interval);
-            must(seen.restarts.len() <= most as usize, "restart-limit", || {
-                format!("{name} restarts more than {most} times")
-            })?;
-        }
-        if to == Phase::Backoff {
-            backoff_within_bounds(world, id, from)?;
-        }
-        let seen = &mut self.seen[id.index()];
-        if to == Phase::Ending {
-            must(change.exit.is_some(), "changes-chain", || format!("{name} ended, without an exit"))?;
-            seen.unfinished = change.exit;
-            seen.replanned = false;
-        }
-        seen.phase = to;
-        if matches!(to, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed | Phase::Down) {
-            seen.boots = false;
-        }
-        Ok(())
-    }
-
-    fn stops_after_dependents(&self, world: &World, before: &Before, change: &Change) -> Verdict {
-        let core = &world.core;
-        let id = change.id;
-        let on_purpose = match &core.unit(id).state {
-            State::Stopping { cause: Cause::Requested, .. } => change.to == Phase::Stopping,
-            _ => change.to == Phase::Undoing,
-        };
-        let at_once = self.forced || before.kill_due || before.kind == Kindly::Force;
-        if !on_purpose || core.unit(id).goal == Goal::Up || at_once {
-            return Ok(());
-        }
-        // What stands between two services may have ended long ago: a oneshot that is done, one that was skipped.
-        let mut next: Vec<Id> = core.dependents_of(id).iter().map(|&(above, _)| above).collect();
-        let mut looked = BTreeSet::new();
-        while let Some(above) = next.pop() {
-            if core.unit(above).goal == Goal::Up || !looked.insert(above) {
-                continue;
-            }
-            let phase = self.seen[above.index()].phase;
-            let running = match phase {
-                Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
-                Phase::Done => core.service(above).down.is_some(),
-                _ => false,
-            };
-            must(!running, "dependents-first", || {
-                let (below, above) = (&core.service(id).name, &core.service(above).name);
-                format!("{below} stops, but {above} is {}", phase.as_str())
-            })?;
-            if matches!(phase, Phase::Done | Phase::Skipped | Phase::Failed)
-                && core.unit(above).goal == Goal::Down
-            {
-                next.extend(core.dependents_of(above).iter().map(|&(above, _)| above));
-            }
-        }
-        Ok(())
-    }
-
-    fn oneshot_runs_once(&self, world: &World, before: &Before, change: &Change) -> Verdict {
-        let service = world.core.service(change.id);
-        if service.kind != Kind::Oneshot || !matches!(change.to, Phase::Waiting | Phase::Backoff) {
-            return Ok(());
-        }
-        let asked = before.kind == Kindly::Restart || before.kind == Kindly::Replan;
-        must(change.from != Phase::Done || asked, "oneshot-once", || {
-            format!("{} was complete and runs again", service.name)
-        })?;
-        let was = before.units.get(change.id.index());
-        let complete = was.is_some_and(|was| {
-            was.goal == Goal::Up
-                && matches!(was.exit, Some(Exit::Code(code)) if service.restart.success.contains(&code))
-        });
-        must(!complete || change.from != Phase::Ending, "oneshot-once", || {
-            format!("{} succeeded and runs again", service.name)
-        })
-    }
-
-    fn on_halt(&mut self, world: &World, code: i32) -> Verdict {
+    fn on_halt(&mut self, world: &World, code: i32) -> Outcome {
         self.halted = true;
         let Some((since, asked)) = self.shutdown else { return Err("halt: without a shutdown".into()) };
         let _ = since;
@@ -404,8 +177,7 @@ impl Rules {
 
     fn on_replan(&mut self, world: &World, before: &mut Before, ids: &[Option<Id>]) {
         let mut seen = vec![Seen::new(); world.core.units.len()];
-        let dull = Glimpse { goal: Goal::Down, phase: Phase::Down, asked: true, exit: None };
-        let mut units = vec![dull; seen.len()];
+        let mut units = vec![UnitBefore::unknown(); seen.len()];
         for (old, new) in ids.iter().enumerate() {
             let Some(new) = new else { continue };
             let was = &self.seen[old];
@@ -420,12 +192,12 @@ impl Rules {
 
     // ---- step by step ----
 
-    pub(super) fn after_step(&mut self, world: &World, before: &Before) -> Verdict {
+    pub(super) fn after_step(&mut self, world: &World, before: &Before) -> Outcome {
         let core = &world.core;
-        if before.kind == Kindly::Force && self.shutdown.is_some() || before.kill_due {
+        if before.kind == EventKind::Force && self.shutdown.is_some() || before.kill_due {
             self.forced = true;
         }
-        if matches!(before.kind, Kindly::Start | Kindly::Restart) {
+        if matches!(before.kind, EventKind::Start | EventKind::Restart) {
             for id in core.ids().filter(|&id| core.unit(id).history.is_empty()) {
                 self.seen[id.index()].restarts.clear();
             }
@@ -448,8 +220,8 @@ impl Rules {
             stop_has_an_end(core, id)?;
             first_start_is_in_order(core, id)?;
         }
-        timers_are_right(core, before)?;
-        books_are_right(world)
+        timers_are_right(world, before)?;
+        bookkeeping_is_right(world)
     }
 
     /// Nothing kept the shutdown from giving each service its time.
@@ -460,8 +232,8 @@ impl Rules {
         !self.dawdled && !stuck && hooks == 0
     }
 
-    fn boot_ends_when_all_settled(&mut self, core: &Supervisor, before: &Before) -> Verdict {
-        if before.kind == Kindly::Boot {
+    fn boot_ends_when_all_settled(&mut self, core: &Supervisor, before: &Before) -> Outcome {
+        if before.kind == EventKind::Boot {
             for id in core.ids() {
                 self.seen[id.index()].boots = core.unit(id).goal == Goal::Up;
             }
@@ -473,7 +245,7 @@ impl Rules {
         })
     }
 
-    fn halts_in_time(&self, world: &World) -> Verdict {
+    fn halts_in_time(&self, world: &World) -> Outcome {
         let Some((since, _)) = self.shutdown else { return Ok(()) };
         let end = since.plus(world.core.plan().settings.shutdown_timeout);
         must(self.halted || world.now < end, "halt", || "the shutdown's time is up".into())

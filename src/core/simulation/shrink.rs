@@ -1,11 +1,11 @@
 //! Cutting a failing case down to what it takes to fail, and telling it.
 
-use super::history::{Case, Manner, run};
+use super::history::{Case, Options, run};
 use super::{choices::Choices, plans};
 
 /// Runs a case; a panic of the core is a broken rule like any other.
-pub(super) fn verdict(case: &Case, manner: Manner) -> Result<(), String> {
-    let result = std::panic::catch_unwind(|| run(case, manner).1);
+pub(super) fn check(case: &Case, options: Options) -> Result<(), String> {
+    let result = std::panic::catch_unwind(|| run(case, options).1);
     result.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
@@ -18,8 +18,8 @@ fn rule(message: &str) -> &str {
 }
 
 /// The smallest case found that still breaks the same rule.
-pub(super) fn shrink(case: &Case, manner: Manner, message: &str) -> Case {
-    let fails = |case: &Case| matches!(verdict(case, manner), Err(m) if rule(&m) == rule(message));
+pub(super) fn shrink(case: &Case, options: Options, message: &str) -> Case {
+    let fails = |case: &Case| matches!(check(case, options), Err(m) if rule(&m) == rule(message));
     let mut best = case.clone();
     let mut budget = 20_000;
     loop {
@@ -100,9 +100,9 @@ pub(super) fn size(case: &Case) -> usize {
 }
 
 /// A failing case, for a person.
-pub(super) fn story(case: &Case, manner: Manner, message: &str) -> String {
-    let manner = Manner { trace: true, ..manner };
-    let trace = std::panic::catch_unwind(|| run(case, manner).0.trace.unwrap_or_default());
+pub(super) fn story(case: &Case, options: Options, message: &str) -> String {
+    let options = Options { trace: true, ..options };
+    let trace = std::panic::catch_unwind(|| run(case, options).0.trace.unwrap_or_default());
     let trace = trace.unwrap_or_else(|_| vec!["(panicked)".into()]);
     let plan = plans::show(&plans::plan(&mut Choices::new(&case.plan)));
     format!(

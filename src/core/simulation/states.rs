@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::case;
-use super::history::{Manner, run};
+use super::history::{Options, run};
 use crate::status::Phase;
 
 /// So many cases show every transition there is, with every reason for it.
@@ -14,10 +14,10 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/architecture
 type Transitions = BTreeMap<(Phase, Phase), BTreeSet<&'static str>>;
 
 fn seen() -> Transitions {
-    let manner = Manner { keep_transitions: true, ..Manner::default() };
+    let options = Options { keep_transitions: true, ..Options::default() };
     let mut all = Transitions::new();
     for seed in 0..CASES {
-        for (transition, reasons) in run(&case(seed), manner).0.rules.transitions.unwrap_or_default() {
+        for (transition, reasons) in run(&case(seed), options).0.rules.transitions.unwrap_or_default() {
             all.entry(transition).or_default().extend(reasons);
         }
     }

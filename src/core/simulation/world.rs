@@ -1,7 +1,7 @@
 //! A world for the core to act on: processes that obey or do not, a tiny space of process ids, and time.
 
+use super::check::Outcome;
 use super::choices::Choices;
-use super::rules::Rules;
 use crate::event::{Action, Event, Pid, Role, Run, SpawnError};
 use crate::status::Exit;
 use crate::supervisor::Supervisor;
@@ -38,7 +38,7 @@ pub(super) struct Process {
     pub(super) left: bool,
 }
 
-/// The world, with the supervisor in it.
+/// The world, with the supervisor in it. It knows nothing of the rules.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) core: Supervisor,
@@ -50,12 +50,6 @@ pub(super) struct World {
     pub(super) past: Vec<Run>,
     /// Ended in this step, not reaped yet.
     pub(super) zombie: Option<(Pid, Id)>,
-    pub(super) rules: Rules,
-    /// Everything that happened, if somebody wants to read it.
-    pub(super) trace: Option<Vec<String>>,
-    /// Every action, to compare two runs.
-    pub(super) actions: Vec<Action>,
-    pub(super) keep_actions: bool,
 }
 
 /// How many ended processes may still be heard of.
@@ -64,67 +58,17 @@ const PAST: usize = 6;
 impl World {
     pub(super) fn new(core: Supervisor) -> World {
         World {
-            rules: Rules::new(&core),
             core,
             now: Time(1_000_000_000),
             processes: Vec::new(),
             lingering: Vec::new(),
             past: Vec::new(),
             zombie: None,
-            trace: None,
-            actions: Vec::new(),
-            keep_actions: false,
         }
-    }
-
-    /// Hands an event to the core, does what it says, and checks every rule.
-    pub(super) fn step(&mut self, event: Event) -> Result<(), String> {
-        let before = self.rules.look(self, &event);
-        if let Some(trace) = &mut self.trace {
-            let shown = match &event {
-                Event::Replan(plan) => format!("Replan:\n{}", super::plans::show(plan)),
-                event => format!("{event:?}"),
-            };
-            trace.push(format!("{:9.3} s  {shown}", self.now.0 as f64 / 1e9));
-        }
-        let mut rules = std::mem::take(&mut self.rules);
-        let result = self.take_step(event, before, &mut rules);
-        self.rules = rules;
-        result
-    }
-
-    fn take_step(
-        &mut self,
-        event: Event,
-        mut before: super::rules::Before,
-        rules: &mut Rules,
-    ) -> Result<(), String> {
-        self.happens(&event);
-        let actions = self.core.step(self.now, event);
-        for process in self.processes.iter_mut().filter(|process| process.left) {
-            // Its old name is its successor's.
-            let named = process.pid.and_then(|pid| self.core.pids.get(&pid));
-            process.run = named.copied().unwrap_or(process.run);
-        }
-        for action in &actions {
-            if let Some(trace) = &mut self.trace {
-                trace.push(format!("                 {}", show(action, &self.core)));
-            }
-            rules.on_action(self, &mut before, action)?;
-            self.execute(action)?;
-        }
-        if let Some((pid, _)) = self.zombie.take() {
-            self.processes.retain(|process| process.pid != Some(pid));
-        }
-        rules.after_step(self, &before)?;
-        if self.keep_actions {
-            self.actions.extend(actions);
-        }
-        Ok(())
     }
 
     /// What the event means for the world itself.
-    fn happens(&mut self, event: &Event) {
+    pub(super) fn happens(&mut self, event: &Event) {
         match event {
             Event::Spawned { run, pid } => {
                 if let Some(process) = self.processes.iter_mut().find(|p| p.run == *run) {
@@ -163,7 +107,7 @@ impl World {
         self.processes.retain(|process| process.run != run);
     }
 
-    fn execute(&mut self, action: &Action) -> Result<(), String> {
+    pub(super) fn execute(&mut self, action: &Action) -> Outcome {
         match action {
             Action::Spawn { id, run, role } => {
                 let (pid, temper) = (None, Temper::Obeys);
@@ -204,6 +148,21 @@ impl World {
             process.told = true;
         } else if signal == Signal::TERM || signal == Signal::INT {
             process.told = true;
+        }
+    }
+
+    /// A process that named another main process has a new name, because the old one is its successor's.
+    pub(super) fn rename_predecessors(&mut self) {
+        for process in self.processes.iter_mut().filter(|process| process.left) {
+            let run = process.pid.and_then(|pid| self.core.pids.get(&pid));
+            process.run = run.copied().unwrap_or(process.run);
+        }
+    }
+
+    /// The process that ended in this step is no more.
+    pub(super) fn reap(&mut self) {
+        if let Some((pid, _)) = self.zombie.take() {
+            self.processes.retain(|process| process.pid != Some(pid));
         }
     }
 
@@ -314,21 +273,5 @@ impl World {
     pub(super) fn dawdles(&self) -> bool {
         let late = |p: &Process| p.pid.is_none() || p.dying || (p.told && p.temper == Temper::Obeys);
         !self.lingering.is_empty() || self.processes.iter().any(late)
-    }
-}
-
-fn show(action: &Action, core: &Supervisor) -> String {
-    let name = |id: &Id| core.plan.services.get(id.index()).map_or("?", |s| &*s.name).to_owned();
-    match action {
-        Action::Spawn { id, run, role } => format!("spawn {} {role:?} as {run:?}", name(id)),
-        Action::Signal { id, pid, signal, scope } => {
-            format!("signal {} {signal} to {pid} ({scope:?})", name(id))
-        }
-        Action::Changed(change) => {
-            let why = change.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            format!("{}: {} -> {}{why}", name(&change.id), change.from.as_str(), change.to.as_str())
-        }
-        Action::Warn { id, message } => format!("warn {}: {message}", name(id)),
-        other => format!("{other:?}"),
     }
 }

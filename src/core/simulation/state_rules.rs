@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::rules::{Before, Verdict, must};
+use super::before::{Before, kill_is_due};
+use super::check::{Outcome, must};
 use super::world::World;
+use crate::dependencies::DependencyState;
 use crate::event::{Pid, Run};
-use crate::needs::DependencyState;
 use crate::state::{Goal, State};
 use crate::status::Phase;
 use crate::supervisor::Supervisor;
 use init_plan::{Id, Kind};
 
-pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdict {
+pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Outcome {
     let core = &world.core;
     let (unit, policy) = (core.unit(id), &core.service(id).restart);
     let State::Backoff { until } = unit.state else { return Ok(()) };
@@ -23,7 +24,7 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdi
     let spread = nominal * f64::from(policy.jitter_percent) / 100.0 + 1e-6;
     // Failing to start at all is no reason to spin.
     let started = !matches!(from, Phase::Starting | Phase::Checking);
-    let floor = if started { 0.0 } else { crate::ending::LEAST_RETRY.as_secs_f64() };
+    let floor = if started { 0.0 } else { crate::restart::LEAST_RETRY.as_secs_f64() };
     let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
     must((least..=most).contains(&delay), "backoff", || {
         format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
@@ -31,7 +32,7 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Verdi
 }
 
 /// What failed takes with it what requires it, and what recovered gives it back.
-pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
     let (unit, service) = (core.unit(id), core.service(id));
     let is_gone = |on: Id| {
         let (unit, kind) = (core.unit(on), core.service(on).kind);
@@ -74,7 +75,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Verdict {
 }
 
 /// What is told of a service's first start makes sense: in order, and whole once the service is ready.
-pub(super) fn first_start_is_in_order(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn first_start_is_in_order(core: &Supervisor, id: Id) -> Outcome {
     let unit = core.unit(id);
     let name = || core.service(id).name.clone();
     let Some(first_start) = unit.first_start else {
@@ -98,7 +99,7 @@ pub(super) fn first_start_is_in_order(core: &Supervisor, id: Id) -> Verdict {
 }
 
 /// No rule of the core applies to a service that it has left alone.
-pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Outcome {
     let (unit, service) = (core.unit(id), core.service(id));
     let undone = match (unit.goal, unit.state.phase()) {
         (Goal::Up, Phase::Down) => true,
@@ -126,7 +127,7 @@ fn is_needed(core: &Supervisor, id: Id) -> bool {
     })
 }
 
-pub(super) fn stop_has_an_end(core: &Supervisor, id: Id) -> Verdict {
+pub(super) fn stop_has_an_end(core: &Supervisor, id: Id) -> Outcome {
     let (unit, service) = (core.unit(id), core.service(id));
     let State::Stopping { main, .. } = &unit.state else { return Ok(()) };
     let longest = service.stop.timeout.max(super::plans::LONGEST_STOP) + Duration::from_nanos(1);
@@ -135,7 +136,8 @@ pub(super) fn stop_has_an_end(core: &Supervisor, id: Id) -> Verdict {
     })
 }
 
-pub(super) fn timers_are_right(core: &Supervisor, before: &Before) -> Verdict {
+pub(super) fn timers_are_right(world: &World, before: &Before) -> Outcome {
+    let core = &world.core;
     let mut count = 0;
     for id in core.ids() {
         let deadline = core.unit(id).state.deadline();
@@ -151,11 +153,11 @@ pub(super) fn timers_are_right(core: &Supervisor, before: &Before) -> Verdict {
             format!("the deadline of {} came to nothing", core.service(*id).name)
         })?;
     }
-    let kill_stays = before.kill_due && core.force_is_due(core.now);
+    let kill_stays = before.kill_due && kill_is_due(world);
     must(!kill_stays, "no-busy-loop", || "the time to kill everything came to nothing".into())
 }
 
-pub(super) fn books_are_right(world: &World) -> Verdict {
+pub(super) fn bookkeeping_is_right(world: &World) -> Outcome {
     let core = &world.core;
     let living: BTreeMap<Pid, Run> =
         world.processes.iter().filter_map(|p| p.pid.map(|pid| (pid, p.run))).collect();

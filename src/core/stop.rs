@@ -1,0 +1,124 @@
+//! Stopping one service.
+
+use super::event::{Action, Role};
+use super::state::{Cause, Child, Goal, State, Timeout};
+use super::status::Phase;
+use super::supervisor::Supervisor;
+use super::time::{Time, seconds};
+use init_plan::{Id, Scope, Signal};
+
+impl Supervisor {
+    /// Moves a service that is not to be up one step further down.
+    pub(super) fn bring_down(&mut self, id: Id) {
+        match self.phase(id) {
+            Phase::Down | Phase::Stopping | Phase::Ending | Phase::Undoing => {}
+            Phase::Waiting | Phase::Backoff | Phase::Checking => self.become_inactive(id),
+            Phase::Starting | Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed
+                if self.is_needed(id) => {}
+            Phase::Skipped | Phase::Failed if self.unit(id).goal == Goal::Down => self.become_inactive(id),
+            Phase::Skipped | Phase::Failed => {}
+            Phase::Starting | Phase::Up => self.stop_main(id, Cause::Requested),
+            Phase::Done if self.has_down_command_to_run(id) => self.run_down_command(id),
+            Phase::Done if self.unit(id).goal == Goal::Down => self.become_inactive(id),
+            Phase::Done => {}
+        }
+    }
+
+    /// Puts a service without processes into `Down`, or into `Failed` if a dependency of it failed.
+    pub(super) fn become_inactive(&mut self, id: Id) {
+        match self.unit(id).goal {
+            Goal::DependencyFailed(on) => {
+                let why = format!("requires {}, which failed", self.service(on).name);
+                self.transition(id, State::Failed { why });
+            }
+            Goal::Down | Goal::Up => self.transition(id, State::Down),
+        }
+    }
+
+    // ---- the main process ----
+
+    /// Tells a service's process to stop, for this reason.
+    pub(super) fn stop_main(&mut self, id: Id, cause: Cause) {
+        let (State::Starting { main, .. } | State::Up { main, .. }) = self.unit(id).state else { return };
+        let patience = self.service(id).stop.timeout;
+        let kill_at = self.now.plus(patience).min(self.latest_kill(id));
+        let main = Child { timeout: Timeout::At(kill_at), ..main };
+        self.transition(id, State::Stopping { main, helper: None, cause });
+        if main.pid.is_some() {
+            self.tell_to_stop(id);
+        }
+    }
+
+    /// The latest time at which a process that is told to stop is killed: the shutdown's, if there is one.
+    pub(super) fn latest_kill(&self, id: Id) -> Time {
+        let shutdown = self.shutdown.as_ref();
+        shutdown.map_or(Time(u64::MAX), |shutdown| shutdown.budget.latest_kill(id, self.now))
+    }
+
+    /// Sends the stop signal, or starts the stop command.
+    pub(super) fn tell_to_stop(&mut self, id: Id) {
+        if self.service(id).stop.exec.is_none() || self.unit(id).retired {
+            return self.send_stop_signal(id);
+        }
+        let command = self.spawn(id, Role::Stop, None);
+        if let State::Stopping { helper, .. } = &mut self.unit_mut(id).state {
+            *helper = Some(command);
+        }
+    }
+
+    pub(super) fn send_stop_signal(&mut self, id: Id) {
+        let Some(pid) = self.main_pid(id) else { return };
+        let (signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
+        self.emit(Action::Signal { id, pid, signal, scope });
+        self.wake(id);
+    }
+
+    /// A process that SIGSTOP has stopped acts on no signal but KILL and CONT.
+    fn wake(&mut self, id: Id) {
+        let Some(pid) = self.main_pid(id) else { return };
+        self.emit(Action::Signal { id, pid, signal: Signal::CONT, scope: Scope::Group });
+    }
+
+    /// The stop command ended. If it failed it has stopped nothing, so the signal has to.
+    pub(super) fn stop_command_ended(&mut self, id: Id, success: bool) {
+        if let State::Stopping { helper, .. } = &mut self.unit_mut(id).state {
+            *helper = None;
+        }
+        self.update_timer(id);
+        if !success {
+            self.warn(id, "the stop command failed: sending the stop signal".into());
+            self.send_stop_signal(id);
+        }
+    }
+
+    /// Kills a process that had its time to stop.
+    pub(super) fn kill_main(&mut self, id: Id) {
+        if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
+            main.timeout = Timeout::Expired;
+        }
+        self.update_timer(id);
+        // A process that is not known to run yet is killed as soon as it is.
+        let Some(pid) = self.main_pid(id) else { return };
+        let took = self.now.since(self.unit(id).since);
+        self.warn(id, format!("did not stop within {}: killing it", seconds(took)));
+        self.kill(id, pid);
+        self.wake(id);
+    }
+
+    // ---- oneshots that are undone ----
+
+    /// Starts a complete oneshot's `down` command.
+    pub(super) fn run_down_command(&mut self, id: Id) {
+        let patience = self.service(id).down.as_ref().and_then(|hook| hook.timeout);
+        let child = self.spawn(id, Role::Down, patience);
+        self.transition(id, State::Undoing { child });
+    }
+
+    /// The `down` command ended, in whatever way.
+    pub(super) fn down_command_ended(&mut self, id: Id) {
+        match self.unit(id).goal {
+            Goal::Up => self.transition(id, State::Waiting),
+            Goal::Down | Goal::DependencyFailed(_) => self.become_inactive(id),
+        }
+    }
+}
