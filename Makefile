@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz mutants install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -82,6 +82,9 @@ chaos: image     ## kills random processes of Pulp for CHAOS_MINUTES (30) while 
 
 fuzz:            ## each fuzz target for FUZZ_SECONDS (600)
 	@scripts/fuzz.sh
+
+mutants:         ## makes mistakes in src/plan and src/core: the unit tests must notice 90 % of them
+	@scripts/mutants.sh
 
 install: build   ## under DESTDIR, PREFIX=/usr/local
 	install -D -m 755 $(binary) '$(DESTDIR)$(PREFIX)/bin/pulp-init'
