@@ -80,7 +80,7 @@ fn every_table_arrives_in_the_plan() {
         restart = { policy = "on-failure", delay = "1m", factor = 1.5, jitter = 0, limit = { count = 3 } }
         stop = { signal = "SIGINT", scope = "group", timeout = "7s" }
         reload.signal = "HUP"
-        env = { inherit = ["PATH"], file = "-/x.env", set = { A = "x ${WORKERS}", B = 2 } }
+        env = { inherit = ["PATH"], unset = "SECRET", file = "-/x.env", set = { A = "x ${WORKERS}", B = 2 } }
         limits = { nofile = 1024, core = "unlimited", stack = { soft = "8M", hard = "64MiB" } }
         cgroup = { memory = "512M", cpu = "150%" }
         start-if = { env = ["!OFF", "MODE=full"], file = "!/off", exec = ["true"] }
@@ -110,6 +110,7 @@ fn every_table_arrives_in_the_plan() {
     );
     assert_eq!(process.drop_capabilities, [0, 13]);
     assert_eq!(process.env.inherit, Inherit::Only(vec!["PATH".into()]));
+    assert_eq!(process.env.unset, ["SECRET".into()]);
     assert_eq!(process.env.set[0], ("A".into(), "x 3".into()));
     assert_eq!(process.limits[0], (Resource::Core, u64::MAX, u64::MAX));
     assert_eq!(process.limits[2], (Resource::Stack, 8 << 20, 64 << 20));

@@ -337,6 +337,8 @@ pub struct ReloadTable {
 pub struct EnvTable {
     /// What is taken from the container's environment. Default: true, all of it.
     pub inherit: Option<Inherited>,
+    /// Variables of the container's environment that it does not get: a name or a list of names.
+    pub unset: Option<Texts>,
     /// Files of NAME=value lines, read at each start; with `-` before it one may be missing.
     pub file: Option<Texts>,
     /// Variables set last.

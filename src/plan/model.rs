@@ -358,6 +358,8 @@ pub struct Process {
 pub struct Env {
     /// What is taken from the container's environment.
     pub inherit: Inherit,
+    /// Variables of the container that it does not get all the same.
+    pub unset: Vec<Box<str>>,
     /// Files of `NAME=value` lines, read at each start; with `true` one that is missing is no error.
     pub files: Vec<(PathBuf, bool)>,
     /// Set last, already expanded.

@@ -109,11 +109,13 @@ fn env(item: &Item<'_>) -> Env {
     let inherit = table.take("inherit").and_then(|item| inherit(&item)).unwrap_or_default();
     let files = table.take("file").and_then(|item| item.one_or_list()).unwrap_or_default();
     let files = files.iter().filter_map(|item| item.parsed(env_file)).collect();
+    let unset = table.take("unset").and_then(|item| item.one_or_list()).unwrap_or_default();
+    let unset = unset.iter().filter_map(|item| item.parsed(values::variable)).collect();
     let set = table.take("set").and_then(|item| item.table("env.set."));
     table.done();
     // The names are the person's own: nothing in there is unknown.
     let set = set.map(|mut set| set.rest()).unwrap_or_default();
-    Env { inherit, files, set: set.iter().filter_map(setting).collect() }
+    Env { inherit, unset, files, set: set.iter().filter_map(setting).collect() }
 }
 
 fn inherit(item: &Item<'_>) -> Option<Inherit> {

@@ -8,11 +8,15 @@ input, output and error beside it. It gets one line back:
     {"again": WHY}  what was imported is stale and is being imported anew: ask again
     {"plain": WHY}  the service has to import Pulp by itself
 
-Only what is safe to share is shared. Where the import left a thread or a connection behind, which a fork would break,
-every service has to import Pulp by itself. So does one that differs from this process in its user, limits or variables.
-Settings or packages that changed are noticed at the next request.
+Only what is safe to share is shared. Where the import left something behind that a fork would break or share, such as a
+thread, a connection or a pipe, every service has to import Pulp by itself. So does one that differs from this process in
+its user, its variables or its rights; but a child takes on by itself what anybody may take on: lower limits, a higher
+niceness, a higher score for the OOM killer, no new privileges.
+Settings or packages that changed are noticed at the next request, and so are files that the settings read.
 """
 
+import ctypes
+import fcntl
 import gc
 import importlib.util
 import json
@@ -33,10 +37,17 @@ OWN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", INHERITED}
 TITLES = "/usr/local/lib/pulp"
 # What a child has from this process, and not from the one that it stands in for (proc_pid_status(5)).
 TRAITS = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "CapInh", "CapBnd", "CapAmb")
+# prctl(2): neither this process nor its children can gain privileges from set-user-id programs.
+PR_SET_NO_NEW_PRIVS = 38
+# A request is a few kilobytes of variables. A longer one is refused.
+LONGEST = 1 << 20
+# Where files are that settings may read: everything else that an import opens belongs to packages.
+OF_PACKAGES = ("/usr/", "/proc/", "/sys/", "/dev/", "/lib", "/etc/ld.so", "/etc/localtime")
 # Seconds that somebody who connected may take to say what it wants.
 PATIENCE = 10
 
 setproctitle = None
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def import_setproctitle():
@@ -112,16 +123,57 @@ def make_sure_that_forks_are_safe(listener):
     from django.db import connections
 
     connections.close_all()
+    refuse_what_a_fork_would_share(listener)
+
+
+def refuse_what_a_fork_would_share(listener):
+    """Threads end in a fork. Sockets, pipes, epoll instances and files that are written to would be everybody's."""
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise Refusal(f"the import left {threads - 1} threads running")
-    for number in os.listdir("/proc/self/fd"):
+    if has_children():
+        raise Refusal("the import left a child process running")
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number in (listener.fileno(), 0, 1, 2):
+            continue
         try:
             what = os.readlink(f"/proc/self/fd/{number}")
+            writes = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
         except OSError:
             continue  # the directory itself
-        if what.startswith("socket:") and int(number) not in (listener.fileno(), 0, 1, 2):
+        if what.startswith("socket:"):
             raise Refusal("the import left a connection open")
+        if not what.startswith("/"):
+            raise Refusal(f"the import left {what} open")
+        if writes and not what.startswith("/dev/"):
+            raise Refusal(f"the import left {what} open for writing")
+
+
+def has_children():
+    """A kernel that cannot tell (CONFIG_PROC_CHILDREN) is taken to have none."""
+    try:
+        with open("/proc/thread-self/children") as children:
+            return bool(children.read().strip())
+    except FileNotFoundError:
+        return False
+
+
+class OpenedFiles:
+    """Notes which files the settings read while Pulp is imported: passwords, keys, certificates."""
+
+    def __init__(self):
+        self.stamps = {}
+        self.notes = True
+        # A hook cannot be removed again.
+        sys.addaudithook(self.hear)
+
+    def hear(self, event, arguments):
+        if not self.notes or event != "open" or not isinstance(arguments[0], (str, bytes)):
+            return
+        path = os.fsdecode(arguments[0])
+        if path.startswith("/") and not path.startswith((*OF_PACKAGES, *filter(None, sys.path))):
+            # As it is when it is opened: what changes afterwards is noticed.
+            self.stamps.setdefault(path, stamp(path))
 
 
 def stamps():
@@ -157,6 +209,39 @@ def differences(mine, its):
     return sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
 
 
+def can_take_on(name, mine, its):
+    """Whether a child, which has what this process has, may give itself what the other has."""
+    if name == "NoNewPrivs":
+        return (mine, its) == ("0", "1")
+    if name == "nice":
+        return its > mine
+    if name == "oom-score-adj":
+        return int(its) > int(mine)
+    if name.startswith("RLIMIT_"):
+        return not exceeds(its[1], mine[1]) and not exceeds(its[0], its[1])
+    return False
+
+
+def exceeds(limit, other):
+    """RLIM_INFINITY is a negative number here."""
+    return other != resource.RLIM_INFINITY and (limit == resource.RLIM_INFINITY or limit > other)
+
+
+def take_on(mine, its):
+    """In a child: what the process has that it stands in for."""
+    for name in differences(mine, its):
+        if name == "NoNewPrivs":
+            if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+                raise OSError(ctypes.get_errno(), "cannot set no_new_privs")
+        elif name == "nice":
+            os.setpriority(os.PRIO_PROCESS, 0, its[name])
+        elif name == "oom-score-adj":
+            with open("/proc/self/oom_score_adj", "w") as score:
+                score.write(its[name])
+        elif name.startswith("RLIMIT_"):
+            resource.setrlimit(getattr(resource, name), its[name])
+
+
 class Child(Exception):
     """Raised in a child, through everything that is the parent's."""
 
@@ -168,14 +253,17 @@ class Server:
     def __init__(self, listener, environment):
         self.listener = listener
         self.environment = environment
-        self.stamps = stamps()
         self.programs, self.refusal = {}, None
+        self.stamps = stamps()
+        opened = OpenedFiles()
         try:
             self.programs = import_pulp()
             make_sure_that_forks_are_safe(listener)
         except Refusal as why:
             print(f"nothing is shared: {why}", file=sys.stderr, flush=True)
             self.refusal = str(why)
+        opened.notes = False
+        self.read = opened.stamps
         self.traits = traits(os.getpid())
 
     def run(self):
@@ -185,7 +273,9 @@ class Server:
                 connection.settimeout(PATIENCE)
                 try:
                     self.serve(connection)
-                except (OSError, ValueError, KeyError) as error:
+                except Child:
+                    raise
+                except Exception as error:  # noqa: BLE001: whatever a request holds, the next one is served
                     print(f"a request failed: {error!r}", file=sys.stderr, flush=True)
 
     def serve(self, connection):
@@ -194,7 +284,7 @@ class Server:
             if text == b"ping\n":
                 return answer(connection, {"pong": os.getpid()})
             request = json.loads(text)
-            if stamps() != self.stamps:
+            if self.is_stale():
                 answer(connection, {"again": "settings or packages have changed"})
                 self.begin_anew()
             why = self.objection(connection, request, descriptors)
@@ -204,6 +294,9 @@ class Server:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def is_stale(self):
+        return stamps() != self.stamps or any(stamp(path) != old for path, old in self.read.items())
 
     def begin_anew(self):
         """Replaces this process by itself. The socket stays, and with it those who wait there."""
@@ -217,18 +310,22 @@ class Server:
         if self.refusal:
             return self.refusal
         pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if request["words"][0] not in self.programs or len(descriptors) != 3:
+        if not is_request(request) or request["words"][0] not in self.programs or len(descriptors) != 3:
             return "it is no program of Pulp"
         if uid != os.getuid():
             return "it is another user's"
         other = differences(own_removed(self.environment), own_removed(request["environment"]))
         if other:
             return f"its variables are others: {', '.join(other)}"
-        other = differences(self.traits, traits(pid))
+        its = traits(pid)
+        differ = differences(self.traits, its)
+        other = [name for name in differ if not can_take_on(name, self.traits.get(name), its.get(name))]
         return f"its limits or rights are others: {', '.join(other)}" if other else None
 
     def fork(self, connection, request, descriptors):
         """A child of init: its parent ends at once. Returns its process id."""
+        pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        its = traits(pid)
         read, write = os.pipe()
         middle = os.fork()
         if middle == 0:
@@ -241,6 +338,7 @@ class Server:
                 os.close(read)
                 os.close(write)
                 self.listener.close()
+                take_on(self.traits, its)
                 become(request, descriptors)
                 descriptors.clear()
                 waits = connection.recv(16) != b"go\n"
@@ -255,6 +353,22 @@ class Server:
         with open(read, "rb") as pipe:
             os.waitpid(middle, 0)
             return int(pipe.read())
+
+
+def is_request(request):
+    """Whether it has what a child needs, so that none fails half-way."""
+    if not isinstance(request, dict):
+        return False
+    words, environment = request.get("words"), request.get("environment")
+    return (
+        isinstance(words, list)
+        and bool(words)
+        and all(isinstance(word, str) for word in words)
+        and isinstance(environment, dict)
+        and all(isinstance(text, str) for pair in environment.items() for text in pair)
+        and isinstance(request.get("umask"), int)
+        and isinstance(request.get("cwd"), str)
+    )
 
 
 def own_removed(environment):
@@ -291,11 +405,18 @@ def name(word):
 def receive(connection):
     """A line, and the descriptors that came with its beginning."""
     text, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
-    while not text.endswith(b"\n"):
-        more = connection.recv(65536)
-        if not more:
-            raise ValueError("half a request")
-        text += more
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    try:
+        while not text.endswith(b"\n"):
+            more = connection.recv(65536)
+            if not more or len(text) > LONGEST:
+                raise ValueError("half a request, or one without an end")
+            text += more
+    except Exception:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
     return text, descriptors
 
 

@@ -73,7 +73,7 @@ pub fn build(
     credentials: Option<&Credentials>,
     extra: &[(&str, &OsStr)],
 ) -> Result<Vec<CString>, String> {
-    let mut made = Variables(inherited(container, &env.inherit));
+    let mut made = Variables(inherited(container, env));
     if let Some(user) = credentials.filter(|credentials| credentials.user_given) {
         made.become_user(user, &env.inherit);
     }
@@ -93,13 +93,14 @@ pub fn build(
 
 type Variable<'a> = (Cow<'a, OsStr>, Cow<'a, OsStr>);
 
-fn inherited<'a>(container: &'a Container, inherit: &Inherit) -> Vec<Variable<'a>> {
-    let wanted = |name: &OsStr| match inherit {
+fn inherited<'a>(container: &'a Container, env: &Env) -> Vec<Variable<'a>> {
+    let is_unset = |name: &OsStr| env.unset.iter().any(|unset| OsStr::new(&**unset) == name);
+    let wanted = |name: &OsStr| match &env.inherit {
         Inherit::All => !NOT_INHERITED.iter().any(|&private| private == name),
         Inherit::Nothing => false,
         Inherit::Only(names) => names.iter().any(|wanted| OsStr::new(&**wanted) == name),
     };
-    let kept = container.iter().filter(|(name, _)| wanted(name));
+    let kept = container.iter().filter(|(name, _)| wanted(name) && !is_unset(name));
     kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
 }
 
@@ -192,6 +193,14 @@ mod tests {
         assert!(built(&nothing, None, &[]).is_empty());
         let only = Env { inherit: Inherit::Only(vec!["PATH".into(), "UNSET".into()]), ..Env::default() };
         assert_eq!(built(&only, None, &[]), [b"PATH=/bin"]);
+    }
+
+    #[test]
+    fn variable_that_is_unset_is_not_inherited_but_may_be_set_by_the_service() {
+        let unset = Env { unset: vec!["HOME".into(), "BYTES".into()], ..Env::default() };
+        assert_eq!(built(&unset, None, &[]), [&b"PATH=/bin"[..], b"USER=root"]);
+        let set = Env { set: vec![("HOME".into(), "/data".into())], ..unset };
+        assert!(built(&set, None, &[]).contains(&b"HOME=/data".to_vec()));
     }
 
     #[test]
