@@ -68,6 +68,7 @@ if [ ! -e /usr/lib/postgresql ]; then
     need /usr/lib/postgresql=postgresql
 fi
 tests --workspace --features docs
+python3 -B -m unittest discover tests/python
 tests --features faults --test faults --test without_handles
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi

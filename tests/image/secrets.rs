@@ -1,6 +1,6 @@
 //! What nobody but Pulp may see.
 
-use crate::harness::{PASSWORD, Pulp, shared, turn};
+use crate::harness::{Boot, PASSWORD, Pulp, shared, turn};
 
 /// Where the secrets are kept.
 const FILES: &[&str] = &[
@@ -108,4 +108,81 @@ fn services_run_as_their_own_users() {
         assert!(!owners.is_empty() && owners.iter().all(|owner| *owner == user), "{word}: {owners:?}");
     }
     assert!(!owners("nginx: worker").contains(&"root"), "{processes}");
+}
+
+/// The names of the variables in a process's environment.
+fn variables(pulp: &Pulp, pid: u64) -> Vec<String> {
+    let text = pulp.ok(&["cat", &format!("/proc/{pid}/environ")]);
+    text.split('\0').filter_map(|one| Some(one.split_once('=')?.0.to_owned())).collect()
+}
+
+#[test]
+fn no_service_has_the_secrets_of_another_in_its_environment() {
+    let Some(_turn) = turn() else { return };
+    let pulp = Boot::new("variables")
+        .env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
+        .env("PULP_AWS_SECRET_ACCESS_KEY", "of S3")
+        .env("AWS_SECRET_ACCESS_KEY", "of S3")
+        .cheap_passwords()
+        .ready();
+    for service in ["nginx", "redis", "postgresql"] {
+        let main = pulp.pid(service);
+        for pid in std::iter::once(main).chain(pulp.children(main)) {
+            let found = variables(&pulp, pid);
+            let needed = [
+                "PATH",
+                "TZ",
+                "LANG",
+                "LANGUAGE",
+                "LC_ALL",
+                "PULP_HTTPS",
+                "HOME",
+                "USER",
+                "LOGNAME",
+                "SHELL",
+            ];
+            let others: Vec<_> = found
+                .iter()
+                // What PostgreSQL tells its own children.
+                .filter(|name| !needed.contains(&name.as_str()) && !name.starts_with("PG"))
+                .collect();
+            assert!(others.is_empty(), "{service}, process {pid}: {others:?}");
+        }
+    }
+    for service in ["pulp-api", "pulp-content", "pulp-worker@1", "pulp-imports"] {
+        let found = variables(&pulp, pulp.pid(service));
+        assert!(!found.iter().any(|name| name.contains("ADMIN_PASSWORD")), "{service}: {found:?}");
+        assert!(found.iter().any(|name| name == "PULP_AWS_SECRET_ACCESS_KEY"), "{service}: {found:?}");
+    }
+    assert!(!pulp.logs().contains("it imports Pulp by itself"), "{}", pulp.logs());
+    assert_eq!(pulp.stop(), 0);
+}
+
+/// A line of /proc/PID/status.
+fn trait_of(pulp: &Pulp, pid: u64, name: &str) -> String {
+    let status = pulp.ok(&["cat", &format!("/proc/{pid}/status")]);
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("{name} is not in {status}")).trim().to_owned()
+}
+
+#[test]
+fn services_have_the_rights_that_the_documentation_says() {
+    let Some(_turn) = turn() else { return };
+    let pulp = shared();
+    let none = "0000000000000000";
+    for service in ["nginx", "redis", "postgresql", "pulp-api", "pulp-content"] {
+        assert_eq!(trait_of(pulp, pulp.pid(service), "NoNewPrivs"), "1", "{service}");
+    }
+    for service in ["redis", "postgresql"] {
+        for set in ["CapEff", "CapPrm", "CapBnd", "CapAmb"] {
+            assert_eq!(trait_of(pulp, pulp.pid(service), set), none, "{service}, {set}");
+        }
+    }
+    for service in ["pulp-api", "pulp-content", "pulp-worker@1", "pulp-imports"] {
+        assert_eq!(trait_of(pulp, pulp.pid(service), "CapEff"), none, "{service}");
+    }
+    // chown, dac_override, kill, setgid, setuid and net_bind_service: see capability(7) for the numbers.
+    let kept: u64 = [0, 1, 5, 6, 7, 10].iter().map(|bit| 1 << bit).sum();
+    let has = u64::from_str_radix(&trait_of(pulp, pulp.pid("nginx"), "CapEff"), 16).unwrap();
+    assert_eq!(has & !kept, 0, "nginx has {has:x}");
 }
