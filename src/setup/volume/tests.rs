@@ -28,7 +28,7 @@ impl Host {
         fs::write(host.outside().join("shadow"), "secret").unwrap();
         fs::set_permissions(host.outside().join("shadow"), Permissions::from_mode(0o600)).unwrap();
         fs::create_dir(host.volume()).unwrap();
-        geteuid().is_root().then(|| {
+        needs::root().then(|| {
             chown(host.volume(), Some(700), Some(700)).unwrap();
             host
         })

@@ -298,7 +298,9 @@ fn opened(path: &Path) -> PathBuf {
 #[test]
 fn uploads_wait_on_the_volume_even_where_nginxs_user_cannot_enter_it() {
     let image = Image::new();
-    fs::set_permissions(image.dir.path().join("var/lib/pulp"), Permissions::from_mode(0o700)).unwrap();
+    let volume = image.dir.path().join("var/lib/pulp");
+    fs::create_dir_all(&volume).unwrap();
+    fs::set_permissions(volume, Permissions::from_mode(0o700)).unwrap();
     let found = uploads::beside_pulp(&image.context());
     assert!(found.body.starts_with("/proc/self/fd"), "{found:?}");
     assert!(opened(&found.body).ends_with("var/lib/pulp/tmp/nginx/body"));
@@ -321,7 +323,6 @@ fn what_stands_in_the_place_of_nginxs_directories_is_replaced_and_never_given_aw
     }
     // Of the directory above, which may be the administrator's own link, root makes no use.
     fs::remove_dir_all(&tmp).unwrap();
-    std::os::unix::fs::lchown(&image.dir.path().join("var/lib/pulp"), None, None).unwrap();
     fs::set_permissions(image.dir.path().join("var/lib/pulp"), Permissions::from_mode(0o777)).unwrap();
     std::os::unix::fs::symlink(&outside, &tmp).unwrap();
     if nix::unistd::geteuid().is_root() {
