@@ -185,7 +185,12 @@ fn nothing_that_pulp_wrote_runs_as_root_when_root_works_in_the_container() {
         pulp.exec(words); // some of them fail, and may
         assert_eq!(pulp.ok(&["ls", "/tmp/ran"]), "700\n", "{words:?}");
     }
-    let whose = pulp.ok(&["pulpcore-manager", "shell", "-c", "import os; print('uid', os.getuid(), os.environ['HOME'])"]);
+    let whose = pulp.ok(&[
+        "pulpcore-manager",
+        "shell",
+        "-c",
+        "import os; print('uid', os.getuid(), os.environ['HOME'])",
+    ]);
     assert!(whose.contains("uid 700 /var/lib/pulp"), "{whose}");
     assert_eq!(pulp.ok(&["sh", "-c", "echo $HOME"]).trim(), "/root");
 }
