@@ -102,7 +102,9 @@ impl Image {
     }
 
     fn postgres(&self) -> Result<(), Problem> {
-        postgres_init::run(&self.context, &[])
+        // As two parts: the step itself gives up root in between, and this process must keep it.
+        postgres_init::prepare(&self.context)?;
+        postgres_init::work(&self.context, &[])
     }
 
     fn home(&self) -> PathBuf {
@@ -666,7 +668,7 @@ fn upgrade(image: &Image, old: &Release) {
     assert_eq!(image.pulp_sql("select count(*) from t where word like 'word %'").unwrap(), "1000");
     assert_eq!(image.sql("postgres", "show max_connections"), "77");
     assert_ne!(image.sql("pulp", "select reltuples from pg_class where relname = 't'"), "-1");
-    let discard = || postgres_init::run(&image.context, &["--discard-old".to_owned()]);
+    let discard = || postgres_init::work(&image.context, &["--discard-old".to_owned()]);
     assert!(discard().unwrap_err().what().contains("has not yet run"));
     image.pulp_sql(DJANGO).unwrap();
     let list = image.context.path(migrations::LIST);

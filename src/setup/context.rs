@@ -89,6 +89,26 @@ impl Context {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Becomes this user for good, if we are root: from here on the kernel allows what it allows that user. Returns what
+    /// the rest of the step works on.
+    pub fn given_up_to(&self, owner: Owner) -> Result<Context, Problem> {
+        let mut context = self.clone();
+        if self.accounts.may_chown {
+            let (uid, gid) = owner.ids();
+            nix::unistd::setgroups(&[])
+                .and_then(|()| nix::unistd::setresgid(gid, gid, gid))
+                .and_then(|()| nix::unistd::setresuid(uid, uid, uid))
+                .map_err(|errno| {
+                    Problem::config(
+                        format!("cannot become the user {}: {errno}", owner.shown()),
+                        "leave the container the capabilities SETUID and SETGID",
+                    )
+                })?;
+            context.accounts.may_chown = false;
+        }
+        Ok(context)
+    }
+
     /// A line in the container's log. Never a secret.
     pub fn say(&self, line: &str) {
         let _ = writeln!(std::io::stdout(), "{line}");

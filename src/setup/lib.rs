@@ -26,7 +26,7 @@ use check::{ready, readyz, space};
 pub use context::Context;
 pub use problem::Problem;
 use problem::{EX_CONFIG, FAILED};
-use programs::{exec, imports, single, web};
+use programs::{exec, imports, manager, single, web};
 use steps::{
     admin, certs, database, keys, memory, migrations, nginx_config, ports, postgres_init, route_paths,
     secrets, server, settings, signing, variables, volumes,
@@ -46,7 +46,7 @@ const STEPS: &[Step] = &[
     Step("variables", "check the container's variables", variables::run),
     Step("keys", "make the keys of the database, of sessions and of tokens", keys::run),
     Step("certs", "make the web server's certificate where the user has none", certs::run),
-    Step("exec", "become api, content, worker, imports, postgresql or redis", exec::run),
+    Step("exec", "become api, content, worker, imports, postgresql, redis or nginx", exec::run),
     Step("shared-imports", "whether Pulp is imported once for its services", imports::run),
     Step("nginx", "configure nginx", nginx_config::run),
     Step("route_paths", "print the URL paths of the plugins", route_paths::run),
@@ -73,6 +73,7 @@ const NAMES: &[Step] = &[
     Step("set_init_password.sh", "sets the administrator's password", single::set_init_password),
     Step("add_signing_service.sh", "registers signing services", single::add_signing_service),
     Step("route_paths.py", "print the URL paths of the plugins: route_paths.py NAME", route_paths::run),
+    Step("pulpcore-manager", "Pulp's own program, as the user pulp where root calls it", manager::run),
     Step("pulp-web", "configures nginx, then becomes it", web::run),
     Step("healthy", "whether this container is well, for HEALTHCHECK", readyz::healthy),
 ];

@@ -8,6 +8,7 @@
 //! | `quickstart` | no settings at all: everything answers |
 //! | `secrets` | what nobody but Pulp may see, and who listens where |
 //! | `volumes` | the documented folders, a second boot, a clean stop |
+//! | `hostile` | a user who wants to be root: links and pipes on volumes, dot files, nginx's directories |
 //! | `https` | `PULP_HTTPS=true` |
 //! | `imports` | Pulp imported once, and its services forked from there |
 //! | `interrupted` | first boots, and boots that upgrade the database, killed at any moment |
@@ -35,6 +36,7 @@ mod chaos;
 mod external;
 mod faults;
 mod harness;
+mod hostile;
 mod https;
 mod imports;
 mod interrupted;

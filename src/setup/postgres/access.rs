@@ -4,6 +4,7 @@
 //! directory are left alone: upstream's image made them with `trust`, which lets every process be superuser.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use nix::unistd::User;
 
@@ -36,12 +37,13 @@ pub fn write(context: &Context, settings: &PulpSettings) -> Result<(), Problem> 
     files::write(context, &context.path(IDENT), ident.as_bytes(), owner, 0o640)
 }
 
-/// For an upgrade: the superuser alone, over a socket alone.
-pub fn write_for_upgrade(context: &Context) -> Result<(String, String), Problem> {
-    let owner = Owner { uid: 0, gid: context.accounts.postgres.gid };
-    let (hba, ident) = (context.path(format!("{HBA}.upgrade")), context.path(format!("{IDENT}.upgrade")));
+/// For an upgrade: the superuser alone, over a socket alone. In a directory of PostgreSQL's own user, which is who we
+/// are by then.
+pub fn write_for_upgrade(context: &Context, directory: &Path) -> Result<(String, String), Problem> {
+    let owner = context.accounts.postgres;
+    let (hba, ident) = (directory.join("pg_hba.conf"), directory.join("pg_ident.conf"));
     files::write(context, &hba, b"local all all peer map=upgrade\n", owner, 0o640)?;
-    let map = format!("upgrade {} postgres\n", system_user(context.accounts.postgres)?);
+    let map = format!("upgrade {} postgres\n", system_user(owner)?);
     files::write(context, &ident, map.as_bytes(), owner, 0o640)?;
     Ok((hba.to_string_lossy().into_owned(), ident.to_string_lossy().into_owned()))
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::PROVEN;
+use crate::ask::command::Tool;
 use crate::volume::files;
 use crate::{Context, Problem};
 
 /// Where the database lives.
-const HOME: &str = "/var/lib/pgsql";
+pub const HOME: &str = "/var/lib/pgsql";
 const NEW: &str = "data.new";
 const READY: &str = "data.ready";
 const INSTALL: &str = "data.install";
@@ -157,7 +158,11 @@ pub fn prove(context: &Context) -> Result<(), Problem> {
     for old in Place::of(context).old_clusters()? {
         let proof = old.join(PROVEN);
         if !proof.exists() {
-            files::write(context, &proof, b"", context.accounts.postgres, 0o600)?;
+            // By PostgreSQL's user, who may have made a link of any of it.
+            Tool::new(context, "touch").arg("--").arg(&proof).user(context, context.accounts.postgres).run(
+                &format!("note in {} that the new database is in use", old.display()),
+                "check the owner and mode of the volume at /var/lib/pgsql",
+            )?;
         }
     }
     Ok(())

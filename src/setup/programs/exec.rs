@@ -1,4 +1,4 @@
-//! `pulp-setup exec api|content|worker|imports|postgresql|redis [ARGUMENT]…`: becomes one of the services' processes.
+//! `pulp-setup exec api|content|worker|imports|postgresql|redis|nginx [ARGUMENT]…`: becomes one of the services' processes.
 //!
 //! What upstream's scripts of these names did: turn the container's variables into options. The API and the content
 //! app listen on the loopback device alone, where nginx finds them and nobody else does.
@@ -12,6 +12,7 @@ use super::{daemons, environment};
 use crate::ask::python;
 use crate::postgres::lock;
 use crate::pulp_settings::PulpSettings;
+use crate::steps::nginx_config::{self, uploads};
 use crate::steps::variables::{Processes, Variables};
 use crate::{Context, Problem};
 
@@ -37,6 +38,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     if args.first().is_some_and(|what| what == "postgresql") {
         lock::keep(context)?;
     }
+    if args.first().is_some_and(|what| what == "nginx") {
+        uploads::beside_pulp(context); // they stay open, and nginx finds them by their numbers
+    }
     if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
         match imports::hand_over(context, &variables, &words) {
             Ok(()) => return Ok(()),
@@ -60,6 +64,9 @@ fn alone(context: &Context, args: &[String], command: &mut Command) {
     if of_pulp && context.accounts.may_chown {
         command.gid(context.accounts.pulp.gid).uid(context.accounts.pulp.uid);
     }
+    if of_pulp {
+        command.env("HOME", environment::home(context));
+    }
 }
 
 /// The program and its arguments.
@@ -71,6 +78,10 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
             let mut words = daemons::postgresql(context, &PulpSettings::load(context)?)?;
             words.extend(extra.iter().cloned());
             return Ok(words);
+        }
+        "nginx" => {
+            let words = ["nginx", "-c", nginx_config::CONFIG, "-e", "stderr"].map(str::to_owned);
+            return Ok(words.into_iter().chain(extra.iter().cloned()).collect());
         }
         "redis" => return Ok(daemons::redis(&PulpSettings::load(context)?)),
         "api" => {
@@ -210,6 +221,6 @@ mod tests {
     #[test]
     fn nothing_and_nonsense_are_refused() {
         assert!(words_with("", &[], &[]).is_err());
-        assert!(words_with("", &[], &["nginx"]).is_err());
+        assert!(words_with("", &[], &["nothing"]).is_err());
     }
 }

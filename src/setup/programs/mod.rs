@@ -8,5 +8,6 @@ pub mod daemons;
 pub mod environment;
 pub mod exec;
 pub mod imports;
+pub mod manager;
 pub mod single;
 pub mod web;

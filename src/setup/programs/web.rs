@@ -15,6 +15,7 @@ use crate::check::ready;
 use crate::context::ROOT;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::certs;
+use crate::steps::nginx_config::uploads::{self, Temporary};
 use crate::steps::nginx_config::{self, Ports, Site};
 use crate::steps::variables::Variables;
 use crate::volume::files;
@@ -67,7 +68,7 @@ fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
     let cache = context.path(TEMPORARY);
     let site = Site {
         ports: PORTS,
-        temporary: if may_write(&cache) { cache } else { inside.clone() },
+        temporary: temporary(context, &cache, &inside),
         run: inside,
         snippets: vec![snippets],
         api: upstream(context, API)?,
@@ -77,6 +78,17 @@ fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
         processes: std::thread::available_parallelism().map_or(1, usize::from),
     };
     nginx_config::write(context, &settings, &variables, site)
+}
+
+/// On the volume if that can be written. An nginx that begins as root gets open directories: see [`uploads`].
+fn temporary(context: &Context, cache: &Path, inside: &Path) -> Temporary {
+    if !may_write(cache) {
+        return Temporary::within(inside);
+    }
+    if !context.accounts.may_chown {
+        return Temporary::within(cache);
+    }
+    uploads::below(context, &cache.join("nginx")).unwrap_or_else(|_| Temporary::within(inside))
 }
 
 /// Pulp's settings, as far as they concern nginx: variables, as Pulp itself reads them.

@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::context::ROOT;
-use crate::postgres::place::Place;
+use crate::postgres::place::{HOME, Place};
 use crate::postgres::release::Release;
 use crate::postgres::{SOCKETS, access, lock, place, stale, upgrade};
 use crate::pulp_settings::PulpSettings;
@@ -32,8 +32,28 @@ enum Found {
     Cluster(u32),
 }
 
-/// The step.
+/// The step. What it does as root it does first, where only root can write. Then it becomes PostgreSQL's user, and on the
+/// volume nothing leads further than that user gets anyway.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
+    prepare(context)?;
+    work(&context.given_up_to(context.accounts.postgres)?, args)
+}
+
+/// The part of root: directories that only root can make, and who may connect.
+pub fn prepare(context: &Context) -> Result<(), Problem> {
+    let postgres = context.accounts.postgres;
+    files::directory(context, &context.path(HOME), postgres, 0o755)?;
+    files::directory(context, &context.path("/run/pulp"), ROOT, 0o755)?;
+    files::directory(context, &context.path(SOCKETS), postgres, 0o755)?;
+    let workroom = context.path(upgrade::WORKROOM);
+    files::directory(context, &workroom, postgres, 0o700)?;
+    files::own(context, &workroom, postgres, 0o700)?;
+    let settings = PulpSettings::load(context)?;
+    if settings.external_postgresql.is_some() { Ok(()) } else { access::write(context, &settings) }
+}
+
+/// The part of PostgreSQL's user.
+pub fn work(context: &Context, args: &[String]) -> Result<(), Problem> {
     let place = Place::of(context);
     match args {
         [] => {}
@@ -51,18 +71,10 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         return Ok(());
     }
     let release = Release::of_this_image(context)?;
-    directories(context, &place)?;
     let _alone = lock::take(context, &place)?;
-    access::write(context, &settings)?;
     cluster(context, &place, &release)?;
     own(context, &place.data)?;
     place::tell_of_old(context, &place)
-}
-
-fn directories(context: &Context, place: &Place) -> Result<(), Problem> {
-    files::directory(context, &place.home, context.accounts.postgres, 0o755)?;
-    files::directory(context, &context.path("/run/pulp"), ROOT, 0o755)?;
-    files::directory(context, &context.path(SOCKETS), context.accounts.postgres, 0o755)
 }
 
 /// Sees to it that `data` holds a cluster of our release.
@@ -104,7 +116,7 @@ fn own(context: &Context, data: &Path) -> Result<(), Problem> {
     let is = fs::metadata(data).map_err(|error| Problem::io("look at", data, &error))?;
     // 0750 is as good as 0700 to it, and may be the user's wish.
     let mode = if is.mode() & 0o7777 == 0o750 { 0o750 } else { 0o700 };
-    // Through a link, if the user made `data` one.
+    // Through a link, if the administrator made `data` one.
     let real = fs::canonicalize(data).map_err(|error| Problem::io("look at", data, &error))?;
     files::own(context, &real, context.accounts.postgres, mode).map(drop)
 }

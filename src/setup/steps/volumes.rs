@@ -4,9 +4,9 @@
 //! folder of the host) gets the right ones, but its content is only walked when its top directory has the wrong owner:
 //! at every other boot that costs one stat(2), however many terabytes there are.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -14,7 +14,7 @@ use nix::unistd::{AccessFlags, User, eaccess};
 
 use crate::ask::command::Tool;
 use crate::context::{Owner, ROOT};
-use crate::volume::{files, owner};
+use crate::volume::{Directory, Failure, Kind, Reason, files, path, tree};
 use crate::{Context, Problem};
 
 /// A directory on a volume.
@@ -59,7 +59,9 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     }
     // Left as it is if it is there: a folder of the host has its own owners. The steps that write there say it if
     // they cannot.
-    files::directory(context, &context.path("/etc/pulp/certs"), ROOT, 0o755)?;
+    let certs = context.path("/etc/pulp/certs");
+    files::directory(context, &certs, ROOT, 0o755)?;
+    let _ = files::remove_unfinished(&certs); // it may be mounted read-only
     for place in places(accounts.pulp, accounts.postgres) {
         hand_over(context, &place)?;
     }
@@ -111,12 +113,15 @@ fn ours(context: &Context, path: &Path, owner: Owner, mode: u32) -> Result<(), P
 /// Makes a directory, gives it to its owner if it is another's, and sees that it is of use.
 fn hand_over(context: &Context, place: &Place) -> Result<(), Problem> {
     let path = context.path(place.path);
-    files::directory(context, &path, place.owner, 0o755)?;
-    let is = fs::symlink_metadata(&path).map_err(|error| Problem::io("look at", &path, &error))?;
-    // Whoever made a link of it has what it leads to in his care; and links are for others to make.
-    if context.accounts.may_chown && is.is_dir() && is.uid() != place.owner.uid {
-        let from = Owner { uid: is.uid(), gid: is.gid() };
-        if let Err(failure) = give(context, place, &path, from) {
+    let owner = context.accounts.may_chown.then_some(place.owner);
+    let directory = match path::open_or_make(&path, owner, 0o755) {
+        Err(Failure { reason: Reason::Found(Kind::Link), .. }) => return linked(context, place, &path),
+        other => other.map_err(|failure| failure.problem("make the directory"))?,
+    };
+    let is = directory.stat().map_err(|failure| failure.problem("look at"))?;
+    if context.accounts.may_chown && is.st_uid != place.owner.uid {
+        let from = Owner { uid: is.st_uid, gid: is.st_gid };
+        if let Err(failure) = give(context, place, &directory, from) {
             return refused(context, place, &path, &failure);
         }
     }
@@ -126,37 +131,68 @@ fn hand_over(context: &Context, place: &Place) -> Result<(), Problem> {
     }
 }
 
-fn give(context: &Context, place: &Place, path: &Path, from: Owner) -> Result<(), owner::Failure> {
-    let (shown, to) = (path.display(), place.owner);
+/// A link that the volume's owner can have made, here or above. Root does not follow it. Where it leads to a directory
+/// of use to the owner, it may be the administrator's, who has moved a part of the volume: then it stays as it is, and
+/// what is missing there the owner makes.
+fn linked(context: &Context, place: &Place, path: &Path) -> Result<(), Problem> {
+    let made =
+        Tool::new(context, "mkdir").args(["-p", "--"]).arg(path).user(context, place.owner).output()?;
+    let needed = if place.needs == Needs::Reading { "-r" } else { "-w" };
+    if made.status.success()
+        && may(context, place.owner, "-d", path)?
+        && may(context, place.owner, needed, path)?
+    {
+        context.say(&format!(
+            "{}: there is a link on the way; what it leads to is left as it is",
+            path.display()
+        ));
+        return Ok(());
+    }
+    Err(Problem::config(
+        format!(
+            "{}: it is a symbolic link, or one is on the way, and {} has no use of what it leads to",
+            path.display(),
+            place.owner.shown()
+        ),
+        format!(
+            "remove the link; if it was to move a part of the volume, mount that at {} instead",
+            path.display()
+        ),
+    ))
+}
+
+fn give(context: &Context, place: &Place, directory: &Directory, from: Owner) -> Result<(), Failure> {
+    let (shown, to) = (directory.path().display(), place.owner);
     context.say(&format!("{shown} belongs to {} and is given to {}", from.shown(), to.shown()));
     if place.content == Content::Left {
-        let (uid, gid) = to.ids();
-        // By its name, not through a link that took its place since.
-        let flag = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
-        return nix::unistd::fchownat(nix::fcntl::AT_FDCWD, path, Some(uid), Some(gid), flag)
-            .map_err(|errno| owner::Failure { path: path.to_owned(), errno });
+        return tree::give(directory, to);
     }
     let mut tell = |seen| context.say(&format!("{shown}: {seen} files and directories so far"));
-    let seen = owner::give_all(path, to, owner::TOLD_EVERY, &mut tell)?;
-    context.say(&format!("{shown}: done, {seen} files and directories"));
+    let seen = tree::give_all(directory, to, tree::TOLD_EVERY, &mut tell)?;
+    context.say(&format!("{shown}: done, {} files and directories", seen.given));
+    if seen.left > 0 {
+        context.say(&format!(
+            "{shown}: {} entries keep their owners: files with a second name, named pipes, sockets and devices",
+            seen.left
+        ));
+    }
     Ok(())
 }
 
 /// It could not be given away. That is no harm where its owner-to-be gets along with it: on some file systems (CIFS,
 /// NFS) the server alone decides who owns what and who may write.
-fn refused(context: &Context, place: &Place, path: &Path, failure: &owner::Failure) -> Result<(), Problem> {
+fn refused(context: &Context, place: &Place, path: &Path, failure: &Failure) -> Result<(), Problem> {
+    let Some(errno) = failure.errno() else { return Err(failure.problem("change the owner of")) };
     let needed = if place.needs == Needs::Reading { "-r" } else { "-w" };
-    let denied = matches!(
-        failure.errno,
-        Errno::EPERM | Errno::EACCES | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EROFS
-    );
+    let denied =
+        matches!(errno, Errno::EPERM | Errno::EACCES | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EROFS);
     if denied && place.needs != Needs::Owning && may(context, place.owner, needed, path)? {
         let (shown, to) = (path.display(), place.owner.shown());
-        context.say(&format!("{shown} cannot be given to {to} ({}), but is of use to it", failure.errno));
+        context.say(&format!("{shown} cannot be given to {to} ({}), but is of use to it", errno));
         return Ok(());
     }
-    let error = std::io::Error::from(failure.errno);
-    if error.kind() != ErrorKind::PermissionDenied && failure.errno != Errno::EINVAL {
+    let error = std::io::Error::from(errno);
+    if error.kind() != ErrorKind::PermissionDenied && errno != Errno::EINVAL {
         return Err(Problem::io("change the owner of", &failure.path, &error));
     }
     let Owner { uid, gid } = place.owner;
@@ -192,8 +228,12 @@ fn database(context: &Context) -> Result<(), Problem> {
     }
     // A group that may read is somebody's decision (`initdb --allow-group-access`), and fine with PostgreSQL.
     if ![0o700, 0o750].contains(&(is.mode() & 0o7777)) {
-        fs::set_permissions(&path, Permissions::from_mode(0o700))
-            .map_err(|error| Problem::io("set the mode of", &path, &error))?;
+        // Behind a link it is for the step `postgres`, which is PostgreSQL's user by then.
+        let set = path::open(&path).and_then(|directory| directory.set(None, 0o700));
+        match set {
+            Err(Failure { reason: Reason::Found(Kind::Link), .. }) => {}
+            other => drop(other.map_err(|failure| failure.problem("set the mode of"))?),
+        }
     }
     Ok(())
 }
@@ -228,164 +268,4 @@ fn can_be_written(path: &Path) -> Result<(), Problem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{chown, lchown, symlink};
-
-    use super::*;
-
-    const PULP: Owner = Owner { uid: 700, gid: 700 };
-    const POSTGRES: Owner = Owner { uid: 26, gid: 26 };
-
-    /// As root of a container. Nothing for those who are not root.
-    fn as_root() -> Option<(tempfile::TempDir, Context)> {
-        let dir = tempfile::tempdir().unwrap();
-        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let mut context = Context::for_test(dir.path(), []);
-        context.accounts.pulp = PULP;
-        context.accounts.postgres = POSTGRES;
-        context.accounts.may_chown = true;
-        needs::root().then_some((dir, context))
-    }
-
-    fn uid(context: &Context, path: &str) -> u32 {
-        fs::symlink_metadata(context.path(path)).unwrap().uid()
-    }
-
-    fn mode(context: &Context, path: &str) -> u32 {
-        fs::metadata(context.path(path)).unwrap().mode() & 0o7777
-    }
-
-    #[test]
-    fn what_is_missing_is_made_with_its_owner_and_mode() {
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        for path in ["", "/media", "/tmp", "/scripts", "/assets", "/.local/share/containers", "/.local/share"]
-        {
-            assert_eq!(uid(&context, &format!("/var/lib/pulp{path}")), 700, "{path}");
-        }
-        assert_eq!((uid(&context, "/run/postgresql"), mode(&context, "/run/postgresql")), (26, 0o2775));
-        assert_eq!((uid(&context, "/run/pulp"), mode(&context, "/run/pulp")), (0, 0o755));
-        assert_eq!(uid(&context, "/var/lib/pgsql"), 26);
-        assert_eq!((uid(&context, "/etc/pulp/certs"), mode(&context, "/etc/pulp/certs")), (0, 0o755));
-        run(&context, &[]).unwrap();
-    }
-
-    #[test]
-    fn content_is_walked_only_when_the_top_has_the_wrong_owner() {
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        let file = context.path("/var/lib/pulp/media/file");
-        fs::write(&file, "").unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/var/lib/pulp/media/file"), 0);
-        chown(context.path("/var/lib/pulp/media"), Some(1234), None).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/var/lib/pulp/media/file"), 700);
-        assert_eq!(uid(&context, "/var/lib/pulp/media"), 700);
-    }
-
-    #[test]
-    fn image_layers_keep_their_owners() {
-        let Some((_dir, context)) = as_root() else { return };
-        let layers = context.path("/var/lib/pulp/.local/share/containers");
-        fs::create_dir_all(layers.join("layer")).unwrap();
-        chown(layers.join("layer"), Some(10_001), Some(10_001)).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/var/lib/pulp/.local/share/containers"), 700);
-        assert_eq!(uid(&context, "/var/lib/pulp/.local/share/containers/layer"), 10_001);
-    }
-
-    #[test]
-    fn a_data_directory_of_another_owner_and_mode_becomes_postgresqls() {
-        let Some((_dir, context)) = as_root() else { return };
-        let data = context.path("/var/lib/pgsql/data");
-        fs::create_dir_all(data.join("base")).unwrap();
-        fs::set_permissions(&data, Permissions::from_mode(0o777)).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/var/lib/pgsql/data/base"), 26);
-        assert_eq!(
-            (uid(&context, "/var/lib/pgsql/data"), mode(&context, "/var/lib/pgsql/data")),
-            (26, 0o700)
-        );
-        fs::set_permissions(&data, Permissions::from_mode(0o750)).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(mode(&context, "/var/lib/pgsql/data"), 0o750);
-    }
-
-    #[test]
-    fn a_link_to_somewhere_else_is_never_handed_over() {
-        let Some((dir, context)) = as_root() else { return };
-        let elsewhere = dir.path().join("elsewhere");
-        fs::create_dir(&elsewhere).unwrap();
-        fs::create_dir_all(context.path("/var/lib/pulp")).unwrap();
-        symlink(&elsewhere, context.path("/var/lib/pulp/media")).unwrap();
-        lchown(context.path("/var/lib/pulp/media"), Some(1234), None).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(fs::metadata(&elsewhere).unwrap().uid(), 0);
-    }
-
-    #[test]
-    fn settings_that_pulp_cannot_read_are_a_problem_and_are_left_alone() {
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        let settings = context.path("/etc/pulp/settings.py");
-        fs::write(&settings, "A = 1\n").unwrap();
-        fs::set_permissions(&settings, Permissions::from_mode(0o600)).unwrap();
-        let problem = run(&context, &[]).unwrap_err();
-        assert!(problem.what().contains("settings.py") && problem.cure().contains("chgrp 700"), "{problem}");
-        assert_eq!(mode(&context, "/etc/pulp/settings.py"), 0o600);
-        fs::set_permissions(&settings, Permissions::from_mode(0o644)).unwrap();
-        chown(context.path("/etc/pulp"), Some(1234), Some(1234)).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/etc/pulp"), 1234);
-    }
-
-    #[test]
-    fn a_read_only_volume_is_a_problem_that_says_so() {
-        use nix::mount::{MntFlags, MsFlags, mount, umount2};
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        let volume = context.path("/var/lib/pulp");
-        let nothing = None::<&str>;
-        if mount(Some("tmpfs"), &volume, Some("tmpfs"), MsFlags::MS_RDONLY, nothing).is_err() {
-            return; // not allowed here
-        }
-        let outcome = run(&context, &[]);
-        umount2(&volume, MntFlags::MNT_DETACH).unwrap();
-        let problem = outcome.unwrap_err();
-        assert!(problem.cure().contains("`:ro`"), "{problem}");
-    }
-
-    #[test]
-    fn scripts_may_be_mounted_read_only() {
-        use nix::mount::{MntFlags, MsFlags, mount, umount2};
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        let scripts = context.path("/var/lib/pulp/scripts");
-        let nothing = None::<&str>;
-        if mount(Some("tmpfs"), &scripts, Some("tmpfs"), MsFlags::MS_RDONLY, nothing).is_err() {
-            return; // not allowed here
-        }
-        let outcome = run(&context, &[]);
-        umount2(&scripts, MntFlags::MNT_DETACH).unwrap();
-        outcome.unwrap();
-    }
-
-    #[test]
-    fn one_user_for_everything_is_enough_if_it_may_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let context = Context::for_test(dir.path(), []);
-        run(&context, &[]).unwrap();
-        run(&context, &[]).unwrap();
-        assert!(context.path("/var/lib/pulp/media").is_dir());
-    }
-
-    #[test]
-    fn a_file_in_place_of_a_directory_is_a_problem() {
-        let dir = tempfile::tempdir().unwrap();
-        let context = Context::for_test(dir.path(), []);
-        fs::create_dir_all(context.path("/var/lib")).unwrap();
-        fs::write(context.path("/var/lib/pulp"), "").unwrap();
-        assert!(run(&context, &[]).unwrap_err().what().contains("/var/lib/pulp"));
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@ use crate::volume::files;
 use crate::{Context, Problem};
 use control::Control;
 
+/// Where the upgrade's sockets are. It is made while the step is still root, who alone can write above.
+pub const WORKROOM: &str = "/run/pulp/upgrade";
 /// Recovery, and the copy of a large database on a slow disk. Nothing else bounds it.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a new cluster takes up before there is any data in it, with Pulp's empty tables and the first log segments.
@@ -123,10 +125,10 @@ fn pg_upgrade(
     ours: &Release,
     cloning: bool,
 ) -> Result<(), Problem> {
-    let (hba, ident) = access::write_for_upgrade(context)?;
+    let socket = Socket::make(context)?;
+    let (hba, ident) = access::write_for_upgrade(context, &socket.0)?;
     let access = format!("-c hba_file={} -c ident_file={}", word(&hba), word(&ident));
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let socket = Socket::make(context)?;
     let tool = ours.tool(context, "pg_upgrade").directory(&place.scratch()).limit(LIMIT);
     let tool = tool.args(["--username=postgres", "--old-bindir"]).arg(&old.bin);
     let tool = tool.arg("--new-bindir").arg(&ours.bin).arg("--socketdir").arg(&socket.0);
@@ -170,22 +172,30 @@ fn errors(log: &str) -> Vec<String> {
     if found.is_empty() { lines().take(3).map(str::to_owned).collect() } else { found }
 }
 
-/// The directory of the upgrade's sockets. Not on the volume: a socket's path has at most 107 bytes, and some volumes
-/// can hold none.
+/// The directory of the upgrade's sockets, and of who may connect there. Not on the volume: a socket's path has at most
+/// 107 bytes, and some volumes can hold none. Emptied when it is dropped.
 struct Socket(std::path::PathBuf);
 
 impl Socket {
     fn make(context: &Context) -> Result<Socket, Problem> {
-        let path = context.path("/run/pulp/upgrade");
-        remove(&path)?;
-        files::directory(context, &path, context.accounts.postgres, 0o700)?;
-        Ok(Socket(path))
+        let socket = Socket(context.path(WORKROOM));
+        files::directory(context, &socket.0, context.accounts.postgres, 0o700)?;
+        socket.empty();
+        Ok(socket)
+    }
+}
+
+impl Socket {
+    fn empty(&self) {
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let _ = remove(&entry.path());
+        }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = remove(&self.0);
+        self.empty();
     }
 }
 

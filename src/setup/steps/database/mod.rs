@@ -5,8 +5,9 @@ pub mod prepared;
 use std::time::{Duration, Instant};
 
 use super::variables::Variables;
+use crate::ask::command::Tool;
 use crate::ask::psql::{Psql, identifier, literal, said};
-use crate::postgres::place::{self, Place};
+use crate::postgres::place::Place;
 use crate::postgres::{REINDEX, SOCKETS};
 use crate::pulp_settings::{Database, PulpSettings};
 use crate::{Context, Problem};
@@ -206,7 +207,16 @@ fn rebuild_indexes(context: &Context, psql: &Psql<'_>) -> Result<(), Problem> {
         }
         inside.run(&format!("rebuild the indexes of {name}"), &sql)?;
     }
-    if upgraded { place::remove(&marker) } else { Ok(()) }
+    if !upgraded {
+        return Ok(());
+    }
+    // The directory is PostgreSQL's, and so is what is removed there.
+    let remove = Tool::new(context, "rm").args(["-f", "--"]).arg(&marker);
+    remove.user(context, context.accounts.postgres).run(
+        "note that the indexes are rebuilt",
+        "check the owner and mode of the volume at /var/lib/pgsql",
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

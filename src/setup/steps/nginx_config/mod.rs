@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{Resource, getrlimit};
 
 mod template;
+pub mod uploads;
 
 use template::Values;
+use uploads::Temporary;
 
 use super::settings;
 use super::variables::Variables;
@@ -25,12 +27,6 @@ use crate::{Context, Problem};
 /// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
 const RUN: &str = "/run/pulp/nginx";
 
-/// Where nginx keeps uploads until they are whole: on the volume that Pulp moves them to anyway.
-const TEMPORARY: &str = "/var/lib/pulp/tmp/nginx";
-
-/// Pulp's own directory of that kind.
-const PULPS_TEMPORARY: &str = "/var/lib/pulp/tmp";
-
 /// What is below `.well-known` here is served as it is: on a volume, for ACME clients.
 const WELL_KNOWN: &str = "/var/lib/pulp/assets";
 
@@ -43,11 +39,17 @@ const OWN: &str = "/etc/pulp/nginx.d";
 /// The web server's key and certificate.
 const CERTS: &str = "/etc/pulp/certs";
 
+/// The configuration that the nginx beside Pulp is started with.
+pub const CONFIG: &str = "/run/pulp/nginx.conf";
+
 /// The web interface's description of Pulp, adapted.
 const UI_CONFIG: &str = "/run/pulp/nginx/pulp-ui-config.json";
 
+/// In bytes; it is a page of text.
+const UI_CONFIG_LIMIT: u32 = 1 << 20;
+
 /// Debian's user for web servers.
-const USER: &str = "www-data";
+pub(super) const USER: &str = "www-data";
 
 /// More files at once would be more than a container of this kind ever serves.
 const MOST_FILES: u64 = 8192;
@@ -65,7 +67,7 @@ pub(crate) struct Site {
     /// Where it may write what is small; its configuration is `RUN.conf`.
     pub(crate) run: PathBuf,
     /// Where it may write what is big.
-    pub(crate) temporary: PathBuf,
+    pub(crate) temporary: Temporary,
     /// Directories of locations to include, as nginx names their files.
     pub(crate) snippets: Vec<PathBuf>,
     /// The API and the content app, as nginx names them.
@@ -90,12 +92,12 @@ fn configure(
     ports: Ports,
 ) -> Result<(), Problem> {
     files::directory(context, &context.path(RUN), ROOT, 0o755)?;
-    let site = Site::beside_pulp(context, ports, temporary(context)?)?;
+    let site = Site::beside_pulp(context, ports, uploads::beside_pulp(context))?;
     write(context, settings, variables, site)
 }
 
 impl Site {
-    fn beside_pulp(context: &Context, ports: Ports, temporary: PathBuf) -> Result<Site, Problem> {
+    fn beside_pulp(context: &Context, ports: Ports, temporary: Temporary) -> Result<Site, Problem> {
         let bind =
             |variable: &str, default: &str| address(variable, context.var(variable).unwrap_or(default));
         Ok(Site {
@@ -157,7 +159,8 @@ fn text(
         .text("http_port", site.ports.http.to_string())
         .text("https_port", site.ports.https.to_string())
         .text("run", shown(&site.run)?)
-        .text("temporary", shown(&site.temporary)?)
+        .text("body", shown(&site.temporary.body)?)
+        .text("proxy", shown(&site.temporary.proxy)?)
         .text("snippets", snippets?.join(" "))
         .text("processes", site.processes.to_string())
         .text("api", site.api.as_str())
@@ -316,20 +319,6 @@ fn readable_by_all(directory: &Path) -> bool {
     mode(directory) & 0o005 == 0o005 && directory.ancestors().skip(1).all(|above| mode(above) & 0o001 != 0)
 }
 
-/// Where uploads wait: on Pulp's volume if nginx's processes can reach it, or else in memory. nginx unlinks each file
-/// as soon as it is open, so nothing is left of one that is killed.
-fn temporary(context: &Context) -> Result<PathBuf, Problem> {
-    let (above, wanted, run) = (context.path(PULPS_TEMPORARY), context.path(TEMPORARY), context.path(RUN));
-    let made = files::directory(context, &above, context.accounts.pulp, 0o755)
-        .and_then(|()| files::directory(context, &wanted, ROOT, 0o755));
-    if made.is_ok() && readable_by_all(&wanted) {
-        return Ok(wanted);
-    }
-    let why = made.err().map_or("its user cannot reach it".to_owned(), |problem| problem.what().to_owned());
-    context.say(&format!("nginx keeps uploads in memory, not in {}: {why}", wanted.display()));
-    Ok(run)
-}
-
 fn has_certificate(context: &Context) -> Result<(), Problem> {
     for name in ["pulp_webserver.crt", "pulp_webserver.key"] {
         let path = context.path(CERTS).join(name);
@@ -364,7 +353,7 @@ impl Ui {
 
     /// Writes the interface's description of Pulp with the path that the API has here. The image's stays as it is.
     fn adapt(context: &Context, path: &Path, api_root: &str) -> Result<bool, Problem> {
-        let Some(text) = files::read(path)? else { return Ok(false) };
+        let Some(text) = read_as_pulp(context, path)? else { return Ok(false) };
         let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
         let mut config = read.map_err(|error| {
             Problem::config(
@@ -377,6 +366,18 @@ impl Ui {
         files::write(context, &context.path(UI_CONFIG), text.as_bytes(), ROOT, 0o644)?;
         Ok(true)
     }
+}
+
+/// What Pulp's user, who may write there, could show everybody anyway. Root itself might be led to a secret by a link.
+fn read_as_pulp(context: &Context, path: &Path) -> Result<Option<Vec<u8>>, Problem> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let head = Tool::new(context, "head").arg("--bytes").arg(UI_CONFIG_LIMIT.to_string()).arg("--").arg(path);
+    let text = head
+        .user(context, context.accounts.pulp)
+        .run(&format!("read {}", path.display()), "let the user pulp read that file, or set PULP_UI=false")?;
+    Ok(Some(text.into_bytes()))
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Image {
             Ui::default()
         };
         let ports = Ports { http: 80, https: 443 };
-        let site = Site::beside_pulp(&context, ports, context.path(RUN)).unwrap();
+        let site = Site::beside_pulp(&context, ports, Temporary::within(&context.path(RUN))).unwrap();
         let found = Found { site, ui, http2: Http2::Word };
         text(&context, &self.settings, &variables, &found).unwrap()
     }
@@ -144,7 +144,7 @@ fn the_api_and_the_content_app_are_where_the_settings_say() {
 /// In a container of its own, before others.
 fn alone(image: &Image) -> String {
     let (context, ports) = (image.context(), Ports { http: 8080, https: 8443 });
-    let mut site = Site::beside_pulp(&context, ports, context.path("/tmp")).unwrap();
+    let mut site = Site::beside_pulp(&context, ports, Temporary::within(&context.path("/tmp"))).unwrap();
     site.names = true;
     site.resolver = Some("10.89.0.1 valid=5s".to_owned());
     site.api = "pulp-api:24817".to_owned();
@@ -290,12 +290,72 @@ fn the_web_interface_is_served_with_the_path_of_the_api_and_the_image_is_not_tou
     assert!(problem.what().contains("pulp-ui-config.json"), "{problem}");
 }
 
+/// Where an open directory is, by the path that the configuration has for it.
+fn opened(path: &Path) -> PathBuf {
+    fs::read_link(path).unwrap()
+}
+
 #[test]
-fn uploads_wait_on_the_volume_or_in_memory_where_nginx_cannot_reach_it() {
+fn uploads_wait_on_the_volume_even_where_nginxs_user_cannot_enter_it() {
     let image = Image::new();
-    assert!(temporary(&image.context()).unwrap().ends_with("var/lib/pulp/tmp/nginx"));
-    fs::set_permissions(image.dir.path().join("var/lib/pulp"), Permissions::from_mode(0o700)).unwrap();
-    assert!(temporary(&image.context()).unwrap().ends_with("run/pulp/nginx"));
+    let volume = image.dir.path().join("var/lib/pulp");
+    fs::create_dir_all(&volume).unwrap();
+    fs::set_permissions(volume, Permissions::from_mode(0o700)).unwrap();
+    let found = uploads::beside_pulp(&image.context());
+    assert!(found.body.starts_with("/proc/self/fd"), "{found:?}");
+    assert!(opened(&found.body).ends_with("var/lib/pulp/tmp/nginx/body"));
+    assert!(opened(&found.proxy).ends_with("var/lib/pulp/tmp/nginx/proxy"));
+}
+
+#[test]
+fn what_stands_in_the_place_of_nginxs_directories_is_replaced_and_never_given_away() {
+    let image = Image::new();
+    let (tmp, outside) = (image.dir.path().join("var/lib/pulp/tmp"), image.dir.path().join("outside"));
+    fs::create_dir_all(&tmp).unwrap();
+    fs::create_dir(&outside).unwrap();
+    let before = fs::metadata(&outside).unwrap();
+    for trap in ["nginx", "nginx/body", "nginx/proxy"] {
+        let at = tmp.join(trap);
+        let _ = fs::remove_dir_all(&at);
+        std::os::unix::fs::symlink(&outside, &at).unwrap();
+        let found = uploads::beside_pulp(&image.context());
+        assert!(opened(&found.body).ends_with("tmp/nginx/body") && at.is_dir() && !at.is_symlink(), "{trap}");
+    }
+    // Of the directory above, which may be the administrator's own link, root makes no use.
+    fs::remove_dir_all(&tmp).unwrap();
+    fs::set_permissions(image.dir.path().join("var/lib/pulp"), Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(&outside, &tmp).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        assert!(uploads::beside_pulp(&image.context()).body.ends_with("run/pulp/nginx/body"));
+    }
+    let after = fs::metadata(&outside).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    let seen = |is: &fs::Metadata| (is.uid(), is.gid(), is.mode(), is.ctime_nsec());
+    assert_eq!(seen(&before), seen(&after));
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn nginx_that_reads_its_configuration_anew_follows_no_link_either() {
+    if !has_nginx() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let nginx = Running::start(image_with_applications());
+    let inside = nginx.image.dir.path().join("var/lib/pulp/tmp/nginx");
+    let outside = nginx.image.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::rename(&inside, inside.with_extension("away")).unwrap();
+    fs::create_dir(&inside).unwrap();
+    std::os::unix::fs::symlink(&outside, inside.join("body")).unwrap();
+    let workers = || fs::read_to_string(format!("/proc/{0}/task/{0}/children", nginx.master.id())).unwrap();
+    let before = workers();
+    nix::sys::signal::kill(nginx.group(), nix::sys::signal::Signal::SIGHUP).unwrap();
+    until("nginx has new processes", || {
+        let now = workers();
+        !now.is_empty() && now.split_whitespace().all(|pid| !before.contains(pid))
+    });
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(fs::metadata(&outside).unwrap().uid(), 0);
 }
 
 /// Whether there is an nginx to try things with.
@@ -395,6 +455,7 @@ impl Running {
         let mut command = Command::new("nginx");
         command.args(["-e", "stderr", "-c"]).arg(image.dir.path().join("run/pulp/nginx.conf"));
         command.env("PATH", "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+        // It inherits the directories that `configure` has opened.
         let master = command.process_group(0).spawn().unwrap();
         let running = Running { image, ports, master };
         until("nginx listens", || TcpStream::connect(("127.0.0.1", ports.http)).is_ok());
