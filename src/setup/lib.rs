@@ -15,12 +15,14 @@ pub mod programs;
 pub mod pulp_settings;
 pub mod random;
 pub mod steps;
+mod trace;
 pub mod volume;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use check::{ready, readyz, space};
 pub use context::Context;
@@ -111,7 +113,11 @@ fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
         let context = Context::of_this_container()?;
         run(&context, rest).map_err(|problem| space::explain(&context, problem))
     };
-    let outcome = if alone { single::Waiting::begin(work) } else { work() };
+    trace::begin();
+    let begun = Instant::now();
+    let outcome = if alone { single::stoppable(work) } else { work() };
+    let seconds = begun.elapsed().as_secs_f32();
+    tracing::debug!("{name} took {seconds:.3} s{}", if outcome.is_ok() { "" } else { ", and failed" });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

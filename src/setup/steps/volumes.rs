@@ -7,12 +7,13 @@
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, User, eaccess};
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::ask::command::Tool;
+use crate::ask::users;
 use crate::context::{Owner, ROOT};
 use crate::volume::{files, owner};
 use crate::{Context, Problem};
@@ -63,8 +64,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     for place in places(accounts.pulp, accounts.postgres) {
         hand_over(context, &place)?;
     }
-    database(context)?;
-    settings_can_be_read(context)
+    database(context)
 }
 
 /// An empty volume, as Kubernetes mounts it, has no directories, and Pulp's processes begin by entering one. Where they
@@ -95,8 +95,7 @@ fn places(pulp: Owner, postgres: Owner) -> [Place; 9] {
 
 /// Redis is run by its own user where the image has one.
 fn redis(context: &Context) -> Owner {
-    let user = User::from_name("redis").ok().flatten().filter(|_| context.accounts.may_chown);
-    user.map_or(context.accounts.pulp, |user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+    users::named("redis").filter(|_| context.accounts.may_chown).unwrap_or(context.accounts.pulp)
 }
 
 /// A directory that lives as long as the container, and is nobody's but ours.
@@ -196,23 +195,6 @@ fn database(context: &Context) -> Result<(), Problem> {
             .map_err(|error| Problem::io("set the mode of", &path, &error))?;
     }
     Ok(())
-}
-
-/// Pulp reads its settings as the user pulp. They are the user's file: we say what is wrong and leave it alone.
-fn settings_can_be_read(context: &Context) -> Result<(), Problem> {
-    let path = PathBuf::from(context.var("PULP_SETTINGS").unwrap_or("/etc/pulp/settings.py"));
-    let path = context.path(path);
-    if !path.exists() || may(context, context.accounts.pulp, "-r", &path)? {
-        return Ok(());
-    }
-    let (shown, gid) = (path.display(), context.accounts.pulp.gid);
-    Err(Problem::config(
-        format!("{shown}: the user {} cannot read it", context.accounts.pulp.shown()),
-        format!(
-            "`chmod o+r` the file on the host, or `chgrp {gid}` and `chmod g+r` it, and let that user enter its \
-             folder (`chmod o+x`)"
-        ),
-    ))
 }
 
 /// Whether a user may read (`-r`) or write (`-w`) something: asked of the kernel as that user, which knows of access
@@ -322,22 +304,6 @@ mod tests {
         lchown(context.path("/var/lib/pulp/media"), Some(1234), None).unwrap();
         run(&context, &[]).unwrap();
         assert_eq!(fs::metadata(&elsewhere).unwrap().uid(), 0);
-    }
-
-    #[test]
-    fn settings_that_pulp_cannot_read_are_a_problem_and_are_left_alone() {
-        let Some((_dir, context)) = as_root() else { return };
-        run(&context, &[]).unwrap();
-        let settings = context.path("/etc/pulp/settings.py");
-        fs::write(&settings, "A = 1\n").unwrap();
-        fs::set_permissions(&settings, Permissions::from_mode(0o600)).unwrap();
-        let problem = run(&context, &[]).unwrap_err();
-        assert!(problem.what().contains("settings.py") && problem.cure().contains("chgrp 700"), "{problem}");
-        assert_eq!(mode(&context, "/etc/pulp/settings.py"), 0o600);
-        fs::set_permissions(&settings, Permissions::from_mode(0o644)).unwrap();
-        chown(context.path("/etc/pulp"), Some(1234), Some(1234)).unwrap();
-        run(&context, &[]).unwrap();
-        assert_eq!(uid(&context, "/etc/pulp"), 1234);
     }
 
     #[test]
