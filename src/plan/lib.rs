@@ -25,6 +25,7 @@ pub mod load;
 pub mod model;
 pub mod net;
 pub mod order;
+pub mod passwd;
 pub mod pattern;
 mod probe;
 pub mod probe_command;

@@ -25,6 +25,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use args::Try;
+pub use init_plan::passwd;
 use init_plan::probe_command::HEADERS_VARIABLE;
 
 /// Longer reasons are cut, in characters.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User, geteuid};
+use nix::unistd::{Gid, Uid, geteuid};
 
 use crate::Problem;
+use crate::ask::users;
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,11 +118,7 @@ impl Context {
 
 /// A user of the image, with its own group. Where we are not root the image's users do not matter: files are ours.
 fn account(name: &str, me: Owner, may_chown: bool) -> Result<Owner, Problem> {
-    let found = User::from_name(name)
-        .ok()
-        .flatten()
-        .map(|user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() });
-    match found {
+    match users::named(name) {
         Some(owner) if may_chown => Ok(owner),
         // `minimal` has no postgres, and needs none.
         None if may_chown && name == "pulp" => Err(Problem::config(
@@ -140,9 +137,8 @@ impl Owner {
 
     /// For people: names where there are any.
     pub fn shown(self) -> String {
-        let (uid, gid) = self.ids();
-        let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
-        let group = Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name);
+        let user = users::user_name(self.uid).unwrap_or_else(|| self.uid.to_string());
+        let group = users::group_name(self.gid).unwrap_or_else(|| self.gid.to_string());
         format!("{user}:{group}")
     }
 }

@@ -4,7 +4,13 @@
 //! nothing else, so it may be killed at any moment and run again; what it writes to a volume is whole or not there
 //! (see [`volume`]). A step that cannot do its work returns a [`Problem`]: what is wrong, and what would cure it.
 //!
-//! Nothing here knows the supervisor, and the supervisor knows nothing of this.
+//! - [`steps`]: the oneshots, one a file. [`pulp_settings`] is what they know of the user's settings.
+//! - [`programs`]: what `pulp-setup` turns into, such as the API or PostgreSQL.
+//! - [`check`]: whether a service or a container is well.
+//! - [`volume`]: everything that root writes to a volume. [`postgres`]: the files of the database cluster.
+//! - [`ask`]: child programs, PostgreSQL's client among them.
+//!
+//! Nothing here knows the supervisor, but for the probe's library, and the supervisor knows nothing of this.
 
 pub mod ask;
 pub mod check;
@@ -15,12 +21,14 @@ pub mod programs;
 pub mod pulp_settings;
 pub mod random;
 pub mod steps;
+mod trace;
 pub mod volume;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use check::{ready, readyz, space};
 pub use context::Context;
@@ -112,7 +120,14 @@ fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
         let context = Context::of_this_container()?;
         run(&context, rest).map_err(|problem| space::explain(&context, problem))
     };
-    let outcome = if alone { single::Waiting::begin(work) } else { work() };
+    trace::begin();
+    let begun = Instant::now();
+    let outcome = if alone { single::stoppable(work) } else { work() };
+    // The last line of a step that does not hold is its reason, as `embedded` says it: nothing may follow that.
+    if outcome.as_ref().err().is_none_or(|problem| !problem.is_quiet()) {
+        let ended = if outcome.is_ok() { "took" } else { "failed after" };
+        tracing::debug!("{name} {ended} {:.3} s", begun.elapsed().as_secs_f32());
+    }
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

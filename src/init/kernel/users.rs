@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{getegid, geteuid, getgroups};
 
 use init_plan::Process;
+use init_plan::passwd::{GroupLine, UserLine, id, lines};
 
 /// A file larger than this is not a list of users, and not worth PID 1's memory.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -137,7 +138,7 @@ impl Users {
     fn group(&mut self, wanted: &str) -> Result<u32, String> {
         let known = self
             .group
-            .find(|line| Group::parse(line).filter(|g| g.name == wanted.as_bytes()).map(|g| g.gid))?;
+            .find(|line| GroupLine::parse(line).filter(|g| g.name == wanted.as_bytes()).map(|g| g.gid))?;
         known.or_else(|| id(wanted)).ok_or_else(|| {
             format!(
                 "cannot find group `{wanted}` in {}: add it to the image (groupadd), or give its number",
@@ -150,17 +151,11 @@ impl Users {
     fn groups_of(&mut self, name: Option<&[u8]>) -> Result<Vec<u32>, String> {
         let Some(name) = name else { return Ok(Vec::new()) };
         let text = self.group.text()?;
-        Ok(lines(text).filter_map(Group::parse).filter(|g| g.lists(name)).map(|g| g.gid).collect())
+        Ok(lines(text).filter_map(GroupLine::parse).filter(|g| g.lists(name)).map(|g| g.gid).collect())
     }
 }
 
-/// A uid or gid in decimal. The largest means "leave it as it is" to the kernel, so it is nobody's.
-fn id(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|&id| digits && id != u32::MAX)
-}
-
-/// A line of /etc/passwd: `name:password:uid:gid:comment:home:shell`.
+/// A user as a service may be run as it.
 #[derive(Debug)]
 struct User {
     uid: u32,
@@ -172,43 +167,14 @@ struct User {
 
 impl User {
     fn parse(line: &[u8]) -> Option<User> {
-        let mut fields = line.split(|&b| b == b':');
-        let name = fields.next()?;
-        let uid = id(std::str::from_utf8(fields.nth(1)?).ok()?)?;
-        let gid = id(std::str::from_utf8(fields.next()?).ok()?)?;
-        let home = fields.nth(1);
-        let shell = fields.next();
-        let filled = |field: Option<&[u8]>| field.filter(|f| !f.is_empty()).map(<[u8]>::to_vec);
+        let UserLine { name, uid, gid, home, shell } = UserLine::parse(line)?;
+        let filled = |field: Option<&[u8]>| field.filter(|field| !field.is_empty()).map(<[u8]>::to_vec);
         Some(User { uid, gid, name: filled(Some(name)), home: filled(home), shell: filled(shell) })
     }
 
     fn is(&self, name: &[u8]) -> bool {
         self.name.as_deref() == Some(name)
     }
-}
-
-/// A line of /etc/group: `name:password:gid:member,member`.
-struct Group<'a> {
-    name: &'a [u8],
-    gid: u32,
-    members: &'a [u8],
-}
-
-impl<'a> Group<'a> {
-    fn parse(line: &'a [u8]) -> Option<Group<'a>> {
-        let mut fields = line.split(|&b| b == b':');
-        let name = fields.next().filter(|name| !name.is_empty())?;
-        let gid = id(std::str::from_utf8(fields.nth(1)?).ok()?)?;
-        Some(Group { name, gid, members: fields.next().unwrap_or_default() })
-    }
-
-    fn lists(&self, user: &[u8]) -> bool {
-        self.members.split(|&b| b == b',').any(|member| member.trim_ascii() == user)
-    }
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&b| b == b'\n')
 }
 
 /// A file's bytes, and what it looked like when they were read.
@@ -415,7 +381,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
             for line in lines(&bytes) {
-                let _ = (User::parse(line).map(|user| user.is(b"root")), Group::parse(line).map(|g| g.lists(b"root")));
+                let _ = (User::parse(line).map(|user| user.is(b"root")), GroupLine::parse(line).map(|g| g.lists(b"root")));
             }
         }
     }

@@ -1,9 +1,12 @@
 //! Other programs, run without a shell, as the right user, with a limit in time.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::Problem;
 use crate::context::{Context, Owner};
@@ -97,38 +100,52 @@ impl Tool {
 
     /// Runs it and returns what it said; only a start that fails, or the limit, is a problem.
     pub fn output(self) -> Result<Output, Problem> {
-        self.read(read_all, read_all)
+        self.stream(&|_| {})
     }
 
     /// As [`Tool::output`], and hands on each line, of either kind, as soon as it is said.
-    pub fn stream(self, each: &(dyn Fn(&str) + Sync)) -> Result<Output, Problem> {
-        self.read(|pipe| read_lines(pipe, each), |pipe| read_lines(pipe, each))
-    }
-
-    fn read(
-        mut self,
-        read_out: impl FnOnce(Option<&mut ChildStdout>) -> String,
-        read_err: impl FnOnce(Option<&mut ChildStderr>) -> String + Send,
-    ) -> Result<Output, Problem> {
+    pub fn stream(mut self, each: &dyn Fn(&str)) -> Result<Output, Problem> {
+        let begun = Instant::now();
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = self.command.spawn().map_err(|error| self.cannot_start(&error))?;
-        let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-        let stdin = child.stdin.take().zip(self.input.take());
-        let watchdog = Watchdog::set(&child, self.limit);
-        // One thread a pipe: a program that says much on one while we wait at the other would hang.
-        let (out, err) = std::thread::scope(|scope| {
-            scope.spawn(move || stdin.map(|(mut pipe, input)| pipe.write_all(&input)));
-            let err = scope.spawn(move || read_err(stderr.as_mut()));
-            (read_out(stdout.as_mut()), err.join().unwrap_or_default())
-        });
-        let status = child.wait().map_err(|error| self.cannot_start(&error))?;
-        if watchdog.fired() {
-            return Err(Problem::new(
+        let outcome = runtime().and_then(|runtime| runtime.block_on(self.talk(each)));
+        let seconds = begun.elapsed().as_secs_f32();
+        // Neither arguments nor variables: whoever debugs a boot sends its log to others.
+        match &outcome {
+            Ok(Some(output)) => tracing::debug!("`{}` took {seconds:.3} s: {}", self.name, output.status),
+            Ok(None) => tracing::debug!("`{}` was killed after {seconds:.3} s", self.name),
+            Err(error) => tracing::debug!("`{}` could not be run: {error}", self.name),
+        }
+        match outcome.map_err(|error| self.cannot_start(&error))? {
+            Some(output) => Ok(output),
+            None => Err(Problem::new(
                 format!("`{}` took longer than {} s and was stopped", self.name, self.limit.as_secs()),
                 "see whether the machine is short of memory or its disk is slow, then start the container again",
-            ));
+            )),
         }
-        Ok(Output { status, out, err })
+    }
+
+    /// Waits for all of it at once: a program that says much on one pipe while we wait at the other would hang. Returns
+    /// nothing if its time is up; then it is killed, with what it has started.
+    async fn talk(&mut self, each: &dyn Fn(&str)) -> io::Result<Option<Output>> {
+        let until = tokio::time::Instant::now() + self.limit;
+        let mut child = self.command.spawn()?;
+        let (stdin, input) = (child.stdin.take(), self.input.take().unwrap_or_default());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let whole = async {
+            tokio::join!(write_all(stdin, &input), read_lines(stdout, each), read_lines(stderr, each))
+        };
+        let Ok(((), out, err)) = tokio::time::timeout_at(until, whole).await else {
+            kill(&mut child).await;
+            return Ok(None);
+        };
+        // It may have closed its pipes and go on.
+        match tokio::time::timeout_at(until, child.wait()).await {
+            Ok(status) => Ok(Some(Output { status: status?, out, err })),
+            Err(_) => {
+                kill(&mut child).await;
+                Ok(None)
+            }
+        }
     }
 
     /// Runs it; anything but success is a problem, told in its own last words.
@@ -161,20 +178,24 @@ impl Output {
     }
 }
 
-fn read_all(pipe: Option<&mut impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        let _ = pipe.read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+/// On this thread alone, and only while a program runs: steps that run none pay nothing for it.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
 }
 
-fn read_lines(pipe: Option<&mut impl Read>, each: &(dyn Fn(&str) + Sync)) -> String {
+/// A program that does not read what it is given is no error: its exit code says what it thinks of that.
+async fn write_all(pipe: Option<ChildStdin>, input: &[u8]) {
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.write_all(input).await;
+    }
+}
+
+async fn read_lines(pipe: Option<impl AsyncRead + Unpin>, each: &dyn Fn(&str)) -> String {
     let (mut all, mut line) = (String::new(), Vec::new());
     let mut pipe = pipe.map(BufReader::new);
     while let Some(reader) = pipe.as_mut() {
         line.clear();
-        if !matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+        if !matches!(reader.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
             break;
         }
         let text = String::from_utf8_lossy(&line);
@@ -184,30 +205,13 @@ fn read_lines(pipe: Option<&mut impl Read>, each: &(dyn Fn(&str) + Sync)) -> Str
     all
 }
 
-/// Kills the child's process group when its time is up.
-struct Watchdog {
-    done: std::sync::mpsc::Sender<()>,
-    thread: std::thread::JoinHandle<bool>,
-}
-
-impl Watchdog {
-    fn set(child: &Child, limit: Duration) -> Watchdog {
-        let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
-        let (done, rx) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let late = rx.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-            if late {
-                let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-            }
-            late
-        });
-        Watchdog { done, thread }
+/// Kills the child's process group. The child has not been waited for, so its number is still its own.
+async fn kill(child: &mut Child) {
+    if let Some(group) = child.id() {
+        let group = nix::unistd::Pid::from_raw(group.cast_signed());
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     }
-
-    fn fired(self) -> bool {
-        drop(self.done);
-        self.thread.join().unwrap_or(false)
-    }
+    let _ = child.wait().await;
 }
 
 #[cfg(test)]
@@ -226,10 +230,10 @@ mod tests {
 
     #[test]
     fn a_stream_hands_on_the_lines_of_both_kinds_and_keeps_them() {
-        let lines = std::sync::Mutex::new(Vec::new());
+        let lines = std::cell::RefCell::new(Vec::new());
         let tool = Tool::new(&context(), "sh").args(["-c", "echo one; sleep 0.1; printf two >&2"]);
-        let output = tool.stream(&|line| lines.lock().unwrap().push(line.to_owned())).unwrap();
-        assert_eq!(lines.into_inner().unwrap(), ["one", "two"]);
+        let output = tool.stream(&|line| lines.borrow_mut().push(line.to_owned())).unwrap();
+        assert_eq!(lines.into_inner(), ["one", "two"]);
         assert_eq!((output.out.as_str(), output.err.as_str()), ("one\n", "two"));
     }
 

@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use nix::unistd::User;
-
+use crate::ask::users;
 use crate::context::Owner;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
@@ -70,11 +69,10 @@ fn ident(role: &str, postgres: &str, pulp: &str) -> String {
 
 /// The name that PostgreSQL will find for a process of this user.
 fn system_user(owner: Owner) -> Result<String, Problem> {
-    let (uid, _) = owner.ids();
-    match User::from_uid(uid) {
-        Ok(Some(user)) => quoted(&user.name),
-        _ => Err(Problem::config(
-            format!("no user has the number {uid}, but PostgreSQL needs its name"),
+    match users::user_name(owner.uid) {
+        Some(name) => quoted(&name),
+        None => Err(Problem::config(
+            format!("no user has the number {}, but PostgreSQL needs its name", owner.uid),
             "add one to /etc/passwd of the image",
         )),
     }

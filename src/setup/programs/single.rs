@@ -5,9 +5,12 @@
 //! upstream's scripts ask Django, which takes seconds to start, is asked of the database itself, and no wait is endless.
 //! A wait ends at once by TERM, which a process without a handler would not even notice as PID 1.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 
 use super::exec;
 use crate::ask::psql::Psql;
@@ -41,23 +44,23 @@ pub fn worker(context: &Context, args: &[String]) -> Result<(), Problem> {
 
 /// `wait_on_postgres.py`
 pub fn wait_on_postgres(context: &Context, _: &[String]) -> Result<(), Problem> {
-    Waiting::begin(|| connected(context, &PulpSettings::load(context)?))
+    stoppable(|| connected(context, &PulpSettings::load(context)?))
 }
 
 /// `wait_on_database_migrations.sh`
 pub fn wait_on_database_migrations(context: &Context, _: &[String]) -> Result<(), Problem> {
-    Waiting::begin(|| migrated(context, &PulpSettings::load(context)?))
+    stoppable(|| migrated(context, &PulpSettings::load(context)?))
 }
 
 /// `set_init_password.sh`: the administrator's password, from the same places as upstream's.
 pub fn set_init_password(context: &Context, _: &[String]) -> Result<(), Problem> {
-    Waiting::begin(|| prepared(context))?;
+    stoppable(|| prepared(context))?;
     admin::set(context)
 }
 
 /// `add_signing_service.sh`: registers the signing services, where a key is named.
 pub fn add_signing_service(context: &Context, args: &[String]) -> Result<(), Problem> {
-    Waiting::begin(|| prepared(context))?;
+    stoppable(|| prepared(context))?;
     signing::run(context, args)
 }
 
@@ -92,7 +95,7 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
         ));
     }
     volumes::for_one_process(context);
-    Waiting::begin(|| ready(context, &settings))?;
+    stoppable(|| ready(context, &settings))?;
     let words: Vec<String> = [what.to_owned()].into_iter().chain(args.iter().cloned()).collect();
     exec::run(&everywhere(context), &words)
 }
@@ -125,30 +128,14 @@ fn migrated(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
     Ok(())
 }
 
-/// While this is at work, TERM and INT end the process.
-pub struct Waiting(SigSet);
-
-impl Waiting {
-    /// Does it, and returns what came of it.
-    pub fn begin(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
-        let waiting = Waiting::start();
-        let result = work();
-        // What is executed next begins with the mask of signals that we have.
-        let _ = waiting.0.thread_unblock();
-        result
+/// Does some work that TERM and INT end, also as PID 1, which they would not even reach otherwise. They go on to do so
+/// until this process executes another program, which begins without handlers.
+pub fn stoppable(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+    for signal in [SIGTERM, SIGINT] {
+        // All that the handler does is to end the process. If there can be none, the wait can still be killed.
+        let _ = register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
     }
-
-    fn start() -> Waiting {
-        let set: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
-        if set.thread_block().is_ok() {
-            std::thread::spawn(move || {
-                if let Ok(signal) = set.wait() {
-                    std::process::exit(128 + signal as i32);
-                }
-            });
-        }
-        Waiting(set)
-    }
+    work()
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, User, eaccess};
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::ask::command::Tool;
+use crate::ask::users;
 use crate::context::{Owner, ROOT};
 use crate::volume::{Directory, Failure, Kind, Reason, files, path, tree};
 use crate::{Context, Problem};
@@ -65,8 +66,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     for place in places(accounts.pulp, accounts.postgres) {
         hand_over(context, &place)?;
     }
-    database(context)?;
-    settings_can_be_read(context)
+    database(context)
 }
 
 /// An empty volume, as Kubernetes mounts it, has no directories, and Pulp's processes begin by entering one. Where they
@@ -97,8 +97,7 @@ fn places(pulp: Owner, postgres: Owner) -> [Place; 9] {
 
 /// Redis is run by its own user where the image has one.
 fn redis(context: &Context) -> Owner {
-    let user = User::from_name("redis").ok().flatten().filter(|_| context.accounts.may_chown);
-    user.map_or(context.accounts.pulp, |user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+    users::named("redis").filter(|_| context.accounts.may_chown).unwrap_or(context.accounts.pulp)
 }
 
 /// A directory that lives as long as the container, and is nobody's but ours.
@@ -236,23 +235,6 @@ fn database(context: &Context) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Pulp reads its settings as the user pulp. They are the user's file: we say what is wrong and leave it alone.
-fn settings_can_be_read(context: &Context) -> Result<(), Problem> {
-    let path = PathBuf::from(context.var("PULP_SETTINGS").unwrap_or("/etc/pulp/settings.py"));
-    let path = context.path(path);
-    if !path.exists() || may(context, context.accounts.pulp, "-r", &path)? {
-        return Ok(());
-    }
-    let (shown, gid) = (path.display(), context.accounts.pulp.gid);
-    Err(Problem::config(
-        format!("{shown}: the user {} cannot read it", context.accounts.pulp.shown()),
-        format!(
-            "`chmod o+r` the file on the host, or `chgrp {gid}` and `chmod g+r` it, and let that user enter its \
-             folder (`chmod o+x`)"
-        ),
-    ))
 }
 
 /// Whether a user may read (`-r`) or write (`-w`) something: asked of the kernel as that user, which knows of access

@@ -3,16 +3,16 @@
 //! It is written to `/run/pulp/nginx.conf` and tried (`nginx -t`) before it replaces the one that is there. All that
 //! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
 
+mod template;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-mod template;
 pub mod uploads;
 
-use template::Values;
 use uploads::Temporary;
 
 use super::settings;
@@ -23,6 +23,7 @@ use crate::programs::exec;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
+use template::Values;
 
 /// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
 const RUN: &str = "/run/pulp/nginx";
@@ -170,15 +171,15 @@ fn text(
         .text("more", if site.names { "" } else { "; in the container, `svctl list` says more" })
         .text("resolver", site.resolver.as_deref().unwrap_or_default())
         .truth("names", site.names)
-        .truth("resolver", site.resolver.is_some())
         .truth("root", nix::unistd::geteuid().is_root())
         .text("http2_word", if found.http2 == Http2::Word { " http2" } else { "" })
         .truth("http2_on", found.http2 == Http2::Directive)
         .text("ui", found.ui.directory.as_deref().map(shown).transpose()?.unwrap_or_default())
-        .truth("ui", found.ui.directory.is_some())
-        .text("ui_config", shown(&context.path(UI_CONFIG))?)
-        .truth("ui_config", found.ui.has_config);
-    Ok(values.fill(include_str!("nginx.conf")))
+        .text(
+            "ui_config",
+            if found.ui.has_config { shown(&context.path(UI_CONFIG))? } else { String::new() },
+        );
+    values.fill(include_str!("nginx.conf"))
 }
 
 /// Tries the configuration, then puts it in place.

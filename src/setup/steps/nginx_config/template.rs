@@ -1,65 +1,45 @@
-//! A text with places to fill in, simple enough to be read as what it becomes.
-//!
-//! `{{name}}` becomes a value. Lines from `# @if name` (or `# @if !name`) to `# @end` stay if that is true.
+//! A Jinja template that is filled in strictly: a name without a value is an error, not an empty text.
 
-/// What a template is filled in with.
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Value};
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
+
+use crate::Problem;
+
+/// What a template is filled in with. A text that is empty counts as false in a condition.
 #[derive(Clone, Debug, Default)]
-pub struct Values {
-    texts: Vec<(&'static str, String)>,
-    truths: Vec<(&'static str, bool)>,
-}
+pub struct Values(Vec<(&'static str, Value)>);
 
 impl Values {
-    /// Gives a place its value.
+    /// Gives a name its text.
     pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Values {
-        self.texts.push((name, value.into()));
+        self.0.push((name, Value::from(value.into())));
         self
     }
 
     /// Says whether something is true.
     pub fn truth(mut self, name: &'static str, value: bool) -> Values {
-        self.truths.push((name, value));
+        self.0.push((name, Value::from(value)));
         self
     }
 
-    /// The template, filled in.
-    pub fn fill(&self, template: &str) -> String {
-        let mut filled = String::new();
-        let mut open: Vec<bool> = Vec::new();
-        for line in template.lines() {
-            let words = line.strip_prefix("# @").unwrap_or_default();
-            if let Some(condition) = words.strip_prefix("if ") {
-                open.push(self.holds(condition));
-            } else if words == "end" {
-                open.pop();
-            } else if open.iter().all(|&holds| holds) {
-                filled.push_str(&self.line(line));
-                filled.push('\n');
-            }
-        }
-        filled
+    /// The template, filled in. A value is not looked into: it may hold braces of its own.
+    ///
+    /// # Errors
+    /// The template is wrong, or uses a name that has no value: a bug, as templates are part of the program.
+    pub fn fill(self, template: &str) -> Result<String, Problem> {
+        self.render(template).map_err(|error| {
+            Problem::new(format!("cannot fill in a template: {error}"), "report this as a bug")
+        })
     }
 
-    fn holds(&self, condition: &str) -> bool {
-        let (name, wanted) = condition.strip_prefix('!').map_or((condition, true), |name| (name, false));
-        self.truths.iter().any(|&(known, value)| known == name && value == wanted)
-    }
-
-    /// A value is not looked into again: it may hold braces of its own.
-    fn line(&self, line: &str) -> String {
-        let mut filled = String::new();
-        let mut rest = line;
-        while let Some((before, place)) = rest.split_once("{{") {
-            let (name, after) = place.split_once("}}").unwrap_or((place, ""));
-            filled.push_str(before);
-            match self.texts.iter().find(|(known, _)| *known == name) {
-                Some((_, value)) => filled.push_str(value),
-                // A slip of ours, left to be seen.
-                None => filled.extend(["{{", name, "}}"]),
-            }
-            rest = after;
-        }
-        filled + rest
+    fn render(self, template: &str) -> Result<String, Error> {
+        let mut environment = Environment::empty();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?;
+        environment.set_syntax(syntax);
+        environment.render_str(template, Value::from(self.0.into_iter().collect::<Kwargs>()))
     }
 }
 
@@ -68,16 +48,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_filled_and_values_are_not_looked_into() {
-        let values = Values::default().text("a", "{{b}}").text("b", "2");
-        assert_eq!(values.fill("x {{a}}-{{b}}\ny"), "x {{b}}-2\ny\n");
+    fn names_are_filled_in_and_values_are_not_looked_into() {
+        let values = Values::default().text("a", "{{b}}<'>").text("b", "2");
+        assert_eq!(values.fill("x {{a}}-{{b}}\ny\n").unwrap(), "x {{b}}<'>-2\ny\n");
     }
 
     #[test]
     fn lines_stay_only_where_all_that_encloses_them_is_true() {
-        let values = Values::default().truth("yes", true).truth("no", false);
-        let template =
-            "1\n# @if yes\n2\n# @if no\n3\n# @end\n# @if !no\n4\n# @end\n# @end\n# @if !yes\n5\n# @end";
-        assert_eq!(values.fill(template), "1\n2\n4\n");
+        let values = Values::default().truth("yes", true).truth("no", false).text("empty", "");
+        let template = "1\n{% if yes %}\n2\n{% if no %}\n3\n{% endif %}\n{% if not no %}\n4\n{% endif %}\n{% endif %}\n\
+                        {% if empty %}\n5\n{% endif %}\n6\n";
+        assert_eq!(values.fill(template).unwrap(), "1\n2\n4\n6\n");
+    }
+
+    #[test]
+    fn a_name_without_a_value_is_an_error_in_a_text_and_in_a_condition() {
+        for template in
+            ["{{missing}}", "{% if missing %}\nx\n{% endif %}", "{% if not missing %}\nx\n{% endif %}"]
+        {
+            let problem = Values::default().fill(template).unwrap_err();
+            assert!(problem.what().contains("undefined"), "{problem}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::DEFAULTS;
 use crate::ask::command::Tool;
+use crate::steps::volumes::may;
 use crate::{Context, Problem};
 
 /// The user's settings, unless `PULP_SETTINGS` names other files.
@@ -84,22 +85,20 @@ fn broken(files: &str, answer: &Map<String, Value>, error: &str) -> Problem {
     )
 }
 
-/// dynaconf passes over files that it cannot open: better to say so.
+/// dynaconf passes over files that it cannot open: better to say so. They are the user's, and are left as they are.
 fn readable(context: &Context, files: &str) -> Result<(), Problem> {
+    let pulp = context.accounts.pulp;
     for file in files.split(',').filter(|file| file.starts_with('/')) {
         let path = context.path(file);
-        if path.exists() && context.accounts.may_chown {
-            let seen = Tool::new(context, "test")
-                .arg("-r")
-                .arg(&path)
-                .user(context, context.accounts.pulp)
-                .output()?;
-            if !seen.status.success() {
-                return Err(Problem::config(
-                    format!("{file} cannot be read by the user pulp (700), as whom Pulp runs"),
-                    format!("chgrp 700 {file} && chmod g+r {file} (and g+x on its directory)"),
-                ));
-            }
+        if path.exists() && !may(context, pulp, "-r", &path)? {
+            let gid = pulp.gid;
+            return Err(Problem::config(
+                format!("{file}: the user {}, as whom Pulp runs, cannot read it", pulp.shown()),
+                format!(
+                    "`chmod o+r` the file on the host, or `chgrp {gid}` and `chmod g+r` it, and let that user enter its \
+                     folder (`chmod o+x`)"
+                ),
+            ));
         }
     }
     Ok(())
@@ -129,5 +128,27 @@ mod tests {
         let problem = broken("/etc/pulp/settings.py", &answer, "SyntaxError: x");
         assert_eq!(problem.what(), "/etc/pulp/settings.py:3: SyntaxError: x");
         assert_eq!(problem.code(), 78);
+    }
+
+    #[test]
+    fn each_file_of_a_list_that_pulp_cannot_read_is_a_problem_and_is_left_alone() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, mut context) = context(&[]);
+        context.accounts.pulp = crate::context::Owner { uid: 700, gid: 700 };
+        context.accounts.may_chown = needs::root();
+        if !context.accounts.may_chown {
+            return;
+        }
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        for (file, mode) in [("/first.py", 0o644), ("/second.py", 0o600)] {
+            fs::write(context.path(file), "A = 1\n").unwrap();
+            fs::set_permissions(context.path(file), Permissions::from_mode(mode)).unwrap();
+        }
+        readable(&context, "/first.py,/missing.py").unwrap();
+        let problem = readable(&context, "/first.py,/second.py").unwrap_err();
+        assert!(problem.what().contains("/second.py") && problem.cure().contains("chgrp 700"), "{problem}");
+        let mode = fs::metadata(context.path("/second.py")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
     }
 }
