@@ -18,6 +18,7 @@ use crate::service::environment::Container;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
 use crate::service::log::sink::Sink;
+use crate::trace;
 use init_core::Supervisor;
 use init_plan::Plan;
 
@@ -59,6 +60,10 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     let mut poll = Poll::new().map_err(system("epoll"))?;
     let sink = Sink::stdout().map_err(system("stdout"))?;
     let mut logs = Logs::new(sink, plan.settings.log, wants_colour(&container), plan.settings.log_ring);
+    let trace = trace::start(container.get(trace::VARIABLE)).unwrap_or_else(|why| {
+        logs.own(&why);
+        None
+    });
     if std::process::id() != 1
         && let Err(error) = sys::become_subreaper()
     {
@@ -71,6 +76,7 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     let mut init = Init::new(supervisor, launcher, logs, poll, signal_fd, runtime, cgroups, options)
         .map_err(system("epoll"))?;
     init.server = server;
+    init.trace = trace;
     let code = init.run();
     Ok(init.finish(code))
 }

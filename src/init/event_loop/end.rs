@@ -10,6 +10,8 @@ use crate::kernel::sys::{self, Children};
 /// How long processes that are nobody's service may take to end by themselves, and then to die.
 const STRAY_PATIENCE: Duration = Duration::from_millis(1000);
 const KILL_PATIENCE: Duration = Duration::from_millis(500);
+/// Children reaped before the time is looked at again.
+const MAX_REAPED: usize = 1 << 20;
 /// How long a log reader may take for the last lines.
 const LOG_PATIENCE: Duration = Duration::from_millis(1000);
 
@@ -31,14 +33,16 @@ impl Init {
         code
     }
 
+    /// Reaps what has ended, and says whether anything is left. In a storm of orphans it may say so too early.
     fn has_children(&mut self) -> bool {
-        loop {
+        for _ in 0..MAX_REAPED {
             match sys::peek_zombie() {
                 Children::Ended(zombie) => sys::reap(zombie.pid),
                 Children::Running => return true,
                 Children::None => return false,
             }
         }
+        true
     }
 
     /// Signals every process that is left, and waits until none is, for so long at most.

@@ -211,8 +211,9 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     enter_session(spec.session)?;
-    place_descriptors(&mut plan.descriptors)?;
+    // Before the service's descriptors are placed: one of them may get the number of the cgroup's file.
     enter_cgroup(spec)?;
+    place_descriptors(&mut plan.descriptors)?;
     for (resource, limit) in &spec.limits {
         let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const *limit, 0) };
         ok(result, "setrlimit")?;
