@@ -53,7 +53,7 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     for &signal in signals::IGNORED {
         sys::ignore_signal(signal, true);
     }
-    // Whoever started us may have ignored it: then the kernel would reap our children, and nobody hear how they ended.
+    // Our parent may have ignored it: then the kernel would reap our children, and we would never learn how they ended.
     sys::ignore_signal(libc::SIGCHLD, false);
     let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
@@ -87,13 +87,13 @@ fn ensure_stdio() {
         if !sys::is_open(number)
             && let Ok(file) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
         {
-            // The lowest free number is the one that was closed; it is to stay open.
+            // The file got the lowest free number, which is the one that was closed. It must stay open.
             std::mem::forget(file);
         }
     }
 }
 
-/// Colours are for a terminal, and for who has not said that they are not wanted (no-color.org).
+/// Whether to colour names: on a terminal, unless NO_COLOR refuses it (no-color.org).
 fn wants_colour(container: &Container) -> bool {
     let refused = container.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = container.get("TERM").is_some_and(|value| value == "dumb");

@@ -20,7 +20,7 @@ const MAX_MESSAGES: usize = 16;
 const MAX_LAST_MESSAGES: usize = 1024;
 
 impl Init {
-    /// Something is to be read from what a service has open.
+    /// One of the descriptors of a service is readable.
     pub(crate) fn read_service(&mut self, id: Id, token: Token) {
         let Some(io) = self.service_io.get_mut(id.index()) else { return };
         if io.is_pipe(token) {
@@ -92,7 +92,7 @@ impl Init {
         }
     }
 
-    /// The main process says that another is the service's from now on.
+    /// The main process says that another process is the main one from now on.
     fn change_main_pid(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
         let owned = self.supervisor.owner(pid).is_some();
         if let Err(why) = notify::check_main_pid(pid, owned, sender, self.supervisor.main_pid(id)) {
@@ -107,7 +107,7 @@ impl Init {
         self.feed(Event::MainPidChanged { run, pid });
     }
 
-    /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.
+    /// Reads some of what is in the log pipe of a service. The rest waits until the other services had their turn.
     pub(crate) fn read_log(&mut self, id: Id) -> Reading {
         let Some(io) = self.service_io.get(id.index()) else { return Reading::Empty };
         let Some((read, ..)) = &io.pipe else { return Reading::Empty };

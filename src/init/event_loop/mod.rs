@@ -122,11 +122,11 @@ pub(crate) struct OutputWatch {
 pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// How long a turn is put off in a flood …
 const NAP: Duration = Duration::from_micros(150);
-/// … or, where no log line came, only orphans: no one reads those, and a zombie is cheap to keep …
+/// … or, where no log line came but only orphans, which nobody waits for and which are cheap to keep …
 const ORPHANS_NAP: Duration = Duration::from_micros(600);
-/// … which is so many turns in a row that came sooner than that.
+/// … and a flood is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
-/// A turn that reads so many bytes of output is worth its while. A nap in a flood of single lines brings less: the next
+/// A turn that reads so many bytes of output is worth the wake-up. A nap in a flood of single lines brings less: the next
 /// turn is put off, too.
 const MUCH: usize = 64 * 1024;
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.

@@ -91,7 +91,7 @@ impl Init {
         }
     }
 
-    /// The reason a probe or condition gave for saying no.
+    /// Passes on the reason that a failed probe or condition gave.
     fn take_last_words(&mut self, id: Id, run: Run, success: bool) {
         let Some(io) = self.service_io.get_mut(id.index()) else { return };
         if io.capture.as_ref().is_none_or(|capture| capture.run != run) {
@@ -142,7 +142,7 @@ impl Init {
         }
     }
 
-    /// Groups are named by service; services were renumbered.
+    /// Services were renumbered: moves the groups along.
     pub(crate) fn renumber_lingering(&mut self, new: &[Option<Id>]) {
         self.lingering.retain_mut(|one| match new.get(one.id.index()).copied().flatten() {
             Some(id) => {

@@ -95,8 +95,8 @@ impl Init {
         None
     }
 
-    /// Whether waiting for its readiness is in vain: it failed for good, or ended well though it was to stay. Who
-    /// asked for its start also wants to hear of the first failure, though it will be tried again.
+    /// Whether waiting for the readiness of a service is in vain: it failed for good, or a longrun ended. A client that
+    /// `asked` for the start also wants to hear of the first failure, though there will be another try.
     fn cannot_become_ready(&self, id: Id, asked: bool) -> bool {
         if self.supervisor.is_retired(id) {
             return true;

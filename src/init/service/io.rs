@@ -15,7 +15,7 @@ use init_plan::Service;
 /// How much of a readiness pipe or of the output of a check is read at a time, in bytes.
 const READ_SIZE: usize = 4096;
 
-/// So many reads take everything that a pipe holds (64 KiB, pipe(7)). Whoever still writes then does not keep us.
+/// So many reads take everything that a pipe holds (64 KiB, pipe(7)). A process that goes on writing is not waited for.
 const READS_OF_A_PIPE: usize = 64 * 1024 / READ_SIZE + 1;
 
 /// The longest last words kept of a probe or condition.
@@ -25,17 +25,17 @@ const MAX_LAST_WORDS: usize = 512;
 pub struct ServiceIo {
     /// Its log.
     pub log: LogId,
-    /// Its log pipe, from its first process on: read end, write end, token.
+    /// The log pipe, opened for the first process: read end, write end, token.
     pub pipe: Option<(OwnedFd, OwnedFd, Token)>,
     /// The read end of its readiness pipe.
     pub ready: Option<(Run, OwnedFd, Token)>,
     /// Its sd_notify socket.
     pub notify: Option<(Run, NotifySocket, Token)>,
-    /// The output of a probe or condition, of which the last line counts.
+    /// The output of a probe or condition. Its last line is the reason that it gives.
     pub capture: Option<Capture>,
-    /// The process that is ready once a line of its output matches.
+    /// The run that is ready once a line of its output matches the pattern of `ready.log`.
     pub watched: Option<Run>,
-    /// Its last run is over, but the container's output had no room for all it wrote.
+    /// The last run is over, but the container's output had no room for everything that it wrote.
     pub unfinished: bool,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
@@ -56,7 +56,7 @@ pub struct Capture {
     /// The check that writes it.
     pub run: Run,
     fd: OwnedFd,
-    /// Its name in the event loop.
+    /// Names it in the event loop.
     pub token: Token,
     last: Vec<u8>,
 }
