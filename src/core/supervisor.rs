@@ -118,6 +118,11 @@ impl Supervisor {
         Some((*self.runs.get(&run)?, run))
     }
 
+    /// The service that a process belongs to which was asked for and has not ended.
+    pub fn service_of(&self, run: Run) -> Option<Id> {
+        self.runs.get(&run).copied()
+    }
+
     /// Whether a process that was asked for and was not started yet is still to be started.
     pub fn is_still_wanted(&self, run: Run) -> bool {
         self.holder(run).is_some()

@@ -7,6 +7,7 @@
 //! | [`service`] | what one service holds: its environment, its descriptors, its log, its notify socket |
 //! | `server` | the control socket: connections, requests, and what is pushed without a request |
 //! | `event_loop` | waits, observes, asks the core, acts |
+//! | `trace` | `INIT_LOG=debug` |
 //! | `start` | how all of it begins |
 
 pub mod check;
@@ -16,6 +17,7 @@ pub mod kernel;
 mod server;
 pub mod service;
 mod start;
+mod trace;
 
 pub use event_loop::Options;
 pub use start::run;

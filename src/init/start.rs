@@ -18,6 +18,7 @@ use crate::service::environment::Container;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
 use crate::service::log::sink::Sink;
+use crate::trace;
 use init_core::Supervisor;
 use init_plan::Plan;
 
@@ -52,13 +53,17 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     for &signal in signals::IGNORED {
         sys::ignore_signal(signal, true);
     }
-    // Whoever started us may have ignored it: then the kernel would reap our children, and nobody hear how they ended.
+    // Our parent may have ignored it: then the kernel would reap our children, and we would never learn how they ended.
     sys::ignore_signal(libc::SIGCHLD, false);
     let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
     let mut poll = Poll::new().map_err(system("epoll"))?;
     let sink = Sink::stdout().map_err(system("stdout"))?;
     let mut logs = Logs::new(sink, plan.settings.log, wants_colour(&container), plan.settings.log_ring);
+    let trace = trace::start(container.get(trace::VARIABLE)).unwrap_or_else(|why| {
+        logs.own(&why);
+        None
+    });
     if std::process::id() != 1
         && let Err(error) = sys::become_subreaper()
     {
@@ -71,6 +76,7 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     let mut init = Init::new(supervisor, launcher, logs, poll, signal_fd, runtime, cgroups, options)
         .map_err(system("epoll"))?;
     init.server = server;
+    init.trace = trace;
     let code = init.run();
     Ok(init.finish(code))
 }
@@ -81,13 +87,13 @@ fn ensure_stdio() {
         if !sys::is_open(number)
             && let Ok(file) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
         {
-            // The lowest free number is the one that was closed; it is to stay open.
+            // The file got the lowest free number, which is the one that was closed. It must stay open.
             std::mem::forget(file);
         }
     }
 }
 
-/// Colours are for a terminal, and for who has not said that they are not wanted (no-color.org).
+/// Whether to colour names: on a terminal, unless NO_COLOR refuses it (no-color.org).
 fn wants_colour(container: &Container) -> bool {
     let refused = container.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = container.get("TERM").is_some_and(|value| value == "dumb");

@@ -47,6 +47,8 @@ Environment:
   INIT_RUNTIME_DIR  a directory for the control socket, tried before
                     /run/pulp-init, /dev/shm/pulp-init-UID and
                     /tmp/pulp-init-UID
+  INIT_LOG          debug: log each event and action, and what each service
+                    waits for
 
 Signals:
   TERM, INT, PWR  shut down

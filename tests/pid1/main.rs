@@ -45,12 +45,14 @@ mod attributes;
 mod boot;
 #[cfg(feature = "containers")]
 mod container;
+mod debug_log;
 mod definitions;
 mod dependencies;
 mod environment;
 mod faults;
 mod harness;
 mod health;
+mod hostile;
 mod lasting;
 mod lifecycle;
 mod logs;

@@ -107,3 +107,25 @@ fn service_that_is_ready_in_another_way_may_have_a_notify_socket() {
     running.booted();
     running.until("its status is known", || running.note("web") == "half full");
 }
+
+#[test]
+fn heir_may_say_that_it_is_ready_right_behind_the_word_that_it_is_the_heir() {
+    let setup = Setup::new();
+    let [gate, named, said, pid] = ["gate", "named", "said", "pid"].map(|name| setup.path(name));
+    let fork = orphan(&format!("wait-file {named} notify READY=1 touch {said} sleep-forever"));
+    let script = format!(
+        "{fork}; exec PUPPET wait-file {gate} notify \"MAINPID=$(cat {pid})\" touch {named} sleep-forever",
+        fork = fork.replace("PID", &pid)
+    );
+    let running = setup.shell("web", "longrun", &script, "[ready]\nnotify = true\n").start();
+    running.until("both run", || running.setup.work("pid").exists());
+    // Both messages are there before `init` looks at either.
+    running.signal(nix::sys::signal::Signal::SIGSTOP);
+    std::fs::write(&gate, "").unwrap();
+    let is_said = || std::path::Path::new(&said).exists();
+    running.until("the heir has spoken", is_said);
+    running.signal(nix::sys::signal::Signal::SIGCONT);
+    running.booted();
+    assert_eq!(running.status("web").pid, Some(heir(&running)));
+    assert_eq!(running.phase("web"), Up);
+}

@@ -7,9 +7,11 @@ use crate::event_loop::Init;
 use crate::kernel::poll::Poll;
 use crate::kernel::sys::{self, Children};
 
-/// How long processes that are nobody's service may take to end by themselves, and then to die.
+/// How long processes that belong to no service may take to end by themselves, and then to die.
 const STRAY_PATIENCE: Duration = Duration::from_millis(1000);
 const KILL_PATIENCE: Duration = Duration::from_millis(500);
+/// Children reaped before the time is looked at again.
+const MAX_REAPED: usize = 1 << 20;
 /// How long a log reader may take for the last lines.
 const LOG_PATIENCE: Duration = Duration::from_millis(1000);
 
@@ -31,14 +33,16 @@ impl Init {
         code
     }
 
+    /// Reaps what has ended, and says whether anything is left. In a storm of orphans it may say so too early.
     fn has_children(&mut self) -> bool {
-        loop {
+        for _ in 0..MAX_REAPED {
             match sys::peek_zombie() {
                 Children::Ended(zombie) => sys::reap(zombie.pid),
                 Children::Running => return true,
                 Children::None => return false,
             }
         }
+        true
     }
 
     /// Signals every process that is left, and waits until none is, for so long at most.
@@ -67,7 +71,7 @@ impl Init {
     }
 }
 
-/// As PID 1, that is everybody; otherwise only our own children: others share the pid namespace.
+/// Signals every process of the namespace if we are PID 1. Otherwise others share the namespace, so only our own children.
 fn signal_strays(signal: i32) {
     if std::process::id() == 1 {
         let _ = sys::kill(-1, signal);
@@ -80,7 +84,7 @@ fn signal_strays(signal: i32) {
     }
 }
 
-/// Our children, from /proc; nobody if it is not mounted.
+/// Our children, read from /proc; none if it is not mounted.
 fn children() -> Vec<i32> {
     let path = format!("/proc/self/task/{}/children", std::process::id());
     let text = std::fs::read_to_string(path).unwrap_or_default();

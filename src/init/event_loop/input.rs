@@ -13,8 +13,14 @@ use init_core::status::Phase;
 use init_core::{Event, Notification, Run};
 use init_plan::{Id, Ready};
 
+/// The most sd_notify(3) messages taken in at a time. More stay in the socket, whose queue the kernel bounds.
+const MAX_MESSAGES: usize = 16;
+/// The same when the main process has ended. The kernel's queue is not longer (net.unix.max_dgram_qlen), but others of its
+/// group may still fill it.
+const MAX_LAST_MESSAGES: usize = 1024;
+
 impl Init {
-    /// Something is to be read from what a service has open.
+    /// One of the descriptors of a service is readable.
     pub(crate) fn read_service(&mut self, id: Id, token: Token) {
         let Some(io) = self.service_io.get_mut(id.index()) else { return };
         if io.is_pipe(token) {
@@ -22,26 +28,43 @@ impl Init {
             return;
         }
         if io.capture.as_ref().is_some_and(|capture| capture.token == token) {
-            return io.read_capture(&mut self.poll);
+            io.read_capture(&mut self.poll);
+            return;
         }
         self.read_messages(id);
     }
 
-    /// Takes in what a service said through its readiness pipe or notify socket.
-    pub(crate) fn read_messages(&mut self, id: Id) {
-        let main = self.supervisor.main_pid(id);
+    /// Takes in some of what a service said through its readiness pipe or notify socket. The rest wakes the loop again.
+    fn read_messages(&mut self, id: Id) {
         let Some(io) = self.service_io.get_mut(id.index()) else { return };
         if let Some(run) = io.read_ready(&mut self.poll) {
             self.feed(Event::Ready { run });
         }
-        let Some(io) = self.service_io.get_mut(id.index()) else { return };
-        for message in io.read_notify(main) {
-            match message {
-                Ok(received) => self.take_notification(id, received),
-                Err(why) => self.warn(id, &why),
+        self.read_notifications(id, MAX_MESSAGES);
+        self.drop_stale_sources(id);
+    }
+
+    /// Takes in so many notifications at most: a service that never stops talking must not keep everybody else waiting.
+    fn read_notifications(&mut self, id: Id, most: usize) {
+        let mut refused = 0_u32;
+        for _ in 0..most {
+            // The message before may have said that another process is the main one.
+            let main = self.supervisor.main_pid(id);
+            let Some(io) = self.service_io.get_mut(id.index()) else { return };
+            match io.read_notification(main) {
+                None => break,
+                Some(Ok(received)) => self.take_notification(id, received),
+                Some(Err(why)) => {
+                    if refused == 0 {
+                        self.warn(id, &why);
+                    }
+                    refused += 1;
+                }
             }
         }
-        self.drop_stale_sources(id);
+        if refused > 1 {
+            self.warn(id, &format!("ignored {} more notifications", refused - 1));
+        }
     }
 
     fn take_notification(&mut self, id: Id, Received { run, said, sender }: Received) {
@@ -69,7 +92,7 @@ impl Init {
         }
     }
 
-    /// The main process says that another is the service's from now on.
+    /// The main process says that another process is the main one from now on.
     fn change_main_pid(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
         let owned = self.supervisor.owner(pid).is_some();
         if let Err(why) = notify::check_main_pid(pid, owned, sender, self.supervisor.main_pid(id)) {
@@ -84,7 +107,7 @@ impl Init {
         self.feed(Event::MainPidChanged { run, pid });
     }
 
-    /// Copies some of what is in a service's log pipe: the rest has its turn when the others had theirs.
+    /// Reads some of what is in the log pipe of a service. The rest waits until the other services had their turn.
     pub(crate) fn read_log(&mut self, id: Id) -> Reading {
         let Some(io) = self.service_io.get(id.index()) else { return Reading::Empty };
         let Some((read, ..)) = &io.pipe else { return Reading::Empty };
@@ -115,13 +138,18 @@ impl Init {
 
     /// Takes in everything a process said before it ended.
     pub(crate) fn read_last_messages(&mut self, id: Id) {
-        self.read_messages(id);
+        let Some(io) = self.service_io.get_mut(id.index()) else { return };
+        if let Some(run) = io.read_last_ready(&mut self.poll) {
+            self.feed(Event::Ready { run });
+        }
+        self.read_notifications(id, MAX_LAST_MESSAGES);
+        self.drop_stale_sources(id);
         if self.service_io.get(id.index()).is_some_and(|io| io.watched.is_some()) {
             self.finish_log(id);
         }
     }
 
-    /// Forgets tokens of what a io has closed.
+    /// Forgets the tokens of what a service no longer has open.
     pub(crate) fn drop_stale_sources(&mut self, id: Id) {
         let Some(io) = self.service_io.get(id.index()) else { return };
         let live: Vec<Token> = io.tokens().collect();

@@ -4,6 +4,7 @@
 //! comes back, which may be further events (a process that was asked for runs), until nothing is left. Only then does
 //! the loop wait again, so the core hears of each process before that process can be reaped.
 
+mod describe;
 mod end;
 mod input;
 mod lingering;
@@ -20,6 +21,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing::debug;
+
+use crate::event_loop::describe::described;
 use crate::event_loop::lingering::Lingering;
 use crate::kernel::cgroup::Cgroups;
 use crate::kernel::handles::Handles;
@@ -30,6 +34,7 @@ use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
 use crate::service::notify;
+use crate::trace;
 use init_core::status::{Phase, Stage};
 use init_core::{Action, Event, Role, Run, Supervisor, Time};
 use init_plan::load::Directory;
@@ -68,12 +73,18 @@ pub struct Init {
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) handles: Handles,
     pub(crate) lingering: Vec<Lingering>,
+    /// The last turn left children that may have ended.
+    pub(crate) reap_again: bool,
     pub(crate) options: Options,
     pub(crate) booted_at: Time,
     /// Whether the core was told anything since the last turn.
     stepped: bool,
     /// Turns in a row without a wait in which it was not.
     bulk_turns: u32,
+    /// The lines of `INIT_LOG=debug`, if that is set.
+    pub(crate) trace: Option<trace::Lines>,
+    /// What each service waited for when that was last written there.
+    waits: HashMap<Id, String>,
     /// When to give back the buffers of logging.
     pub(crate) trim_at: Option<Time>,
     /// When to say again what a boot or shutdown waits for.
@@ -111,11 +122,11 @@ pub(crate) struct OutputWatch {
 pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// How long a turn is put off in a flood …
 const NAP: Duration = Duration::from_micros(150);
-/// … or, where no log line came, only orphans: no one reads those, and a zombie is cheap to keep …
+/// … or, where no log line came but only orphans, which nobody waits for and which are cheap to keep …
 const ORPHANS_NAP: Duration = Duration::from_micros(600);
-/// … which is so many turns in a row that came sooner than that.
+/// … and a flood is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
-/// A turn that reads so many bytes of output is worth its while. A nap in a flood of single lines brings less: the next
+/// A turn that reads so many bytes of output is worth the wake-up. A nap in a flood of single lines brings less: the next
 /// turn is put off, too.
 const MUCH: usize = 64 * 1024;
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.
@@ -153,10 +164,13 @@ impl Init {
             cgroups,
             handles: Handles::detect(),
             lingering: Vec::new(),
+            reap_again: false,
             options,
             booted_at: now,
             stepped: false,
             bulk_turns: 0,
+            trace: None,
+            waits: HashMap::new(),
             trim_at: None,
             remind_at: Some(now.plus(FIRST_BOOT_REMINDER)),
             queue: VecDeque::new(),
@@ -188,7 +202,8 @@ impl Init {
                 return code;
             }
             let before = sys::now();
-            self.poll.wait(self.deadline().map(|at| at.since(before)), &mut ready);
+            let patience = self.deadline().map(|at| at.since(before));
+            self.poll.wait(if self.reap_again { Some(Duration::ZERO) } else { patience }, &mut ready);
             self.slow_down_in_flood(sys::now().since(before));
             // What processes said comes before their end: readiness, then death, in that order.
             let signals = self.signals_token;
@@ -197,6 +212,8 @@ impl Init {
             }
             if ready.contains(&signals) {
                 self.read_signals();
+            } else if self.reap_again {
+                self.reap_some();
             }
         }
     }
@@ -255,9 +272,40 @@ impl Init {
         self.stepped = true;
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
+            debug!("{}", described(&event, &self.supervisor));
             for action in self.supervisor.step(sys::now(), event) {
+                debug!("{}", described(&action, &self.supervisor));
                 self.perform(action);
             }
+            if self.trace.is_some() {
+                self.trace_waits();
+            }
+        }
+    }
+
+    /// Says what services wait for, wherever that is something else than before.
+    fn trace_waits(&mut self) {
+        let now = sys::now();
+        for id in self.all_ids() {
+            let waits = self.supervisor.phase(id) == Phase::Waiting;
+            let Some(note) = self.supervisor.note(id, now).filter(|_| waits) else {
+                self.waits.remove(&id);
+                continue;
+            };
+            if self.waits.get(&id) != Some(&note) {
+                let name =
+                    self.supervisor.plan().services.get(id.index()).map_or("?", |service| &service.name);
+                debug!("{name} is not started: it {note}");
+                self.waits.insert(id, note);
+            }
+        }
+        self.log_trace();
+    }
+
+    /// Puts the lines of `INIT_LOG=debug` into the log.
+    fn log_trace(&mut self) {
+        for line in self.trace.as_ref().map(trace::Lines::take).unwrap_or_default() {
+            self.logs.own(&line);
         }
     }
 
@@ -288,13 +336,17 @@ impl Init {
             }
             Action::Booted => self.booted(),
             Action::ShuttingDown { why } => self.shutting_down(why),
-            Action::Replanned { ids } => self.renumber_services(&ids),
+            Action::Replanned { ids } => {
+                self.waits.clear();
+                self.renumber_services(&ids);
+            }
             Action::Halt { code } => self.halted = Some(code),
         }
     }
 
     /// A line of our own in the container's log.
     pub(crate) fn log(&mut self, line: &str) {
+        self.log_trace();
         self.logs.own(line);
     }
 

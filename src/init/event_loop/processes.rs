@@ -15,9 +15,9 @@ enum Output {
     Pipe,
     /// A pipe of its own.
     Captured(OwnedFd),
-    /// The container's output.
+    /// `init`'s own standard output.
     Ours,
-    /// Nobody reads it.
+    /// Its output is discarded.
     Nowhere,
 }
 
@@ -28,7 +28,7 @@ struct Opened {
     variables: Vec<(String, String)>,
 }
 
-/// Something that may be had later.
+/// An error that may be gone at the next try.
 fn passing(what: &'static str) -> impl Fn(std::io::Error) -> SpawnError {
     move |error| {
         let remedy = remedy(error.raw_os_error().unwrap_or(0));
@@ -36,7 +36,7 @@ fn passing(what: &'static str) -> impl Fn(std::io::Error) -> SpawnError {
     }
 }
 
-/// The plan and the service_io are as long as each other, so this does not happen.
+/// There is a [`ServiceIo`](crate::service::io::ServiceIo) for each service of the plan, so this does not happen.
 fn no_service() -> SpawnError {
     SpawnError { message: "cannot start: no such service".to_owned(), lasting: true, code: 126 }
 }

@@ -12,7 +12,7 @@ use crate::kernel::sys::{self, Children, Zombie};
 use init_core::{Event, Run, SpawnError};
 use init_plan::Id;
 
-/// Orphans reaped before the loop looks at anything else: in a storm of them, services still get their turn.
+/// Children reaped in one turn of the loop: in a storm of orphans, timers and clients still get their turn.
 const BATCH: usize = 512;
 
 impl Init {
@@ -24,19 +24,13 @@ impl Init {
                 self.handle_signal(signal);
             }
         }
-        self.reap_all();
+        self.reap_some();
     }
 
-    /// Reaps whatever has ended.
-    pub(crate) fn reap_all(&mut self) {
-        loop {
-            for _ in 0..BATCH {
-                if !self.reap_one() {
-                    return self.report_gone_groups();
-                }
-            }
-            self.report_gone_groups();
-        }
+    /// Reaps a batch of what has ended. If there may be more, the loop comes back after everybody else had their turn.
+    pub(crate) fn reap_some(&mut self) {
+        self.reap_again = (0..BATCH).all(|_| self.reap_one());
+        self.report_gone_groups();
     }
 
     /// Reaps a child that has ended; `false` if there is none.
@@ -97,7 +91,7 @@ impl Init {
         }
     }
 
-    /// The reason a probe or condition gave for saying no.
+    /// Passes on the reason that a failed probe or condition gave.
     fn take_last_words(&mut self, id: Id, run: Run, success: bool) {
         let Some(io) = self.service_io.get_mut(id.index()) else { return };
         if io.capture.as_ref().is_none_or(|capture| capture.run != run) {
@@ -148,7 +142,7 @@ impl Init {
         }
     }
 
-    /// Groups are named by service; services were renumbered.
+    /// Services were renumbered: moves the groups along.
     pub(crate) fn renumber_lingering(&mut self, new: &[Option<Id>]) {
         self.lingering.retain_mut(|one| match new.get(one.id.index()).copied().flatten() {
             Some(id) => {

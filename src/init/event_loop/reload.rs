@@ -82,7 +82,7 @@ impl Init {
         format!("reloaded the plan: {parts}")
     }
 
-    /// Services were renumbered: everything of theirs moves along.
+    /// Services were renumbered: moves everything that belongs to them along.
     pub(crate) fn renumber_services(&mut self, new: &[Option<Id>]) {
         let mut old: Vec<_> = std::mem::take(&mut self.service_io).into_iter().map(Some).collect();
         let count = self.supervisor.plan().services.len();

@@ -22,7 +22,7 @@ pub const HANDLED: &[i32] = &[
 pub const IGNORED: &[i32] = &[libc::SIGPIPE, libc::SIGTTIN, libc::SIGTTOU, libc::SIGTSTP];
 
 impl Init {
-    /// One that is not SIGCHLD came.
+    /// Handles a signal other than SIGCHLD.
     pub(crate) fn handle_signal(&mut self, number: i32) {
         let Some(signal) = Signal::from_number(number) else { return };
         match number {
@@ -47,7 +47,7 @@ impl Init {
         self.supervisor.plan().services.iter().any(|service| service.forward.contains(&signal))
     }
 
-    /// To the services that asked for it; if none did, to the command `init` was given.
+    /// Sends a signal to the services that asked for it; if none did, to the command that `init` was given.
     fn forward_signal(&mut self, signal: Signal) {
         if self.is_forwarded(signal) {
             return self.feed(Event::Forward(signal));

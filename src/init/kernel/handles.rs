@@ -44,7 +44,7 @@ impl Remains {
 }
 
 impl Handles {
-    /// None yet; finds out what the kernel can do. Half of the descriptors are left to others.
+    /// Finds out what the kernel can do. Half of the descriptors are left for other purposes.
     pub fn detect() -> Handles {
         Handles::with(sys::can_signal_groups_by_handle(), sys::open_files() / 2)
     }
@@ -66,7 +66,7 @@ impl Handles {
     /// Takes note of a process of ours, with its handle if it has one. A handle that takes what others need is closed.
     pub fn add(&mut self, pid: Pid, handle: Option<OwnedFd>) {
         let handle = handle.filter(|handle| handle.as_raw_fd() < self.below);
-        // Whoever had that number before is reaped.
+        // An earlier process of that number has been reaped.
         self.take(pid);
         let at = self.find(pid).unwrap_or_else(|at| at);
         self.bare += usize::from(handle.is_none());
@@ -85,7 +85,7 @@ impl Handles {
         self.leaving = Some((pid, self.take(pid).map(|handle| Remains { handle, empty: false })));
     }
 
-    /// A child has ended that is nobody's: it should have no handle either.
+    /// A child has ended that belongs to no service. It should have no handle either.
     pub fn forget(&mut self, pid: Pid) {
         self.take(pid);
     }
@@ -96,7 +96,7 @@ impl Handles {
         handle
     }
 
-    /// Its end was dealt with.
+    /// The end of the process given to [`Handles::ending`] was dealt with: returns its group, if it had a handle.
     pub fn leave(&mut self) -> Option<Remains> {
         self.leaving.take().and_then(|(_, remains)| remains)
     }
@@ -142,7 +142,7 @@ pub fn is_group_alive(pgid: Pid, remains: Option<&Remains>) -> bool {
     remains.map_or_else(|| is_anybody(sys::kill(-pgid, 0)), Remains::is_group_alive)
 }
 
-/// Whether signal 0 found somebody, be it somebody whom we may not signal.
+/// Whether signal 0 found a process, even one that we may not signal.
 fn is_anybody(asked: std::io::Result<()>) -> bool {
     asked.map_or_else(|error| error.raw_os_error() == Some(libc::EPERM), |()| true)
 }

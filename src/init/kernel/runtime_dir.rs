@@ -90,7 +90,7 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Fails on a symbolic link, whoever made it.
+/// Fails on a symbolic link.
 fn open(path: &Path) -> io::Result<File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {

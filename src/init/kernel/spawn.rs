@@ -21,9 +21,9 @@ pub struct Spec<'a> {
     pub arguments: Vec<CString>,
     /// `NAME=value`.
     pub environment: Vec<CString>,
-    /// Which of our descriptors it gets under which number. All others are closed by exec.
+    /// Our descriptors that it gets, and the number of each in the process. Exec closes all others.
     pub descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
-    /// How it stands to our session.
+    /// Whether it gets a session of its own.
     pub session: Session,
     /// Signals that we ignore and it must not.
     pub unignore: &'a [i32],
@@ -49,7 +49,7 @@ pub struct Spec<'a> {
     pub handle: bool,
 }
 
-/// How a process stands to our session.
+/// The session that a process belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Session {
     /// A new session, without a terminal.
@@ -100,7 +100,7 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// With a stack of its own.
+    /// Allocates the stack.
     pub fn new() -> Spawner {
         Spawner { stack: vec![0; STACK].into_boxed_slice() }
     }
@@ -211,8 +211,9 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     enter_session(spec.session)?;
-    place_descriptors(&mut plan.descriptors)?;
+    // Before the service's descriptors are placed: one of them may get the number of the cgroup's file.
     enter_cgroup(spec)?;
+    place_descriptors(&mut plan.descriptors)?;
     for (resource, limit) in &spec.limits {
         let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const *limit, 0) };
         ok(result, "setrlimit")?;
@@ -386,3 +387,6 @@ fn run(plan: &Plan<'_>) -> (&'static str, i32) {
     }
     ("execute", result)
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ pub fn reap(pid: i32) {
     {}
 }
 
-/// Reaps a child that has ended, whoever it was.
+/// Reaps any child that has ended.
 pub fn reap_any() -> Children {
     loop {
         let mut status = 0;
@@ -277,7 +277,7 @@ pub fn duplicate(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// Flushes standard error and output of this process to nobody: they are not used by PID 1 itself.
+/// Writes all of `bytes`, and gives up at the first error.
 pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match nix::unistd::write(fd, bytes) {

@@ -1,20 +1,36 @@
-//! Who is connected to the control socket, and what each client waits for.
+//! Who is connected to the control socket, what each client waits for, and how much of PID 1's memory it may fill.
+//!
+//! Any user may connect. Root and `init`'s own user may act, and their buffers are bounded only so that a mistake does no
+//! harm. All other users together get [`MAX_OTHERS`] connections and [`OTHERS_MEMORY`] bytes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::kernel::poll::{Interest, Token};
-use init_control::wire::{self, Failure, FailureKind, Response};
+use init_control::wire::{self, Failure, FailureKind, Request, Response};
 use init_core::Time;
 use init_plan::Id;
 
-/// Clients at one time. One more, and the oldest that has not asked for anything yet has to go.
-pub(crate) const MAX_CLIENTS: usize = 64;
-/// No more is written for a client that does not read.
-const MAX_PENDING: usize = 2 * wire::MAX_MESSAGE;
-/// Streams stop at this much, so that answers still fit.
-pub(crate) const MAX_STREAMED: usize = 256 * 1024;
+/// Connections of root and of `init`'s own user, at one time.
+const MAX_ACTING: usize = 64;
+/// Connections of all other users together. They take no place of those who may act.
+const MAX_OTHERS: usize = 32;
+/// Connections of one of those users.
+const MAX_PER_USER: usize = 16;
+/// The longest request of a client that may only look, in bytes. One that may act may send [`wire::MAX_MESSAGE`].
+const MAX_REQUEST: usize = 16 * 1024;
+/// The buffers of all clients that may only look, in bytes. Beyond that the one that holds the most is hung up on.
+const OTHERS_MEMORY: usize = 512 * 1024;
+/// Events and lines of logs are written into a client's buffer up to this size, in bytes: for one that may act …
+const MAX_STREAMED: usize = 256 * 1024;
+/// … and for one that may only look.
+const MAX_STREAMED_OTHERS: usize = 16 * 1024;
+/// How much is read from a connection at a time, in bytes. What is left wakes the loop again.
+const READ_SIZE: usize = 4096;
+/// An empty buffer of more than so many bytes is given back.
+const KEEP: usize = 4096;
+
 /// The control socket and who is connected.
 pub struct Server {
     pub(crate) listener: UnixListener,
@@ -23,41 +39,65 @@ pub struct Server {
     pub(crate) resting_until: Option<Time>,
 }
 
+/// A connection.
 pub(crate) struct Client {
     pub(crate) stream: UnixStream,
+    pub(crate) uid: u32,
     pub(crate) may_act: bool,
-    pub(crate) input: Vec<u8>,
+    input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) mode: Mode,
-    /// Messages that it was too slow for, to be told.
+    /// Messages that it was too slow for. It is told the number.
     pub(crate) dropped: u64,
+    /// There are lines for it that its output had no room for.
+    pub(crate) behind: bool,
     /// It has its answer; the connection ends once that is written.
     pub(crate) closing: bool,
 }
 
 /// What a client is waiting for.
 pub(crate) enum Mode {
-    /// Its request.
+    /// It has not sent its whole request yet.
     Asking,
-    /// A state of these services. `gone`: the plan has lost one of them.
+    /// It waits for a state of these services. `gone`: the plan has lost one of them.
     Waiting { goal: WaitGoal, ids: Vec<Id>, deadline: Option<Time>, gone: bool },
-    /// Events.
+    /// It is sent every event.
     Watching,
-    /// Lines of these services from these places on.
-    Following(Vec<(Id, u64)>),
-    /// Nothing: it has had its answer.
+    /// It is sent lines of logs.
+    Reading { cursors: Vec<Cursor>, follow: bool },
+    /// It has had its answer.
     Answered,
+}
+
+/// How far a client has read the log of a service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cursor {
+    pub(crate) id: Id,
+    /// The number of the next line.
+    pub(crate) next: u64,
+    /// The number of the first line that it did not ask for; `None`: it follows the log.
+    pub(crate) end: Option<u64>,
 }
 
 /// What a waiting client wants to see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WaitGoal {
-    /// These ready, by themselves or by its own request.
+    /// All services ready. `asked`: the client itself asked for their start.
     Ready { asked: bool },
-    /// These down.
+    /// All services down.
     Down,
     /// The boot complete.
     Booted,
+}
+
+/// What came from a client.
+pub(crate) enum Input {
+    /// Nothing that is complete.
+    Nothing,
+    /// Its request, or why it is none.
+    Request(Result<Request, String>),
+    /// The end of the connection, or something that it may not send.
+    Over,
 }
 
 impl Server {
@@ -76,20 +116,40 @@ impl Server {
     pub fn deadline(&self) -> Option<Time> {
         let waits = self.clients.values().filter_map(|client| match client.mode {
             Mode::Waiting { deadline, .. } => deadline,
-            Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
+            Mode::Asking | Mode::Watching | Mode::Reading { .. } | Mode::Answered => None,
         });
         waits.chain(self.resting_until).min()
     }
 
-    /// Who has to go for one more: whoever has not asked for anything yet, the oldest first; and for one that may act,
-    /// anybody who may only look, so that watching can keep nobody from acting.
-    pub(crate) fn client_to_evict(&self, for_one_that_may_act: bool) -> Option<Token> {
-        let oldest =
-            |of: &dyn Fn(&Client) -> bool| self.clients.iter().find(|(_, c)| of(c)).map(|(&token, _)| token);
-        let idle = |client: &Client| matches!(client.mode, Mode::Asking);
-        oldest(&|client| idle(client) && !client.may_act)
-            .or_else(|| oldest(&|client| for_one_that_may_act && !client.may_act))
-            .or_else(|| oldest(&|client| for_one_that_may_act && idle(client)))
+    /// Makes room for one more client; `false` if there is none, and the newcomer has to come again.
+    ///
+    /// Where there are too many, the oldest one that has not asked for anything has to go: one of those that may act for
+    /// one that may act, otherwise one of the same user, or, where all users together have too many, one of any of them.
+    pub(crate) fn make_room(&mut self, uid: u32, may_act: bool) -> bool {
+        let same_user = |client: &Client| !client.may_act && client.uid == uid;
+        let same_right = |client: &Client| client.may_act == may_act;
+        let is_over = |limit: usize, of: &dyn Fn(&Client) -> bool| {
+            self.clients.values().filter(|client| of(client)).count() >= limit
+        };
+        let competitors: &dyn Fn(&Client) -> bool = if !may_act && is_over(MAX_PER_USER, &same_user) {
+            &same_user
+        } else if is_over(if may_act { MAX_ACTING } else { MAX_OTHERS }, &same_right) {
+            &same_right
+        } else {
+            return true;
+        };
+        let mut idle = self.clients.iter().filter(|(_, c)| competitors(c) && matches!(c.mode, Mode::Asking));
+        let Some(oldest) = idle.next().map(|(&token, _)| token) else { return false };
+        self.clients.remove(&oldest);
+        true
+    }
+
+    /// The client to hang up on because those who may only look hold too much memory together.
+    pub(crate) fn over_memory(&self) -> Option<Token> {
+        let others = || self.clients.iter().filter(|(_, client)| !client.may_act);
+        let total: usize = others().map(|(_, client)| client.memory()).sum();
+        let largest = others().max_by_key(|(_, client)| client.memory()).map(|(&token, _)| token);
+        largest.filter(|_| total > OTHERS_MEMORY)
     }
 
     /// Whether anybody wants to be told of changes.
@@ -97,12 +157,12 @@ impl Server {
         self.clients.values().any(|c| matches!(c.mode, Mode::Watching | Mode::Waiting { .. }))
     }
 
-    /// Whether anybody follows logs.
-    pub fn has_followers(&self) -> bool {
-        self.clients.values().any(|c| matches!(c.mode, Mode::Following(_)))
+    /// Whether anybody reads logs.
+    pub fn has_readers(&self) -> bool {
+        self.clients.values().any(|c| matches!(c.mode, Mode::Reading { .. }))
     }
 
-    /// Ids have a new meaning.
+    /// Services were renumbered: `new` has the new number of each, or `None` if it is gone.
     pub fn renumber(&mut self, new: &[Option<Id>]) {
         let map = |id: &Id| new.get(id.index()).copied().flatten();
         for client in self.clients.values_mut() {
@@ -111,8 +171,9 @@ impl Server {
                     *gone |= ids.iter().any(|id| map(id).is_none());
                     *ids = ids.iter().filter_map(map).collect();
                 }
-                Mode::Following(cursors) => {
-                    *cursors = cursors.iter().filter_map(|(id, at)| Some((map(id)?, *at))).collect();
+                Mode::Reading { cursors, .. } => {
+                    *cursors =
+                        cursors.iter().filter_map(|at| Some(Cursor { id: map(&at.id)?, ..*at })).collect();
                 }
                 Mode::Asking | Mode::Watching | Mode::Answered => {}
             }
@@ -121,38 +182,62 @@ impl Server {
 }
 
 impl Client {
-    pub(crate) fn send(&mut self, response: &Response) {
-        let streamed = matches!(response, Response::Event(_) | Response::Log { .. });
-        let room = if streamed { MAX_STREAMED } else { MAX_PENDING };
-        if self.output.len() >= room {
+    /// Somebody who has just connected.
+    pub(crate) fn new(stream: UnixStream, uid: u32, may_act: bool) -> Client {
+        Client {
+            stream,
+            uid,
+            may_act,
+            input: Vec::new(),
+            output: Vec::new(),
+            mode: Mode::Asking,
+            dropped: 0,
+            behind: false,
+            closing: false,
+        }
+    }
+
+    /// The bytes of its buffers.
+    fn memory(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
+    /// Whether its output has no room for more of a stream.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.len() >= if self.may_act { MAX_STREAMED } else { MAX_STREAMED_OTHERS }
+    }
+
+    /// Sends an event, encoded already; counts it as dropped if the client reads too slowly.
+    pub(crate) fn send_event(&mut self, event: &[u8]) {
+        if self.is_full() {
             self.dropped += 1;
             return;
         }
+        self.tell_dropped();
+        self.output.extend_from_slice(event);
+    }
+
+    /// Sends a line of a log. The caller sees to it that there is room: what does not fit now stays in the ring.
+    pub(crate) fn send_line(&mut self, line: &Response) {
+        self.tell_dropped();
+        self.send(line);
+    }
+
+    fn tell_dropped(&mut self) {
         if self.dropped > 0 {
             let count = std::mem::take(&mut self.dropped);
-            self.push(&Response::Dropped { count });
+            self.send(&Response::Dropped { count });
         }
-        self.push(response);
     }
 
-    /// A line of a log: what does not fit now stays in the ring, so that nothing is dropped here.
-    pub(crate) fn push_line(&mut self, line: &Response) {
-        if self.dropped > 0 {
-            let count = std::mem::take(&mut self.dropped);
-            self.push(&Response::Dropped { count });
-        }
-        self.push(line);
+    /// Sends a message, whatever waits already.
+    pub(crate) fn send(&mut self, response: &Response) {
+        self.output.extend(encode(response));
     }
 
-    pub(crate) fn push(&mut self, response: &Response) {
-        let bytes = wire::encode(response).or_else(|_| {
-            let message = "the answer is too long: ask for fewer services at once".to_owned();
-            wire::encode(&Response::Error(Failure { kind: FailureKind::BadRequest, message }))
-        });
-        self.output.extend(bytes.unwrap_or_default());
-    }
-
+    /// Sends the last message.
     pub(crate) fn finish(&mut self, response: &Response) {
+        self.tell_dropped();
         self.send(response);
         self.mode = Mode::Answered;
         self.closing = true;
@@ -169,28 +254,51 @@ impl Client {
                 Err(_) => return false,
             }
         }
-        if self.output.capacity() > MAX_STREAMED {
+        if self.output.capacity() > KEEP {
             self.output = Vec::new();
         }
         !self.closing
     }
 
-    /// Reads what is there; `false`: the connection is over.
-    pub(crate) fn read_input(&mut self) -> bool {
-        let mut chunk = [0; 4096];
-        loop {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return false,
-                Ok(count) => self.input.extend(chunk.get(..count).unwrap_or(&[])),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+    /// Reads once. A client sends one request and nothing else: whoever sends more is hung up on.
+    pub(crate) fn read_input(&mut self) -> Input {
+        let mut chunk = [0; READ_SIZE];
+        let read = match self.stream.read(&mut chunk) {
+            Ok(0) => return Input::Over,
+            Ok(count) => chunk.get(..count).unwrap_or(&[]),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Input::Nothing;
             }
-            if self.input.len() > wire::MAX_MESSAGE {
-                return true;
-            }
+            Err(_) => return Input::Over,
+        };
+        if !matches!(self.mode, Mode::Asking) {
+            return Input::Over;
         }
+        self.take_request(read).map_or(Input::Nothing, Input::Request)
     }
+
+    /// The request, once it is there whole.
+    fn take_request(&mut self, read: &[u8]) -> Option<Result<Request, String>> {
+        let limit = if self.may_act { wire::MAX_MESSAGE } else { MAX_REQUEST };
+        let end = memchr::memchr(b'\n', read);
+        self.input.extend_from_slice(read.get(..end.unwrap_or(read.len())).unwrap_or(read));
+        if self.input.len() > limit {
+            self.input = Vec::new();
+            return Some(Err("the request is too long".to_owned()));
+        }
+        end?;
+        let line = std::mem::take(&mut self.input);
+        Some(wire::decode(&line).map_err(|error| format!("cannot understand the request: {error}")))
+    }
+}
+
+/// A message as it goes over the socket. One that is too long becomes an error that says so.
+pub(crate) fn encode(response: &Response) -> Vec<u8> {
+    let bytes = wire::encode(response).or_else(|_| {
+        let message = "the answer is too long: ask for fewer services at once".to_owned();
+        wire::encode(&Response::Error(Failure { kind: FailureKind::BadRequest, message }))
+    });
+    bytes.unwrap_or_default()
 }
 
 /// Bytes of a log as JSON can hold them.
@@ -203,6 +311,7 @@ pub(crate) fn failure(kind: FailureKind, message: impl Into<String>) -> Response
     Response::Error(Failure { kind, message: message.into() })
 }
 
+/// A success as an answer.
 pub(crate) fn done(message: impl Into<String>) -> Response {
     Response::Done { message: message.into() }
 }

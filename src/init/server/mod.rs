@@ -5,9 +5,11 @@
 //! | `clients` | who is connected and what each waits for: data, which knows nothing of the event loop |
 //! | `connections` | accepting, reading requests, writing answers, hanging up |
 //! | `requests` | what each request does |
+//! | `logs` | lines of logs, from the rings to clients |
 //! | `push` | what clients are told without asking again |
 
 pub(crate) mod clients;
 mod connections;
+mod logs;
 mod push;
 mod requests;

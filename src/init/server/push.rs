@@ -3,7 +3,7 @@
 use crate::event_loop::Init;
 use crate::kernel::poll::{Interest, Token};
 use crate::kernel::sys;
-use crate::server::clients::{MAX_STREAMED, Mode, Server, WaitGoal, done, failure, text};
+use crate::server::clients::{Mode, Server, WaitGoal, done, encode, failure};
 use crate::service::log;
 use init_control::wire::{self, FailureKind, Response};
 use init_core::status::{Phase, Stage};
@@ -15,7 +15,7 @@ impl Init {
     pub(crate) fn publish(&mut self, change: &Change) {
         let Some(server) = &mut self.server else { return };
         let Some(service) = self.supervisor.plan().services.get(change.id.index()) else { return };
-        let event = Response::Event(wire::Event {
+        let event = encode(&Response::Event(wire::Event {
             service: service.name.to_string(),
             time_ms: log::now_ms(),
             from: change.from,
@@ -23,10 +23,10 @@ impl Init {
             pid: change.pid,
             exit: change.exit,
             note: change.why.clone(),
-        });
+        }));
         for client in server.clients.values_mut() {
             if matches!(client.mode, Mode::Watching | Mode::Waiting { .. }) {
-                client.send(&event);
+                client.send_event(&event);
             }
         }
     }
@@ -46,7 +46,7 @@ impl Init {
                 Mode::Waiting { goal, ids, deadline, .. } => {
                     Some((token, self.wait_result(*goal, ids, *deadline, now)?))
                 }
-                Mode::Asking | Mode::Watching | Mode::Following(_) | Mode::Answered => None,
+                Mode::Asking | Mode::Watching | Mode::Reading { .. } | Mode::Answered => None,
             })
             .collect();
         for (token, response) in results {
@@ -95,8 +95,8 @@ impl Init {
         None
     }
 
-    /// Whether waiting for its readiness is in vain: it failed for good, or ended well though it was to stay. Who
-    /// asked for its start also wants to hear of the first failure, though it will be tried again.
+    /// Whether waiting for the readiness of a service is in vain: it failed for good, or a longrun ended. A client that
+    /// `asked` for the start also wants to hear of the first failure, though there will be another try.
     fn cannot_become_ready(&self, id: Id, asked: bool) -> bool {
         if self.supervisor.is_retired(id) {
             return true;
@@ -117,36 +117,6 @@ impl Init {
         format!("{} is {}{note}", status.name, status.state.as_str())
     }
 
-    /// Sends followers what has come.
-    pub(crate) fn stream_logs(&mut self) {
-        let Some(server) = &mut self.server else { return };
-        for client in server.clients.values_mut() {
-            let Mode::Following(cursors) = &mut client.mode else { continue };
-            let mut cursors = std::mem::take(cursors);
-            for (id, next) in &mut cursors {
-                let Some(io) = self.service_io.get(id.index()) else { continue };
-                let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
-                // A full buffer leaves the rest in the ring, to be sent later if it is still there then.
-                if client.output.len() >= MAX_STREAMED {
-                    continue;
-                }
-                let Some((lost, fresh)) = self.logs.lines_since(io.log, *next) else { continue };
-                client.dropped += lost;
-                *next += lost;
-                for record in fresh {
-                    let (service, time_ms, line) =
-                        (service.name.to_string(), record.time_ms, text(&record.line));
-                    *next = record.seq + 1;
-                    client.push_line(&Response::Log { service, time_ms, line });
-                    if client.output.len() >= MAX_STREAMED {
-                        break;
-                    }
-                }
-            }
-            client.mode = Mode::Following(cursors);
-        }
-    }
-
     /// Writes what is pending for everybody, and does what time asks for.
     pub(crate) fn update_clients(&mut self, now: Time) {
         let Some(server) = &mut self.server else { return };
@@ -154,8 +124,8 @@ impl Init {
             server.resting_until = None;
             self.poll.change(&server.listener, server.token, Interest::Read);
         }
-        if server.has_followers() {
-            self.stream_logs();
+        if server.has_readers() {
+            self.send_logs();
         }
         if self.server.as_ref().and_then(Server::deadline).is_some_and(|at| at <= now) {
             self.finish_waits();
@@ -164,11 +134,12 @@ impl Init {
         let pending: Vec<Token> = server
             .clients
             .iter()
-            .filter(|(_, client)| client.closing || !client.output.is_empty())
+            .filter(|(_, client)| client.closing || client.behind || !client.output.is_empty())
             .map(|(&token, _)| token)
             .collect();
         for token in pending {
             self.flush_client(token);
         }
+        self.limit_memory();
     }
 }

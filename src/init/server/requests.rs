@@ -1,11 +1,12 @@
 //! What each request does, and what it is answered.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
-use crate::server::clients::{Mode, WaitGoal, done, failure, text};
+use crate::server::clients::{Mode, WaitGoal, done, failure};
 use init_control::wire::{FailureKind, Request, Response, Until, Verb};
 use init_core::status::{Phase, Stage};
 use init_core::{Event, Time};
@@ -58,7 +59,8 @@ impl Init {
 
     /// The services of these names, bundles resolved; answers the client itself if one is unknown.
     fn resolve(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
-        let mut ids = Vec::new();
+        // Not a list: a request that names a bundle a thousand times would make it long.
+        let mut ids = BTreeSet::new();
         for name in names {
             let found = self.supervisor.plan().lookup(name);
             match found.filter(|found| found.iter().any(|&id| !self.supervisor.is_forgotten(id))) {
@@ -72,9 +74,7 @@ impl Init {
                 }
             }
         }
-        ids.sort_unstable();
-        ids.dedup();
-        Some(ids)
+        Some(ids.into_iter().collect())
     }
 
     fn resolve_some(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
@@ -85,7 +85,7 @@ impl Init {
         self.resolve(token, names)
     }
 
-    fn resolve_or_all(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
+    pub(crate) fn resolve_or_all(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
         if names.is_empty() { Some(self.all_ids()) } else { self.resolve(token, names) }
     }
 
@@ -211,39 +211,12 @@ impl Init {
         let Some(client) = self.client(token) else { return };
         loop {
             let rest = first_starts.split_off(first_starts.len().min(STARTS));
-            client.push(&Response::Boot { services: first_starts, now_ms, complete_ms });
+            client.send(&Response::Boot { services: first_starts, now_ms, complete_ms });
             first_starts = rest;
             if first_starts.is_empty() {
                 break;
             }
         }
         client.finish(&done(""));
-    }
-
-    fn handle_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
-        let Some(ids) = self.resolve_or_all(token, names) else { return };
-        let mut all = Vec::new();
-        let mut cursors = Vec::new();
-        for id in ids {
-            let Some(io) = self.service_io.get(id.index()) else { continue };
-            let service = self.supervisor.plan().services.get(id.index()).map(|s| s.name.to_string());
-            let Some(service) = service else { continue };
-            let kept = self.logs.tail(io.log, lines.unwrap_or(usize::MAX)).into_iter().flatten();
-            all.extend(kept.map(|record| (record.time_ms, service.clone(), text(&record.line))));
-            cursors.push((id, self.logs.next_seq(io.log)));
-        }
-        // Each service's lines are in order already; a stable sort keeps them so.
-        all.sort_by_key(|(time, ..)| *time);
-        let skip = lines.map_or(0, |lines| all.len().saturating_sub(lines));
-        let Some(client) = self.client(token) else { return };
-        for (time_ms, service, line) in all.into_iter().skip(skip) {
-            // What is kept is bounded, so it is sent whole, however slowly it is read.
-            client.push(&Response::Log { service, time_ms, line });
-        }
-        if follow {
-            client.mode = Mode::Following(cursors);
-        } else {
-            client.finish(&done(""));
-        }
     }
 }

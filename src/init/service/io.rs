@@ -12,35 +12,38 @@ use crate::service::notify::NotifySocket;
 use init_core::Run;
 use init_plan::Service;
 
-/// The most sd_notify messages taken in at a time.
-const MAX_MESSAGES: usize = 64;
+/// How much of a readiness pipe or of the output of a check is read at a time, in bytes.
+const READ_SIZE: usize = 4096;
+
+/// So many reads take everything that a pipe holds (64 KiB, pipe(7)). A process that goes on writing is not waited for.
+const READS_OF_A_PIPE: usize = 64 * 1024 / READ_SIZE + 1;
 
 /// The longest last words kept of a probe or condition.
 const MAX_LAST_WORDS: usize = 512;
 
-/// A service's place in the event loop.
+/// The descriptors of a service, and what is known of them.
 pub struct ServiceIo {
     /// Its log.
     pub log: LogId,
-    /// Its log pipe, from its first process on: read end, write end, token.
+    /// The log pipe, opened for the first process: read end, write end, token.
     pub pipe: Option<(OwnedFd, OwnedFd, Token)>,
     /// The read end of its readiness pipe.
     pub ready: Option<(Run, OwnedFd, Token)>,
     /// Its sd_notify socket.
     pub notify: Option<(Run, NotifySocket, Token)>,
-    /// The output of a probe or condition, of which the last line counts.
+    /// The output of a probe or condition. Its last line is the reason that it gives.
     pub capture: Option<Capture>,
-    /// The process that is ready once a line of its output matches.
+    /// The run that is ready once a line of its output matches the pattern of `ready.log`.
     pub watched: Option<Run>,
-    /// Its last run is over, but the container's output had no room for all it wrote.
+    /// The last run is over, but the container's output had no room for everything that it wrote.
     pub unfinished: bool,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
 }
 
-/// A message of a service's.
+/// A notification of a service.
 pub struct Received {
-    /// Of which run.
+    /// The run whose socket it came through.
     pub run: Run,
     /// What it says.
     pub said: notify::Notification,
@@ -50,16 +53,16 @@ pub struct Received {
 
 /// The output of a probe or condition.
 pub struct Capture {
-    /// Whose.
+    /// The check that writes it.
     pub run: Run,
     fd: OwnedFd,
-    /// Its name in the event loop.
+    /// Names it in the event loop.
     pub token: Token,
     last: Vec<u8>,
 }
 
 impl ServiceIo {
-    /// With nothing open.
+    /// A service with nothing open.
     pub fn new(log: LogId) -> ServiceIo {
         ServiceIo {
             log,
@@ -107,31 +110,40 @@ impl ServiceIo {
         Ok((write, token))
     }
 
-    /// Closes it.
+    /// Closes the readiness pipe.
     pub fn close_ready(&mut self, poll: &mut Poll) {
         if let Some((_, fd, _)) = self.ready.take() {
             poll.remove(&fd);
         }
     }
 
-    /// Whether the process said through its pipe that it is ready. `None`: nothing was said, or it never will be.
+    /// Whether the process said through its pipe that it is ready. `None`: nothing was said so far, or it never will be.
+    /// Reads once; what is left wakes the loop again.
     pub fn read_ready(&mut self, poll: &mut Poll) -> Option<Run> {
         let (run, fd, _) = self.ready.as_ref()?;
         let run = *run;
-        let mut bytes = [0; 64];
-        loop {
-            match nix::unistd::read(fd, &mut bytes) {
-                Ok(0) => break self.close_ready(poll),
-                Ok(count) if bytes.iter().take(count).any(|&byte| byte == b'\n') => {
-                    self.close_ready(poll);
-                    return Some(run);
-                }
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(nix::errno::Errno::EAGAIN) => break,
-                Err(_) => break self.close_ready(poll),
+        let mut bytes = [0; READ_SIZE];
+        match nix::unistd::read(fd, &mut bytes) {
+            Ok(count) if count > 0 && !bytes.iter().take(count).any(|&byte| byte == b'\n') => None,
+            Ok(0) => {
+                self.close_ready(poll);
+                None
+            }
+            Ok(_) => {
+                self.close_ready(poll);
+                Some(run)
+            }
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => None,
+            Err(_) => {
+                self.close_ready(poll);
+                None
             }
         }
-        None
+    }
+
+    /// The same when the process has ended: reads everything that the pipe holds.
+    pub fn read_last_ready(&mut self, poll: &mut Poll) -> Option<Run> {
+        (0..READS_OF_A_PIPE).find_map(|_| self.read_ready(poll))
     }
 
     /// Takes a socket for sd_notify messages.
@@ -146,36 +158,35 @@ impl ServiceIo {
         Ok(token)
     }
 
-    /// Closes it.
+    /// Closes the notify socket.
     pub fn close_notify(&mut self, poll: &mut Poll) {
         if let Some((_, socket, _)) = self.notify.take() {
             poll.remove(socket.as_fd());
         }
     }
 
-    /// What came through it from the service's own processes, oldest first, or why a message was not taken.
-    pub fn read_notify(&mut self, main: Option<i32>) -> Vec<Result<Received, String>> {
-        let Some((run, socket, _)) = &mut self.notify else { return Vec::new() };
+    /// The next message that came through it from the service's own processes, or why one was not taken. `main` is the
+    /// service's main process at this moment.
+    pub fn read_notification(&mut self, main: Option<i32>) -> Option<Result<Received, String>> {
+        let (run, socket, _) = self.notify.as_ref()?;
         let run = *run;
-        // Bounded: a service that never stops talking must not keep everybody else waiting.
-        let messages = std::iter::from_fn(|| socket.recv()).take(MAX_MESSAGES);
-        messages
-            // A barrier, or what we do not know, asks for nothing more than to be read.
-            .filter(|message| !matches!(message, Ok((said, _)) if *said == notify::Notification::default()))
-            .map(|message| {
-                let (said, sender) = message?;
-                // One that is gone already could reach the socket only with the service's own rights.
-                match main.map(|main| notify::membership(sender.pid, main)) {
-                    Some(notify::Membership::Stranger) => Err(format!(
-                        "ignored a notification from process {} (uid {})",
-                        sender.pid, sender.uid
-                    )),
-                    Some(notify::Membership::Member | notify::Membership::Gone) | None => {
-                        Ok(Received { run, said, sender })
-                    }
-                }
-            })
-            .collect()
+        let (said, sender) = match socket.recv()? {
+            Ok(message) => message,
+            Err(why) => return Some(Err(why)),
+        };
+        // A barrier, or what we do not know, asks for nothing more than to be read.
+        if said == notify::Notification::default() {
+            return Some(Ok(Received { run, said, sender }));
+        }
+        // A sender that is gone already could reach the socket only with the service's own rights.
+        match main.map(|main| notify::membership(sender.pid, main)) {
+            Some(notify::Membership::Stranger) => {
+                Some(Err(format!("ignored a notification from process {} (uid {})", sender.pid, sender.uid)))
+            }
+            Some(notify::Membership::Member | notify::Membership::Gone) | None => {
+                Some(Ok(Received { run, said, sender }))
+            }
+        }
     }
 
     /// Opens a pipe for the output of a probe or condition; returns the end that it gets.
@@ -192,23 +203,30 @@ impl ServiceIo {
         Ok((write, token))
     }
 
-    /// Reads what is there of it.
-    pub fn read_capture(&mut self, poll: &mut Poll) {
-        let Some(capture) = &mut self.capture else { return };
-        let mut bytes = [0; 4096];
-        loop {
-            match nix::unistd::read(&capture.fd, &mut bytes) {
-                Ok(0) => return poll.remove(&capture.fd),
-                Ok(count) => capture.take(bytes.get(..count).unwrap_or(&[])),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => return,
+    /// Reads some of it. What is left wakes the loop again. Returns whether there was any.
+    pub fn read_capture(&mut self, poll: &mut Poll) -> bool {
+        let Some(capture) = &mut self.capture else { return false };
+        let mut bytes = [0; READ_SIZE];
+        match nix::unistd::read(&capture.fd, &mut bytes) {
+            Ok(0) => {
+                poll.remove(&capture.fd);
+                false
             }
+            Ok(count) => {
+                capture.take(bytes.get(..count).unwrap_or(&[]));
+                true
+            }
+            Err(error) => error == nix::errno::Errno::EINTR,
         }
     }
 
-    /// Closes it and returns its last line.
+    /// Closes the pipe of a check and returns the last line of its output.
     pub fn close_capture(&mut self, poll: &mut Poll) -> Option<String> {
-        self.read_capture(poll);
+        for _ in 0..READS_OF_A_PIPE {
+            if !self.read_capture(poll) {
+                break;
+            }
+        }
         let capture = self.capture.take()?;
         poll.remove(&capture.fd);
         let text = String::from_utf8_lossy(&capture.last);
@@ -236,7 +254,7 @@ impl ServiceIo {
         self.watched = None;
     }
 
-    /// Every token of this io.
+    /// The tokens of everything it has open.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         let pipe = self.pipe.as_ref().map(|(_, _, token)| *token);
         let ready = self.ready.as_ref().map(|(_, _, token)| *token);

@@ -1,4 +1,4 @@
-//! From a service's definition to a process: whose it is, what it is given, where its output goes.
+//! From a service's definition to a process: its user, its environment, its descriptors.
 
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -18,23 +18,23 @@ use init_plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Servic
 /// Where programs are looked for when a service's environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Where the streams of a process go, and what else it is given.
+/// What a process inherits from `init`.
 pub struct Inherited<'a> {
     /// Standard output and error; `None`: /dev/null.
     pub output: Option<BorrowedFd<'a>>,
     /// Further descriptors, under these numbers.
     pub descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
-    /// Variables that nothing of the service's own may hide.
+    /// Variables that take precedence over those of the service.
     pub variables: Vec<(String, String)>,
     /// The cgroup.procs of its cgroup.
     pub cgroup: Option<BorrowedFd<'a>>,
-    /// Whether we want a handle on it.
+    /// Whether `init` wants a handle on the process.
     pub handle: bool,
 }
 
-/// What runs.
+/// The program to run and its arguments.
 struct Command {
-    /// A probe, which is a program of ours.
+    /// It is `init-probe`, which comes with `init`.
     ours: bool,
     arguments: Vec<CString>,
     /// For this command only.
@@ -53,7 +53,7 @@ pub struct Launcher {
     open_files: Option<libc::rlimit>,
     /// Every place where the program may be that makes probes.
     probe: Vec<CString>,
-    /// Where we were started.
+    /// The working directory in which `init` was started.
     cwd: CString,
 }
 

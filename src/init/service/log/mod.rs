@@ -235,6 +235,11 @@ impl Logs {
         Some(self.ring(id)?.tail(lines))
     }
 
+    /// The number of the oldest line of a service that is kept.
+    pub fn first_seq(&self, id: LogId) -> u64 {
+        self.ring(id).map_or(0, Ring::first)
+    }
+
     /// The number that the next line of a service will get.
     pub fn next_seq(&self, id: LogId) -> u64 {
         self.ring(id).map_or(0, Ring::next)

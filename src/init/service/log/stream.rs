@@ -21,7 +21,7 @@ pub struct Stream {
 
 /// Who is given the lines of a stream.
 pub trait Take {
-    /// Takes as many whole lines from the front of `text` as it likes, be it none. Returns how many, and whether it
+    /// Takes as many whole lines from the front of `text` as it has room for, possibly none. Returns how many, and whether it
     /// wants more.
     fn whole_lines(&mut self, text: &mut &[u8]) -> (u64, bool);
 

@@ -1,0 +1,107 @@
+//! Events and actions of the core in words, for `INIT_LOG=debug`.
+//!
+//! A plan holds what services have in their environment, which may be secret: of a new plan only its size is said.
+
+use std::fmt::{self, Display, Formatter};
+
+use init_core::{Action, Event, Role, Run, Supervisor};
+use init_plan::Id;
+
+/// Something of the core's in words.
+pub struct Described<'a, T> {
+    what: &'a T,
+    supervisor: &'a Supervisor,
+}
+
+/// `what` in words, formatted only if somebody writes it.
+pub fn described<'a, T>(what: &'a T, supervisor: &'a Supervisor) -> Described<'a, T> {
+    Described { what, supervisor }
+}
+
+impl<T> Described<'_, T> {
+    /// The name of a service.
+    fn name(&self, id: Id) -> &str {
+        self.supervisor.plan().services.get(id.index()).map_or("?", |service| &service.name)
+    }
+
+    /// The name of the service that a process belongs to.
+    fn of(&self, run: Run) -> String {
+        let name = self.supervisor.service_of(run).map_or("(nobody)", |id| self.name(id));
+        format!("{name} (run {})", run.0)
+    }
+}
+
+impl Display for Described<'_, Event> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.what {
+            Event::Boot => write!(f, "event: boot"),
+            Event::Spawned { run, pid } => write!(f, "event: {} runs as process {pid}", self.of(*run)),
+            Event::SpawnFailed { run, error } => write!(f, "event: {}: {}", self.of(*run), error.message),
+            Event::Condition { run, unmet: None } => {
+                write!(f, "event: {}: the condition holds", self.of(*run))
+            }
+            Event::Condition { run, unmet: Some(why) } => {
+                write!(f, "event: {}: the condition does not hold: {why}", self.of(*run))
+            }
+            Event::MainPidChanged { run, pid } => {
+                write!(f, "event: {}: its main process is {pid} now", self.of(*run))
+            }
+            Event::Ready { run } => write!(f, "event: {} is ready", self.of(*run)),
+            Event::Notify { run, notification } => {
+                write!(f, "event: {} says {notification:?}", self.of(*run))
+            }
+            Event::Exited { pid, exit } => {
+                let owner = self.supervisor.owner(*pid);
+                let owner = owner.map_or_else(|| "(nobody)".to_owned(), |(_, run)| self.of(run));
+                write!(f, "event: {owner}: process {pid} ended with {exit}")
+            }
+            Event::Gone { run } => write!(f, "event: nothing is left of run {}", run.0),
+            Event::Start(id) => write!(f, "event: start {}", self.name(*id)),
+            Event::Stop(id) => write!(f, "event: stop {}", self.name(*id)),
+            Event::Restart(id) => write!(f, "event: restart {}", self.name(*id)),
+            Event::Reload(id) => write!(f, "event: reload {}", self.name(*id)),
+            Event::Forward(signal) => write!(f, "event: forward {signal}"),
+            Event::Shutdown(Some(code)) => write!(f, "event: shut down with code {code}"),
+            Event::Shutdown(None) => write!(f, "event: shut down"),
+            Event::Force => write!(f, "event: shut down at once"),
+            Event::Replan(plan) => write!(f, "event: a new plan of {} services", plan.services.len()),
+            Event::Tick => write!(f, "event: tick"),
+        }
+    }
+}
+
+impl Display for Described<'_, Action> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.what {
+            Action::Spawn { id, run, role } => {
+                write!(f, "action: start {} of {} (run {})", role_name(*role), self.name(*id), run.0)
+            }
+            Action::Signal { id, pid, signal, scope } => {
+                write!(f, "action: send {signal} to {} (process {pid}, {scope:?})", self.name(*id))
+            }
+            Action::Changed(change) => {
+                let (from, to) = (change.from.as_str(), change.to.as_str());
+                write!(f, "action: {} goes from {from} to {to}", self.name(change.id))?;
+                change.why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Action::Warn { id, message } => write!(f, "action: warn of {}: {message}", self.name(*id)),
+            Action::Booted => write!(f, "action: booted"),
+            Action::ShuttingDown { .. } => write!(f, "action: shutting down"),
+            Action::Replanned { ids } => write!(f, "action: replace the plan of {} services", ids.len()),
+            Action::Halt { code } => write!(f, "action: exit with code {code}"),
+        }
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Main => "the main process",
+        Role::Condition(_) => "a condition",
+        Role::ReadyProbe => "the readiness check",
+        Role::HealthProbe => "the health check",
+        Role::Stop => "the stop command",
+        Role::Reload => "the reload command",
+        Role::Finish(_) => "the finish hook",
+        Role::Down => "the down command",
+    }
+}
