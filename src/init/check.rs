@@ -241,3 +241,21 @@ fn missing(known: Option<&BTreeSet<String>>, name: &str, what: &str, file: &str)
     let known = known?;
     (!known.contains(name)).then(|| format!("{what} `{name}` is not in {file} here"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_those_that_init_would_read() {
+        let parsed = |args: &[&str], variable: Option<&str>| {
+            let args = args.iter().map(OsString::from);
+            parse(args, Environment::new(), variable.map(Into::into)).unwrap().unwrap().directories
+        };
+        assert_eq!(parsed(&[], None), default_directories(None));
+        assert_eq!(parsed(&[], Some("/a:-/b")), default_directories(Some("/a:-/b".as_ref())));
+        let given = parsed(&["--env", "INIT_SERVICES=/c"], Some("/a"));
+        assert_eq!(given, [Directory::named("/c")]);
+        assert_eq!(parsed(&["/d"], Some("/a")), [Directory::named("/d")]);
+    }
+}

@@ -341,3 +341,21 @@ fn forward(item: &Item<'_>) -> Vec<Signal> {
     signals.dedup();
     signals
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::read::known::KEYS;
+    use super::super::{Environment, Source, compile};
+    use super::SERVICE_KEYS;
+
+    #[test]
+    fn keys_of_a_service_are_those_that_are_read() {
+        KEYS.take();
+        let _ = compile(&[Source::new("a.toml", "exec = ['x']")], &Environment::new());
+        let read = KEYS.take();
+        let known: BTreeSet<String> = SERVICE_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        assert_eq!(known, read);
+    }
+}
