@@ -162,7 +162,7 @@ fn headers(
     // The names are the person's own: nothing in here is unknown.
     let Some(mut table) = item.table(prefix) else { return Vec::new() };
     let mut whole = 0;
-    let mut one = |item: Item<'_>| {
+    let one = |item: Item<'_>| {
         let name = header::name(item.key).map_err(|why| item.misplaced::<()>(why)).ok()?;
         let value = item.parsed(&value)?;
         // All of them are handed to the probe in one variable.
@@ -172,7 +172,7 @@ fn headers(
         }
         Some((name, value))
     };
-    table.rest().into_iter().filter_map(|item| one(item)).collect()
+    table.rest().into_iter().filter_map(one).collect()
 }
 
 /// `NAME=` of the variable that holds the headers.

@@ -80,7 +80,7 @@ fn fraction_of(digits: &str, unit: u64) -> Option<u64> {
     let places = u32::try_from(digits.len()).ok().filter(|&places| places <= 9)?;
     let part = if digits.is_empty() { 0 } else { digits.parse::<u64>().ok()? } * unit;
     let scale = 10_u64.pow(places);
-    (part % scale == 0).then_some(part / scale)
+    part.is_multiple_of(scale).then_some(part / scale)
 }
 
 fn too_long(text: &str) -> String {

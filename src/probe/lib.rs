@@ -69,6 +69,19 @@ impl Probe {
     }
 }
 
+impl Probe {
+    /// Judges what a server answered, as [`Probe::once`] does; any answer will do for a probe that is not of HTTP.
+    ///
+    /// # Errors
+    /// Why it is not as expected, in one line.
+    pub fn judge(&self, answer: impl std::io::Read) -> Result<(), String> {
+        match &self.what {
+            Try::Tcp(..) | Try::Unix(_) => Ok(()),
+            Try::Http(request) => http::judge(request, answer).map_err(|why| one_line(&why)),
+        }
+    }
+}
+
 /// The program: everything (without the program's name) in; its exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let probe = match Probe::parse(args, std::env::var_os(HEADERS_VARIABLE)) {

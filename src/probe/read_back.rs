@@ -64,7 +64,7 @@ fn blanks_of_an_expected_header_are_part_of_its_pattern() {
         body: None,
         ca_file: None,
     };
-    for pattern in [" x ", "x", "\tx", "a: b"] {
+    for pattern in [" x ", "x", r"\tx", "a: b"] {
         check.expect_headers = vec![("Server".into(), pattern.into())];
         let command = probe_argv(&Check::Http(check.clone().into()), Duration::from_secs(1), None).unwrap();
         let Try::Http(request) = read_back(&command).what else { panic!("not http") };
