@@ -5,7 +5,7 @@ cargo build --quiet --locked -p svctl --features docs --bin svctl
 binary=target/debug/svctl
 mkdir -p docs/man docs/completions
 "$binary" man docs/man
-UPDATE=1 cargo test --quiet --locked --features docs --test plan_docs
+UPDATE=1 cargo test --quiet --locked --package init-plan --features docs --test docs
 
 changed=$(git status --porcelain docs src/init/help.txt)
 if [ "${1:-}" = --check ] && [ -n "$changed" ]; then

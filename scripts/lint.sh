@@ -15,5 +15,6 @@ check "documentation" env RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_do
 check "shell scripts" shellcheck --external-sources scripts/*.sh .ci/run images/pulp/files/single-process images/pulp/files/web-image compose/kube/secrets.sh
 check "python" env PYTHONPYCACHEPREFIX="$cache/pycache" python3 -m compileall -q tests/bench tests/chaos tests/compose compose
 check "compose files" scripts/compose-folders.sh --check
+check "layers" scripts/layers.sh
 check "the binary" scripts/check-binary.sh "$1"
 [ ${#failed[@]} = 0 ] || die "lint: not clean: $(IFS=,; echo "${failed[*]}")"

@@ -36,3 +36,23 @@ fn notifications_of_the_corpus_have_a_harmless_status() {
 fn output_of_the_corpus_comes_out_whole_however_it_is_cut() {
     replay("lines", properties::lines);
 }
+
+#[test]
+fn answers_of_the_corpus_are_judged_the_same_however_they_are_cut() {
+    replay("http", properties::http);
+}
+
+#[test]
+fn environment_files_of_the_corpus_are_read_as_they_are_written() {
+    replay("env_file", properties::env_file);
+}
+
+#[test]
+fn strings_of_the_corpus_expand_whatever_the_variables_are() {
+    replay("expansion", properties::expansion);
+}
+
+#[test]
+fn locations_of_the_corpus_are_read_as_they_are_written() {
+    replay("nginx", properties::nginx);
+}

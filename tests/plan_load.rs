@@ -121,6 +121,60 @@ fn unknown_users_and_programs_are_warnings_with_a_place() {
 }
 
 #[test]
+fn missing_programs_of_checks_hooks_and_conditions_are_warnings_too() {
+    let service = "\
+exec = ['tool']
+finish = ['/bin/finish']
+[ready]
+exec = ['data']
+[health]
+exec = ['/usr/bin/data', 'x']
+[stop]
+exec = ['stop']
+[reload]
+exec = ['tool']
+[start-if]
+exec = { exec = ['/usr/bin/no'] }
+[env]
+set = { PATH = '/usr/bin' }
+";
+    let (code, _, err) = check(service, false);
+    let expected = "\
+/services.d/web.toml:2:10: warning: cannot run `/bin/finish` here: there is no such file
+/services.d/web.toml:4:8: warning: cannot find `data` here in PATH=/usr/bin
+/services.d/web.toml:6:8: warning: cannot run `/usr/bin/data` here: it is not executable
+/services.d/web.toml:8:8: warning: cannot find `stop` here in PATH=/usr/bin
+/services.d/web.toml:12:17: warning: cannot run `/usr/bin/no` here: there is no such file
+";
+    assert_eq!((code, err.as_str()), (OK, expected));
+    let (_, _, err) = check("type = 'oneshot'\nexec = ['tool']\ndown = { exec = ['down'] }", false);
+    assert!(err.contains("web.toml:3:17: warning: cannot find `down`"), "{err}");
+}
+
+#[test]
+fn path_that_is_not_inherited_is_not_searched() {
+    let environment = Environment::from([("PATH".to_owned(), "/opt".to_owned())]);
+    for (inherit, path) in [
+        ("true", "/opt"),
+        ("['PATH']", "/opt"),
+        ("false", init_plan::DEFAULT_PATH),
+        ("['HOME']", init_plan::DEFAULT_PATH),
+    ] {
+        let root = image(&format!("exec = ['nothing']\nenv.inherit = {inherit}"));
+        let options = Options {
+            directories: vec![Directory::named(root.path().join("services.d"))],
+            json: false,
+            environment: environment.clone(),
+            root: root.path().to_owned(),
+        };
+        let mut err = Vec::new();
+        run(&options, &mut Vec::new(), &mut err);
+        let err = String::from_utf8(err).unwrap();
+        assert!(err.contains(&format!("in PATH={path}\n")), "{inherit}: {err}");
+    }
+}
+
+#[test]
 fn wrong_directory_exits_with_ex_config() {
     let (code, out, err) = check("exec = 'tool'", false);
     assert_eq!((code, out.as_str()), (CONFIG, ""));

@@ -71,7 +71,7 @@ fn localhost_is_tried_on_both_families_without_etc_hosts() {
 fn unix_probe_says_why_nobody_answers() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("s");
-    let words = ["unix", path.to_str().expect("UTF-8"), "--timeout", "100"];
+    let words = ["unix", path.to_str().expect("UTF-8"), "--timeout", "100ms"];
     assert!(probe(&words).unwrap_err().contains("No such file"));
     let listener = UnixListener::bind(&path).expect("bind");
     assert_eq!(probe(&words), Ok(()));
@@ -84,7 +84,7 @@ fn unix_server_with_a_full_queue_is_not_waited_for_beyond_the_timeout() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("s");
     let _deaf = UnixListener::bind(&path).expect("bind");
-    let words = ["unix", path.to_str().expect("UTF-8"), "--timeout", "20"];
+    let words = ["unix", path.to_str().expect("UTF-8"), "--timeout", "20ms"];
     // Each connection that succeeds stays in the queue, which holds a few thousand at most.
     let full = (0..10_000).find_map(|_| probe(&words).err()).expect("the queue is never full");
     assert!(full.contains("no answer within 20 ms"), "{full}");
@@ -145,7 +145,8 @@ fn silent_and_trickling_servers_are_left_at_the_timeout() {
     });
     for (scheme, port) in [("http", silent), ("https", silent), ("http", trickling)] {
         let begun = Instant::now();
-        let why = probe(&["http", &format!("{scheme}://127.0.0.1:{port}/"), "--timeout", "100"]).unwrap_err();
+        let why =
+            probe(&["http", &format!("{scheme}://127.0.0.1:{port}/"), "--timeout", "100ms"]).unwrap_err();
         assert!(why.contains("within 100 ms") || why.contains("no HTTP"), "{why}");
         assert!(begun.elapsed() < Duration::from_secs(5));
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use init_plan::load::{Directory, environment, inspect};
-use init_plan::{Claim, Environment, Examined, Kind, Plan, Problem, Problems};
+use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories, environment, inspect};
+use init_plan::{Claim, DEFAULT_PATH, Environment, Examined, Kind, Plan, Problem, Problems};
 
 /// Generated from the types of the format (`make docs`), which a test keeps it equal to.
 const SCHEMA: &str = include_str!("../../docs/services.schema.json");
@@ -60,7 +60,7 @@ Exit codes: 0 no problem (there may be warnings), 64 wrong usage, 78 problems.
 
 /// `init check ARGS…`, from what follows `check`. Prints, and gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    match parse(args, environment()) {
+    match parse(args, environment(), std::env::var_os(SERVICES_VARIABLE)) {
         Ok(Some(options)) => run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Ok(None) => {
             let _ = io::stdout().write_all(HELP.as_bytes());
@@ -73,10 +73,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Reads the arguments; `None` if only help is wanted.
+/// Reads the arguments; `None` if only help is wanted. `services` is the value of [`SERVICES_VARIABLE`], which need not
+/// be UTF-8 and so may be missing from the environment.
 fn parse(
     args: impl IntoIterator<Item = OsString>,
     environment: Environment,
+    mut services: Option<OsString>,
 ) -> Result<Option<Options>, String> {
     let mut options = Options { environment, root: "/".into(), ..Options::default() };
     let mut args = args.into_iter();
@@ -91,6 +93,9 @@ fn parse(
             Some("--root") => options.root = value()?.into(),
             Some("--env") => {
                 let (name, text) = variable(value()?)?;
+                if name == SERVICES_VARIABLE {
+                    services = Some(OsString::from(&text));
+                }
                 options.environment.insert(name, text);
             }
             Some(unknown) if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
@@ -98,7 +103,7 @@ fn parse(
         }
     }
     if options.directories.is_empty() {
-        options.directories = default_directories(&options.environment);
+        options.directories = default_directories(services.as_deref());
     }
     Ok(Some(options))
 }
@@ -108,17 +113,6 @@ fn variable(text: OsString) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("cannot read --env {text}: write NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-/// Where services are if nobody says it on the command line.
-pub fn default_directories(environment: &Environment) -> Vec<Directory> {
-    match environment.get("INIT_SERVICES").filter(|list| !list.is_empty()) {
-        Some(list) => {
-            let listed = list.split(':').filter(|path| !path.is_empty());
-            listed.map(|path| Directory::listed(Path::new(path))).collect()
-        }
-        None => vec![Directory { path: "/etc/services.d".into(), optional: true }],
-    }
 }
 
 /// Checks, prints problems to `err` and the summary to `out`, and gives the exit code.
@@ -220,7 +214,7 @@ impl System<'_> {
         if program.contains('/') {
             return None;
         }
-        let path = path.unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let path = path.unwrap_or(DEFAULT_PATH);
         let found =
             path.split(':').any(|directory| self.file_fault(&format!("{directory}/{program}")).is_none());
         (!found).then(|| format!("cannot find `{program}` here in PATH={path}"))
@@ -246,4 +240,22 @@ fn names(path: &Path) -> Option<BTreeSet<String>> {
 fn missing(known: Option<&BTreeSet<String>>, name: &str, what: &str, file: &str) -> Option<String> {
     let known = known?;
     (!known.contains(name)).then(|| format!("{what} `{name}` is not in {file} here"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_those_that_init_would_read() {
+        let parsed = |args: &[&str], variable: Option<&str>| {
+            let args = args.iter().map(OsString::from);
+            parse(args, Environment::new(), variable.map(Into::into)).unwrap().unwrap().directories
+        };
+        assert_eq!(parsed(&[], None), default_directories(None));
+        assert_eq!(parsed(&[], Some("/a:-/b")), default_directories(Some("/a:-/b".as_ref())));
+        let given = parsed(&["--env", "INIT_SERVICES=/c"], Some("/a"));
+        assert_eq!(given, [Directory::named("/c")]);
+        assert_eq!(parsed(&["/d"], Some("/a")), [Directory::named("/d")]);
+    }
 }

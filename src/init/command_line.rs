@@ -11,13 +11,7 @@ use std::process::ExitCode;
 
 use crate::check;
 use init_plan::Log;
-use init_plan::load::Directory;
-
-/// Where service definitions are unless somebody says otherwise.
-pub const DEFAULT_SERVICES: &str = "/etc/services.d";
-
-/// The environment variable that lists directories of service definitions, separated by colons.
-pub const SERVICES_VARIABLE: &str = "INIT_SERVICES";
+use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories};
 
 /// What `init` was told on its command line.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -52,16 +46,10 @@ impl InitArgs {
     ///
     /// One that somebody named has to exist, but for those written with a `-` before them.
     pub fn directories(&self, variable: Option<&OsStr>) -> Vec<Directory> {
-        let listed = variable.map(std::env::split_paths).into_iter().flatten();
-        let named: Vec<PathBuf> = if self.services.is_empty() {
-            listed.filter(|path| !path.as_os_str().is_empty()).collect()
-        } else {
-            self.services.clone()
-        };
-        if named.is_empty() {
-            return vec![Directory { path: PathBuf::from(DEFAULT_SERVICES), optional: true }];
+        match self.services.as_slice() {
+            [] => default_directories(variable),
+            named => named.iter().map(|path| Directory::listed(path)).collect(),
         }
-        named.iter().map(|path| Directory::listed(path)).collect()
     }
 }
 

@@ -55,7 +55,7 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     }
     // Our parent may have ignored it: then the kernel would reap our children, and we would never learn how they ended.
     sys::ignore_signal(libc::SIGCHLD, false);
-    let signal_fd = sys::signal_fd(signals::HANDLED).map_err(system("signalfd"))?;
+    let signal_fd = sys::signal_fd(&signals::received()).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
     let mut poll = Poll::new().map_err(system("epoll"))?;
     let sink = Sink::stdout().map_err(system("stdout"))?;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Plan, Settings};
+use super::model::{Log, Plan, Settings};
 use super::problem::{Problem, Problems};
 use super::read::{Claim, Item, Scope, Table};
 use super::report::{At, Report};
@@ -65,6 +65,8 @@ struct Compiler<'a> {
     files: BTreeMap<&'a str, u32>,
     /// The drop-ins for each name, in the order in which they are laid over it.
     drop_ins: BTreeMap<&'a str, Vec<u32>>,
+    /// How services log that do not say it themselves.
+    log: Log,
     pool: Pool,
     definitions: Vec<Definition>,
 }
@@ -83,6 +85,7 @@ impl<'a> Compiler<'a> {
             claims,
             files: BTreeMap::new(),
             drop_ins: BTreeMap::new(),
+            log: Settings::default().log,
             pool: Pool::default(),
             definitions: Vec::new(),
         }
@@ -91,6 +94,7 @@ impl<'a> Compiler<'a> {
     fn run(mut self) -> Option<Plan> {
         self.gather();
         let settings = self.settings();
+        self.log = settings.log;
         for (name, file) in std::mem::take(&mut self.files) {
             self.define(name, file);
         }
@@ -148,7 +152,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn scope<'b>(&'b self, own: &'b [(&'static str, &'b str)]) -> Scope<'b> {
-        Scope { report: self.report, environment: self.environment, own, claims: self.claims }
+        Scope { report: self.report, environment: self.environment, own, log: self.log, claims: self.claims }
     }
 
     fn define(&mut self, name: &'a str, file: u32) {

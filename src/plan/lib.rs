@@ -10,7 +10,8 @@
 //! | `read` | a typed reader over that tree, which notes what is wrong and goes on |
 //! | [`expand`] | `${VAR}` in strings |
 //! | `service`, `process`, `probe`, `sections`, `settings` | the keys, by table |
-//! | [`values`], [`net`], [`caps`], [`signal`] | words with a meaning |
+//! | [`values`], [`url`], [`header`], [`pattern`], [`caps`], [`signal`] | words with a meaning; run time reads them with the same functions |
+//! | [`probe_command`] | from a check to the command line of the program that makes it |
 //! | `resolve`, [`order`] | names to ids, bundles to members, dependencies to an order |
 //! | [`model`], `query` | the plan |
 //! | [`mod@file`], [`schema`] | the format as types, from which the JSON Schema is made |
@@ -21,9 +22,9 @@ mod compile;
 pub mod expand;
 #[cfg(feature = "docs")]
 pub mod file;
+pub mod header;
 pub mod load;
 pub mod model;
-pub mod net;
 pub mod order;
 pub mod passwd;
 pub mod pattern;

@@ -1,7 +1,9 @@
 //! Reads services directories: the only file of `plan` that touches the file system.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::compile::{Examined, compile, examine};
@@ -26,11 +28,29 @@ impl Directory {
 
     /// As a person lists it: `PATH`, or `-PATH` for one that may be missing.
     pub fn listed(path: &Path) -> Directory {
-        match path.to_str().and_then(|path| path.strip_prefix('-')) {
-            Some(path) => Directory { path: PathBuf::from(path), optional: true },
+        match path.as_os_str().as_bytes().strip_prefix(b"-") {
+            Some(path) => Directory { path: OsStr::from_bytes(path).into(), optional: true },
             None => Directory::named(path),
         }
     }
+}
+
+/// Where services are if nobody says it.
+pub const DEFAULT_SERVICES: &str = "/etc/services.d";
+
+/// The environment variable that lists services directories, separated by colons.
+pub const SERVICES_VARIABLE: &str = "INIT_SERVICES";
+
+/// The services directories if none is named on a command line: those of [`SERVICES_VARIABLE`], whose value is
+/// `variable`, else [`DEFAULT_SERVICES`], which need not exist. `init` and `init check` both ask this function.
+pub fn default_directories(variable: Option<&OsStr>) -> Vec<Directory> {
+    let listed = variable.map(std::env::split_paths).into_iter().flatten();
+    let named: Vec<Directory> =
+        listed.filter(|path| !path.as_os_str().is_empty()).map(|path| Directory::listed(&path)).collect();
+    if named.is_empty() {
+        return vec![Directory { path: DEFAULT_SERVICES.into(), optional: true }];
+    }
+    named
 }
 
 /// This process's environment, without what is not UTF-8.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::model::{Check, Health, HealthAction, HttpCheck, Probe, Ready};
 use super::read::{Item, Table};
 use super::suggest::listed;
-use super::{net, values};
+use super::url::{self, Server, Url};
+use super::{header, values};
 
 /// Between two tries of a probe that waits for readiness: a fifth of a second is not noticed at boot.
 const READY_INTERVAL: Duration = Duration::from_millis(200);
@@ -83,7 +84,10 @@ fn probe(
     prefixes: [&'static str; 2],
 ) -> Option<Probe> {
     let tcp = table.take("tcp").and_then(|item| item.parsed(tcp));
-    let unix = table.take("unix").and_then(|item| item.parsed(values::absolute)).map(Check::Unix);
+    let unix = table
+        .take("unix")
+        .and_then(|item| item.parsed(|text| values::socket(text.as_ref())))
+        .map(Check::Unix);
     let http = http(table, prefixes);
     let exec = table.take("exec").and_then(|item| item.command()).map(Check::Exec);
     let times = ["initial-delay", "interval", "timeout"].map(|key| table.take(key));
@@ -103,7 +107,7 @@ fn probe(
 }
 
 fn tcp(text: &str) -> Result<Check, String> {
-    net::host_port(text).map(|_| Check::Tcp(text.into()))
+    url::host_and_port(text).map(|_| Check::Tcp(text.into()))
 }
 
 /// `http` and the keys that say more about it.
@@ -120,12 +124,12 @@ fn http(table: &mut Table<'_>, [sent, expected]: [&'static str; 2]) -> Option<Ch
         }
         return None;
     };
-    let parsed = url.parsed(|text| net::url(text).map(|url| (text.into(), url.scheme)));
-    let secure = parsed.as_ref().is_none_or(|(_, scheme)| *scheme == net::Scheme::Https);
+    let parsed = url.parsed(|text| Url::parse(text).map(|url| (text.into(), url.server)));
+    let secure = parsed.as_ref().is_none_or(|(_, server)| matches!(server, Server::Tls(..)));
     let check = HttpCheck {
         status: status.and_then(|item| statuses(&item)).unwrap_or_else(|| vec![(200, 299)]),
-        headers: header.map(|item| headers(&item, sent, header_value)).unwrap_or_default(),
-        expect_headers: expect.map(|item| headers(&item, expected, values::regex)).unwrap_or_default(),
+        headers: header.map(|item| headers(&item, sent, header::value)).unwrap_or_default(),
+        expect_headers: expect.map(|item| headers(&item, expected, header_pattern)).unwrap_or_default(),
         body: body.and_then(|item| item.parsed(values::regex)),
         ca_file: ca_file.and_then(|item| match secure {
             true => item.parsed(values::absolute),
@@ -157,23 +161,23 @@ fn headers(
 ) -> Vec<(Box<str>, Box<str>)> {
     // The names are the person's own: nothing in here is unknown.
     let Some(mut table) = item.table(prefix) else { return Vec::new() };
+    let mut whole = 0;
     let one = |item: Item<'_>| {
-        if item.key.is_empty() || !item.key.bytes().all(header_byte) {
-            return item.misplaced("cannot be the name of a header: use letters, digits and `-`");
+        let name = header::name(item.key).map_err(|why| item.misplaced::<()>(why)).ok()?;
+        let value = item.parsed(&value)?;
+        // All of them are handed to the probe in one variable.
+        whole += name.len() + value.len() + 3;
+        if let Err(why) = values::fits_a_word(PROBE_VARIABLE + whole) {
+            return item.wrong(why);
         }
-        Some((item.key.into(), item.parsed(&value)?))
+        Some((name, value))
     };
     table.rest().into_iter().filter_map(one).collect()
 }
 
-/// RFC 9110, "token".
-fn header_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+/// `NAME=` of the variable that holds the headers.
+const PROBE_VARIABLE: usize = super::probe_command::HEADERS_VARIABLE.len() + 1;
 
-fn header_value(text: &str) -> Result<Box<str>, String> {
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err("must not hold control characters".to_owned());
-    }
-    Ok(text.into())
+fn header_pattern(text: &str) -> Result<Box<str>, String> {
+    header::pattern(text).map(|_| text.into())
 }

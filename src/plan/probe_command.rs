@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use crate::{Check, HttpCheck};
+use crate::{Check, HttpCheck, values};
 
 /// The name of the program that makes every check but a command.
 pub const PROGRAM: &str = "init-probe";
@@ -43,9 +43,9 @@ pub fn probe_argv(check: &Check, timeout: Duration, retry: Option<Duration>) -> 
         }
         Check::Exec(_) => {}
     }
-    words.extend([b"--timeout".to_vec(), millis(timeout)]);
+    words.extend([b"--timeout".to_vec(), duration(timeout)]);
     if let Some(pause) = retry {
-        words.extend([b"--retry".to_vec(), millis(pause)]);
+        words.extend([b"--retry".to_vec(), duration(pause)]);
     }
     let argv = words.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
     Ok(ProbeCommand { ours: true, argv, env })
@@ -74,9 +74,9 @@ fn headers(check: &HttpCheck) -> Option<String> {
     (!lines.is_empty()).then(|| format!("{HEADERS_VARIABLE}={}", lines.join("\n")))
 }
 
-/// At least 1: less would be no timeout at all, or a loop without a pause.
-fn millis(time: Duration) -> Vec<u8> {
-    time.as_millis().max(1).to_string().into_bytes()
+/// At least 1ms: less would be no timeout at all, or a loop without a pause.
+fn duration(time: Duration) -> Vec<u8> {
+    values::duration_text(time.max(Duration::from_millis(1))).into_bytes()
 }
 
 fn c_string(word: &[u8]) -> Result<CString, String> {

@@ -20,6 +20,11 @@ pub(super) const LOGS: &[(&str, Log)] = &[
     ("none", Log::None),
 ];
 
+/// The word for a way of logging.
+pub(super) fn log_word(log: Log) -> &'static str {
+    LOGS.iter().find(|(_, known)| *known == log).map_or("", |(word, _)| *word)
+}
+
 const RESOURCES: [(&str, Resource); 16] = [
     ("as", Resource::As),
     ("core", Resource::Core),
@@ -142,6 +147,10 @@ fn setting(item: &Item<'_>) -> Option<(Box<str>, Box<str>)> {
         Value::Boolean(truth) => truth.to_string().into_boxed_str(),
         _ => item.string()?,
     };
+    // With the `=` between them.
+    if let Err(why) = values::fits_a_word(name.len() + 1 + value.len()) {
+        return item.wrong(why);
+    }
     Some((name, value))
 }
 

@@ -65,6 +65,20 @@ impl Plan {
         nearest(name, services.chain(self.bundles.keys().map(String::as_str)))
     }
 
+    /// Has services log in this way that do not say it themselves, in place of what the settings say (`init --log`). A
+    /// service whose output must be read keeps to the settings if nothing would be read in the new way.
+    #[must_use]
+    pub fn with_log(mut self, log: Log) -> Plan {
+        let before = std::mem::replace(&mut self.settings.log, log);
+        for service in &mut self.services {
+            let hidden = matches!(log, Log::Inherit | Log::None) && matches!(service.ready, Ready::Log(_));
+            if hidden && service.process.log.is_none() {
+                Arc::make_mut(&mut service.process).log = Some(before);
+            }
+        }
+        self
+    }
+
     /// Adds the command of `init CMD` as a service: it runs once everything that starts at boot is up, its end is
     /// the container's end, and the container's standard input is its own. An empty `argv` adds nothing.
     #[must_use]

@@ -10,7 +10,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::expand::expand;
+use super::model::Log;
 use super::report::{At, Report};
+use super::service::SERVICE_KEYS;
 use super::source::Environment;
 use super::suggest::{listed, nearest};
 use super::tree::{Entry, Node, Tree, Value};
@@ -38,6 +40,8 @@ pub(super) struct Scope<'a> {
     pub environment: &'a Environment,
     /// `SERVICE`, and in templates `TEMPLATE` and `INSTANCE`: they hide the container's.
     pub own: &'a [(&'static str, &'a str)],
+    /// How services log that do not say it themselves.
+    pub log: Log,
     /// Where claims are noted, if anybody asked for them.
     pub claims: Option<&'a RefCell<Vec<(At, Claim)>>>,
 }
@@ -51,6 +55,21 @@ impl<'a> Scope<'a> {
     pub fn claim(&self, at: At, claim: impl FnOnce() -> Claim) {
         if let Some(claims) = self.claims {
             claims.borrow_mut().push((at, claim()));
+        }
+    }
+
+    /// How many claims there are.
+    pub fn claimed(&self) -> usize {
+        self.claims.map_or(0, |claims| claims.borrow().len())
+    }
+
+    /// Says where the programs of the claims from the one of this number on are looked for.
+    pub fn search(&self, first: usize, directories: Option<&str>) {
+        let Some(claims) = self.claims else { return };
+        for (_, claim) in claims.borrow_mut().iter_mut().skip(first) {
+            if let Claim::Program { path, .. } = claim {
+                *path = directories.map(str::to_owned);
+            }
         }
     }
 }
@@ -135,12 +154,24 @@ impl<'a> Table<'a> {
         self.finish();
     }
 
+    /// Keys that stand behind a `[table]` are keys of that table, which a person who adds a line at the end of a file
+    /// may not think of.
+    fn is_key_of_service(&self, key: &str) -> bool {
+        !self.prefix.is_empty() && SERVICE_KEYS.contains(&key)
+    }
+
     /// The same for a table that is only borrowed.
     pub fn finish(&mut self) {
         #[cfg(test)]
         known::note(self.prefix, &self.asked);
         for item in self.rest() {
             let cure = match nearest(item.key, self.asked.iter().copied()) {
+                _ if self.is_key_of_service(item.key) => {
+                    format!(
+                        "; `{}` is a key of the service itself: write it above the first [table]",
+                        item.key
+                    )
+                }
                 Some(known) => format!("; did you mean `{}{known}`?", self.prefix),
                 None if self.asked.len() <= 12 => {
                     format!("; known here: {}", listed(self.asked.iter().copied()))
@@ -215,7 +246,10 @@ impl<'a> Item<'a> {
         match expand(text, &|name| self.scope.lookup(name)) {
             // Neither execve(2) nor any path can carry it.
             Ok(text) if text.contains('\0') => self.wrong("must not hold a NUL character"),
-            Ok(text) => Some(text),
+            Ok(text) => match values::fits_a_word(text.len()) {
+                Ok(()) => Some(text),
+                Err(why) => self.wrong(why),
+            },
             Err(why) => self.wrong(why),
         }
     }
@@ -375,7 +409,11 @@ impl<'a> Item<'a> {
         match words.first() {
             None => self.wrong("must name a program"),
             Some(program) if program.is_empty() => self.wrong("the program's name is empty"),
-            Some(_) => Some(words),
+            Some(program) => {
+                let program = program.to_string();
+                self.scope.claim(self.at(), || Claim::Program { program, path: None });
+                Some(words)
+            }
         }
     }
 

@@ -4,12 +4,53 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Kind, Policy, Process, Ready, Restart, Service, Stop};
-use super::read::{Claim, Item, Scope, Table};
+use super::model::{Env, Inherit, Kind, Log, Policy, Process, Ready, Restart, Service, Stop};
+use super::read::{Item, Scope, Table};
 use super::report::At;
 use super::signal::Signal;
 use super::tree::Tree;
 use super::{probe, process, sections, values};
+
+/// Every key of a service's own table, of a template's and of a bundle's.
+pub(super) const SERVICE_KEYS: &[&str] = &[
+    "after",
+    "autostart",
+    "before",
+    "cgroup",
+    "contents",
+    "cwd",
+    "description",
+    "down",
+    "drop-capabilities",
+    "env",
+    "essential",
+    "exec",
+    "finish",
+    "forward-signals",
+    "group",
+    "groups",
+    "health",
+    "instances",
+    "limits",
+    "log",
+    "nice",
+    "no-new-privileges",
+    "notify",
+    "oom-score-adj",
+    "ready",
+    "reload",
+    "requires",
+    "restart",
+    "start-if",
+    "start-timeout",
+    "stdin",
+    "stop",
+    "type",
+    "umask",
+    "user",
+    "wants",
+    "watchdog",
+];
 
 const LONGRUN_START_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -126,10 +167,10 @@ fn names(item: Option<Item<'_>>) -> Vec<(Box<str>, At)> {
 
 fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Draft {
     let table = &mut table;
+    let first_claim = table.scope.claimed();
     let exec = exec(table);
     let links = links(table);
     let (process, tty) = process::process(table);
-    claim_programs(table, &process, &exec);
     let restart = restart(table, kind);
     let ready =
         of_longrun(table, kind, "ready").and_then(|item| probe::ready(&item)).unwrap_or(Ready::Started);
@@ -165,6 +206,8 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
         process: shared(&mut pool.processes, process),
     };
     never_ready(table, &service);
+    unread_output(table, &service);
+    table.scope.search(first_claim, search_path(table.scope, &service.process.env));
     misplaced_keys(table);
     table.finish();
     Draft { service, links, tty_at: tty.map(|item| item.at()), stop_timeout_at }
@@ -178,6 +221,33 @@ fn never_ready(table: &Table<'_>, service: &Service) {
         table.missing(
             "ready.initial-delay must be shorter than `start-timeout`, or the service is never ready",
         );
+    }
+}
+
+/// A service is not ready by a line of output that `init` does not get to see.
+fn unread_output(table: &Table<'_>, service: &Service) {
+    let hidden = |log: Log| matches!(log, Log::Inherit | Log::None);
+    if !matches!(service.ready, Ready::Log(_)) {
+        return;
+    }
+    match service.process.log {
+        Some(log) if hidden(log) => {
+            let word = process::log_word(log);
+            table.peek("log").and_then(|item| {
+                item.wrong::<()>(format!(
+                    "must not be `{word}` here, because `ready.log` reads the output; write \"ring\" to keep it off the container's output"
+                ))
+            });
+        }
+        None if hidden(table.scope.log) => {
+            let word = process::log_word(table.scope.log);
+            table.peek("ready").and_then(|item| {
+                item.misplaced::<()>(format!(
+                    "reads the output, which init.toml's `log` (`{word}`) hides from `init`; give this service a `log` of its own, such as \"prefix\""
+                ))
+            });
+        }
+        _ => (),
     }
 }
 
@@ -200,14 +270,16 @@ fn exec(table: &mut Table<'_>) -> Vec<Box<str>> {
     }
 }
 
-fn claim_programs(table: &Table<'_>, process: &Process, exec: &[Box<str>]) {
-    let (Some(program), Some(item)) = (exec.first(), table.peek("exec")) else { return };
-    table.scope.claim(item.at(), || {
-        let own = process.env.set.iter().rev().find(|(name, _)| &**name == "PATH");
-        let path = own.map(|(_, value)| value.to_string());
-        let path = path.or_else(|| table.scope.environment.get("PATH").cloned());
-        Claim::Program { program: program.to_string(), path }
-    });
+/// The `PATH` that a service's programs are looked for in, as far as it is known before it runs: a file of `[env]` may
+/// have another.
+fn search_path<'a>(scope: &Scope<'a>, env: &'a Env) -> Option<&'a str> {
+    let own = env.set.iter().rev().find(|(name, _)| &**name == "PATH").map(|(_, value)| &**value);
+    let inherited = match &env.inherit {
+        Inherit::All => true,
+        Inherit::Nothing => false,
+        Inherit::Only(names) => names.iter().any(|name| &**name == "PATH"),
+    };
+    own.or_else(|| scope.environment.get("PATH").filter(|_| inherited).map(String::as_str))
 }
 
 fn links(table: &mut Table<'_>) -> Vec<Link> {
@@ -251,23 +323,39 @@ fn restart(table: &mut Table<'_>, kind: Kind) -> Restart {
     restart
 }
 
-/// Signals that cannot be passed on, because `init` cannot receive them or means something else by them.
+/// `forward-signals`: signals that reach `init`, and by which it means nothing else.
 fn forward(item: &Item<'_>) -> Vec<Signal> {
-    const OWN: [&str; 5] = ["TERM", "INT", "PWR", "HUP", "CHLD"];
-    const NEVER: [&str; 6] = ["KILL", "STOP", "SEGV", "BUS", "FPE", "ILL"];
     let one = |item: &Item<'_>| {
         let signal = sections::signal(item)?;
-        let name = signal.to_string();
-        if OWN.contains(&name.as_str()) {
-            return item.wrong(format!("cannot pass on {name}: `init` itself acts on it"));
+        if Signal::PASSED_ON.contains(&signal) {
+            return Some(signal);
         }
-        if NEVER.contains(&name.as_str()) {
-            return item.wrong(format!("cannot pass on {name}: `init` cannot receive it"));
+        if Signal::ACTED_ON.contains(&signal) {
+            return item.wrong(format!("cannot pass on {signal}: `init` itself acts on it"));
         }
-        Some(signal)
+        let received = Signal::PASSED_ON.map(|signal| signal.to_string()).join(", ");
+        item.wrong(format!("cannot pass on {signal}: `init` receives none but {received} for others"))
     };
     let mut signals: Vec<Signal> = item.list().unwrap_or_default().iter().filter_map(one).collect();
     signals.sort_unstable();
     signals.dedup();
     signals
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::read::known::KEYS;
+    use super::super::{Environment, Source, compile};
+    use super::SERVICE_KEYS;
+
+    #[test]
+    fn keys_of_a_service_are_those_that_are_read() {
+        KEYS.take();
+        let _ = compile(&[Source::new("a.toml", "exec = ['x']")], &Environment::new());
+        let read = KEYS.take();
+        let known: BTreeSet<String> = SERVICE_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        assert_eq!(known, read);
+    }
 }

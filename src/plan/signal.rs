@@ -5,44 +5,46 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A signal's number on this machine. Written as its name without `SIG`.
+/// A signal by its number on Linux. Written as its name without `SIG`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Signal(i32);
 
-/// Every signal of signal(7) that a process can be sent; the real-time ones are written `RTMIN+N`.
+/// Every signal that a process can be sent, with its number: signal(7), the column "x86/ARM and most others" (Linux on
+/// Alpha, SPARC, MIPS and PARISC has other numbers). The real-time ones are written `RTMIN+N`. A test in `init`
+/// compares them with the C library's.
 const NAMES: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("PWR", 30),
+    ("SYS", 31),
 ];
 
 /// The first real-time signal that C libraries leave to programs, and the last of all (signal(7), glibc's view).
@@ -51,17 +53,24 @@ const RTMAX: i32 = 64;
 
 impl Signal {
     #![allow(missing_docs, reason = "the names are signal(7)'s")]
-    pub const HUP: Signal = Signal(libc::SIGHUP);
-    pub const INT: Signal = Signal(libc::SIGINT);
-    pub const QUIT: Signal = Signal(libc::SIGQUIT);
-    pub const KILL: Signal = Signal(libc::SIGKILL);
-    pub const USR1: Signal = Signal(libc::SIGUSR1);
-    pub const USR2: Signal = Signal(libc::SIGUSR2);
-    pub const TERM: Signal = Signal(libc::SIGTERM);
-    pub const CONT: Signal = Signal(libc::SIGCONT);
-    pub const STOP: Signal = Signal(libc::SIGSTOP);
-    pub const WINCH: Signal = Signal(libc::SIGWINCH);
-    pub const PWR: Signal = Signal(libc::SIGPWR);
+    pub const CHLD: Signal = Signal(17);
+    pub const HUP: Signal = Signal(1);
+    pub const INT: Signal = Signal(2);
+    pub const QUIT: Signal = Signal(3);
+    pub const KILL: Signal = Signal(9);
+    pub const USR1: Signal = Signal(10);
+    pub const USR2: Signal = Signal(12);
+    pub const TERM: Signal = Signal(15);
+    pub const CONT: Signal = Signal(18);
+    pub const STOP: Signal = Signal(19);
+    pub const WINCH: Signal = Signal(28);
+    pub const PWR: Signal = Signal(30);
+
+    /// The signals that `init` acts on itself.
+    pub const ACTED_ON: [Signal; 5] = [Signal::CHLD, Signal::TERM, Signal::INT, Signal::PWR, Signal::HUP];
+
+    /// The signals that `init` receives only to pass them on. All others are lost on it.
+    pub const PASSED_ON: [Signal; 4] = [Signal::USR1, Signal::USR2, Signal::QUIT, Signal::WINCH];
 
     /// The number kill(2) wants.
     pub fn number(self) -> i32 {

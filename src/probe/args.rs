@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use init_plan::pattern::compile as regex;
+use init_plan::url::{self, Url};
+use init_plan::{header, pattern, values};
 use regex::bytes::Regex;
 
 use super::Probe;
-use init_plan::url::{self, Url};
 
 /// For one try, unless the command line says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,9 +43,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>
     let what = match kind.to_str() {
         Some("tcp") => {
             let (host, port) = url::host_and_port(text(&target)?)?;
-            Try::Tcp(host, port.ok_or("a port is missing: write HOST:PORT")?)
+            Try::Tcp(host, port)
         }
-        Some("unix") => Try::Unix(target.into()),
+        Some("unix") => Try::Unix(values::socket(&target)?),
         Some("http") => Try::Http(Box::new(Request::new(text(&target)?)?)),
         _ => return Err(format!("`{}` is no kind of probe: write tcp, unix or http", kind.display())),
     };
@@ -57,7 +57,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>
     }
     if let (Try::Http(request), Some(headers)) = (&mut probe.what, headers) {
         for line in text(&headers)?.lines() {
-            request.headers.push(header(line)?);
+            request.headers.push(sent(line)?);
         }
     }
     Ok(probe)
@@ -65,16 +65,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>
 
 fn option(probe: &mut Probe, name: &str, value: &OsStr) -> Result<(), String> {
     match (name, &mut probe.what) {
-        ("--timeout", _) => probe.timeout = milliseconds(value)?,
-        ("--retry", _) => probe.retry = Some(milliseconds(value)?),
+        ("--timeout", _) => probe.timeout = duration(value)?,
+        ("--retry", _) => probe.retry = Some(duration(value)?),
         ("--ca-file", Try::Http(request)) => request.ca_file = Some(value.into()),
         ("--status", Try::Http(request)) => request.status.extend(statuses(text(value)?)?),
-        ("--header", Try::Http(request)) => request.headers.push(header(text(value)?)?),
+        ("--header", Try::Http(request)) => request.headers.push(sent(text(value)?)?),
         ("--expect-header", Try::Http(request)) => {
-            let (name, pattern) = header(text(value)?)?;
-            request.expect_headers.push((name, regex(&pattern)?));
+            let (name, value) = header::line(text(value)?)?;
+            request.expect_headers.push((name.into(), header::pattern(value)?));
         }
-        ("--body", Try::Http(request)) => request.body = Some(regex(text(value)?)?),
+        ("--body", Try::Http(request)) => request.body = Some(pattern::compile(text(value)?)?),
         _ => return Err(format!("{name} is no option here")),
     }
     Ok(())
@@ -115,35 +115,21 @@ fn text(arg: &OsStr) -> Result<&str, String> {
     arg.to_str().ok_or_else(|| format!("`{}` is not UTF-8", arg.display()))
 }
 
-fn milliseconds(value: &OsStr) -> Result<Duration, String> {
-    let number = value.to_str().and_then(|text| text.parse().ok()).filter(|&number| number > 0);
-    number
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("`{}` is no number of milliseconds", value.display()))
+/// A duration as in a service's file, but not 0.
+fn duration(value: &OsStr) -> Result<Duration, String> {
+    let time = values::duration(text(value)?)?;
+    if time.is_zero() { Err("a duration must be more than 0".to_owned()) } else { Ok(time) }
 }
 
 fn statuses(list: &str) -> Result<Vec<(u16, u16)>, String> {
-    let range = |part: &str| {
-        let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let range = (low.trim().parse().ok()?, high.trim().parse().ok()?);
-        (100 <= range.0 && range.0 <= range.1 && range.1 <= 999).then_some(range)
-    };
-    list.split(',')
-        .map(|part| range(part).ok_or_else(|| format!("`{part}` is no HTTP status or range")))
-        .collect()
+    list.split(',').map(values::status_range).collect()
 }
 
-/// `NAME: VALUE`, where neither can end its line: a value is not to become a second header.
-fn header(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line.split_once(':').ok_or("a header is written `NAME: VALUE`")?;
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) {
-        return Err(format!("`{}` is no name of a header", name.escape_debug()));
-    }
-    if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("the value of header `{name}` has a control character"));
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
+/// A header of the request.
+fn sent(line: &str) -> Result<(String, String), String> {
+    let (name, value) = header::line(line)?;
+    let value = header::value(value).map_err(|why| format!("the value of header `{name}` {why}"))?;
+    Ok((name.into(), value.into()))
 }
 
 #[cfg(test)]
@@ -163,13 +149,17 @@ mod tests {
             &["tcp", "x"],
             &["tcp", "x:0x"],
             &["tcp", "x:1", "--timeout"],
-            &["tcp", "x:1", "--timeout", "0"],
-            &["tcp", "x:1", "--timeout", "-1"],
+            &["tcp", "x:1", "--timeout", "0s"],
+            &["tcp", "x:1", "--timeout", "100"],
+            &["tcp", "x:1", "--timeout", "-1s"],
+            &["unix", "x"],
             &["tcp", "x:1", "--body", "x"],
             &["http", "ftp://x"],
             &["http", "http://x/", "--status", "99"],
             &["http", "http://x/", "--status", "300-200"],
+            &["http", "http://x/", "--status", "600"],
             &["http", "http://x/", "--body", "("],
+            &["http", "http://x/", "--expect-header", "a: ("],
             &["http", "http://x/", "--header", "x"],
             &["http", "http://x/", "--header", "a: b\r\nc: d"],
             &["http", "http://x/", "--header", "a b: c"],

@@ -4,11 +4,12 @@
 //! is killed like any process, and its exit code says the same as that of an `exec` check. It blocks, with a deadline.
 //!
 //! ```text
-//! init-probe tcp HOST:PORT [--timeout MS] [--retry MS]
-//! init-probe unix PATH     [--timeout MS] [--retry MS]
+//! init-probe tcp HOST:PORT [--timeout TIME] [--retry TIME]
+//! init-probe unix PATH     [--timeout TIME] [--retry TIME]
 //! init-probe http URL      [--status 200,300-399]… [--header 'NAME: VALUE']… [--expect-header 'NAME: REGEX']…
-//!                               [--body REGEX] [--ca-file FILE] [--timeout MS] [--retry MS]
+//!                               [--body REGEX] [--ca-file FILE] [--timeout TIME] [--retry TIME]
 //! ```
+//! TIME, STATUS, headers, addresses and regular expressions are written as in a service's file.
 //! It exits with 0 if the service answered as expected, 1 if not, 64 if it was called wrongly. With `--retry` it tries
 //! until it succeeds, and sleeps so long in between. It prints why a try failed, when that is news: so the last line is
 //! the last reason, even of a probe that was killed.
@@ -66,6 +67,19 @@ impl Probe {
             Try::Http(request) => http::get(request, deadline),
         };
         tried.map_err(|why| one_line(&why))
+    }
+}
+
+impl Probe {
+    /// Judges what a server answered, as [`Probe::once`] does; any answer will do for a probe that is not of HTTP.
+    ///
+    /// # Errors
+    /// Why it is not as expected, in one line.
+    pub fn judge(&self, answer: impl std::io::Read) -> Result<(), String> {
+        match &self.what {
+            Try::Tcp(..) | Try::Unix(_) => Ok(()),
+            Try::Http(request) => http::judge(request, answer).map_err(|why| one_line(&why)),
+        }
     }
 }
 

@@ -53,3 +53,21 @@ fn command_is_returned_as_it_is_and_a_nul_is_an_error() {
     assert_eq!((command.ours, command.argv), (false, vec![c"a".into(), c"b c".into()]));
     assert!(probe_argv(&Check::Exec(vec!["a\0".into()]), Duration::ZERO, None).is_err());
 }
+
+#[test]
+fn blanks_of_an_expected_header_are_part_of_its_pattern() {
+    let mut check = HttpCheck {
+        url: "http://x/".into(),
+        status: vec![(200, 200)],
+        headers: Vec::new(),
+        expect_headers: vec![("Server".into(), " x ".into())],
+        body: None,
+        ca_file: None,
+    };
+    for pattern in [" x ", "x", r"\tx", "a: b"] {
+        check.expect_headers = vec![("Server".into(), pattern.into())];
+        let command = probe_argv(&Check::Http(check.clone().into()), Duration::from_secs(1), None).unwrap();
+        let Try::Http(request) = read_back(&command).what else { panic!("not http") };
+        assert_eq!(request.expect_headers[0].1.as_str(), pattern);
+    }
+}

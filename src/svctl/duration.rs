@@ -2,34 +2,15 @@
 
 use std::time::Duration;
 
-/// Units that may be written, with their length in milliseconds; longer names first where one begins another.
-const UNITS: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 24 * 3_600_000)];
+use init_plan::values;
 
-/// Reads `90s`, `500ms`, `1m30s`, `2h` or `30` (seconds).
+/// Reads a duration as in a service's file: `90s`, `500ms`, `1m30s`, `1.5h`. A number without a unit is seconds.
 ///
 /// # Errors
 /// One line that says what would do.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let millis = match text.parse::<u64>() {
-        Ok(seconds) => seconds.checked_mul(1000),
-        Err(_) => parts(text),
-    };
-    millis
-        .map(Duration::from_millis)
-        .ok_or_else(|| "write a length of time as 500ms, 30s, 5m or 1h30m".to_owned())
-}
-
-fn parts(mut text: &str) -> Option<u64> {
-    let mut total = 0u64;
-    while !text.is_empty() {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, rest) = text.split_at_checked(digits)?;
-        let &(unit, millis) = UNITS.iter().find(|(unit, _)| rest.starts_with(unit))?;
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(millis)?)?;
-        text = rest.get(unit.len()..)?;
-    }
-    (total > 0).then_some(total)
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if is_number { values::duration(&format!("{text}s")) } else { values::duration(text) }
 }
 
 /// As an age, in at most two units: `12s`, `3m 04s`, `2h 10m`, `5d 3h`.
@@ -69,6 +50,8 @@ mod tests {
             ("90s", 90_000),
             ("1h30m", 5_400_000),
             ("1d", 86_400_000),
+            ("1.5s", 1500),
+            ("1m 30s", 90_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -76,9 +59,20 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_duration() {
-        for text in
-            ["", "s", "-1", "-1s", "1x", "1 s", "1s2", "99999999999999999999s", "18446744073709551615", "½s"]
-        {
+        for text in [
+            "",
+            "s",
+            "-1",
+            "+1",
+            "-1s",
+            "1x",
+            "1 s",
+            "0.5ms",
+            "1s2",
+            "99999999999999999999s",
+            "18446744073709551615",
+            "½s",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -10,11 +10,12 @@ use init_plan::{Environment, Id, Plan};
 /// # Errors
 /// Every problem, a line each.
 pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
-    let mut plan =
+    let plan =
         init_plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
-    if let Some(log) = options.log {
-        plan.settings.log = log;
-    }
+    let plan = match options.log {
+        Some(log) => plan.with_log(log),
+        None => plan,
+    };
     Ok(plan.with_command(options.command.clone()))
 }
 

@@ -4,7 +4,7 @@
 //! (read at each start, so that a oneshot can write them), its `set`, and last what `init` itself has to say, such as
 //! `NOTIFY_SOCKET`. The container's own variables may hold any bytes and pass through as they are.
 
-mod file;
+pub mod file;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -15,9 +15,6 @@ use init_core::{Role, SpawnError};
 use init_plan::probe_command;
 use init_plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Service, Stdin};
 
-/// Where programs are looked for when a service's environment has no PATH.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// What a process inherits from `init`.
 pub struct Inherited<'a> {
     /// Standard output and error; `None`: /dev/null.
@@ -234,7 +231,7 @@ fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
         return vec![name.clone()];
     }
     let path = environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
-    let path = OsStr::from_bytes(path.unwrap_or(DEFAULT_PATH.as_bytes()));
+    let path = OsStr::from_bytes(path.unwrap_or(init_plan::DEFAULT_PATH.as_bytes()));
     std::env::split_paths(path)
         .filter_map(|directory| c_path(&directory.join(OsStr::from_bytes(name.as_bytes()))))
         .collect()

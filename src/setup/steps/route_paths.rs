@@ -129,13 +129,15 @@ fn of_location(name: &str, snippet: &Path, location: &Location) -> Result<Vec<Ro
 
 /// A `location` of nginx: its path with what may stand before it, and its directives with their values.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub(crate) struct Location {
-    pub(crate) path: String,
-    pub(crate) directives: Vec<(String, String)>,
+pub struct Location {
+    /// As written, with the sign before it if there is one: `~ ^/a`.
+    pub path: String,
+    /// Each directive and its values, with a blank between them.
+    pub directives: Vec<(String, String)>,
 }
 
 /// The locations that are not inside another block, in the order of the text.
-pub(crate) fn locations(text: &str) -> Vec<Location> {
+pub fn locations(text: &str) -> Vec<Location> {
     locations_at(0, text)
 }
 

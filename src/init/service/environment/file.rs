@@ -51,8 +51,11 @@ fn contents(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The variables, or the number of the first wrong line and what is wrong with it.
-fn parse(text: &[u8]) -> Result<Vec<(OsString, OsString)>, (usize, String)> {
+/// The variables of a file's text, in its order.
+///
+/// # Errors
+/// The number of the first wrong line, from 1, and what is wrong with it.
+pub fn parse(text: &[u8]) -> Result<Vec<(OsString, OsString)>, (usize, String)> {
     let mut variables = Vec::new();
     for (index, line) in text.split(|&b| b == b'\n').enumerate() {
         let line = line.trim_ascii();

@@ -1,4 +1,4 @@
-//! Wrong files and exactly what is said of them: `tests/plan_problems.txt`.
+//! Wrong files and exactly what is said of them: `src/plan/tests/problems.txt`.
 //!
 //! In that file a case is `=== NAME`, then each file as `--- PATH` and its text, then `--- says` and the problems.
 //! With `UPDATE=1` in the environment the problems are written anew; read the difference before you commit it.
@@ -7,7 +7,7 @@
 
 use init_plan::{Environment, Problem, Source, examine};
 
-const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan_problems.txt");
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/problems.txt");
 
 struct Case {
     name: String,

@@ -5,8 +5,8 @@
 use init_plan::schema::{keys, schema_text};
 use init_plan::{Environment, Source, compile};
 
-const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/services.schema.json");
-const PAGE: &str = include_str!("../docs/services.md");
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.schema.json");
+const PAGE: &str = include_str!("../../../docs/services.md");
 
 #[test]
 fn shipped_schema_is_that_of_the_types() {

@@ -135,6 +135,39 @@ fn command_comes_after_everything_that_starts_at_boot_and_takes_the_terminal() {
 }
 
 #[test]
+fn another_way_of_logging_spares_services_whose_output_must_be_read() {
+    let plan = build(&[
+        ("init.toml", "log = 'json'"),
+        ("a.toml", "exec = ['a']\nready.log = 'up'"),
+        ("b.toml", "exec = ['b']"),
+        ("c.toml", "exec = ['c']\nlog = 'ring'\nready.log = 'up'"),
+    ])
+    .unwrap();
+    for hidden in [Log::Inherit, Log::None] {
+        let plan = plan.clone().with_log(hidden);
+        let logs: Vec<_> = plan.services.iter().map(|service| service.process.log).collect();
+        assert_eq!((plan.settings.log, &*logs), (hidden, &[Some(Log::Json), None, Some(Log::Ring)][..]));
+    }
+    let plan = plan.with_log(Log::Prefix);
+    assert_eq!((plan.settings.log, plan.services[0].process.log), (Log::Prefix, None));
+}
+
+#[test]
+fn words_that_no_program_can_be_given_are_refused() {
+    let long = "x".repeat(131_071);
+    let refused = |text: String| match build(&[("a.toml", &text)]) {
+        Ok(_) => false,
+        Err(problems) => problems.to_string().contains("128 KiB"),
+    };
+    assert!(!refused(format!("exec = ['x', '{long}']")) && refused(format!("exec = ['x', '{long}x']")));
+    assert!(refused(format!("exec = ['x']\nenv.set.A = '{long}'")));
+    let header = |value: &str| {
+        format!("exec = ['x']\nready.http = 'http://x/'\nready.header = {{ A = '{value}', B = '{value}' }}")
+    };
+    assert!(!refused(header(&long[..65_000])) && refused(header(&long[..66_000])));
+}
+
+#[test]
 fn plan_that_breaks_a_rule_is_refused() {
     let plan = build(&[("a.toml", "exec = ['a']"), ("b.toml", "exec = ['b']\nafter = ['a']")]).unwrap();
     let (mut services, settings) = (plan.services, plan.settings);

@@ -1,4 +1,4 @@
-//! How long a large `services.d` takes. Run it in a release build: `cargo test --release --test plan_speed -- --ignored --nocapture`.
+//! How long a large `services.d` takes. Run it in a release build: `cargo test --release -p init-plan --test speed -- --ignored --nocapture`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
