@@ -163,6 +163,27 @@ pub enum Response {
     Error(Failure),
 }
 
+impl Response {
+    /// Whether nothing comes after it.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Response::Done { .. } | Response::Error(_))
+    }
+
+    /// Its kind, as `is` has it on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Response::Services { .. } => "services",
+            Response::Event(_) => "event",
+            Response::Log { .. } => "log",
+            Response::Dropped { .. } => "dropped",
+            Response::Health { .. } => "health",
+            Response::Boot { .. } => "boot",
+            Response::Done { .. } => "done",
+            Response::Error(_) => "error",
+        }
+    }
+}
+
 /// Why a request was not carried out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Failure {
@@ -252,8 +273,18 @@ fn read_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     }
     match line.pop() {
         Some(b'\n') => Ok(Some(line)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")),
+        _ => Err(cut_off()),
     }
+}
+
+/// A message that is longer than [`MAX_MESSAGE`], or whose newline never came.
+pub fn cut_off() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")
+}
+
+/// The connection ended before an answer did.
+pub fn hung_up() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up before it was done")
 }
 
 /// [`Response::Services`], its tag left out.
@@ -263,9 +294,12 @@ struct Listing {
     stage: Stage,
 }
 
-/// One response. To find out which kind it is, serde copies a message into a tree of values first; a list of services,
+/// One response from its JSON. To find out which kind it is, serde copies a message into a tree of values first; a list of services,
 /// the one long message there is, says what it is at its beginning, and goes straight into its type.
-fn decode_response(line: &[u8]) -> io::Result<Response> {
+///
+/// # Errors
+/// `InvalidData` if it is none.
+pub fn decode_response(line: &[u8]) -> io::Result<Response> {
     if !line.starts_with(br#"{"is":"services","#) {
         return decode(line);
     }

@@ -24,6 +24,10 @@ pub enum Code {
     Usage = 64,
     /// There is no `init` to talk to, or it makes no sense (EX_UNAVAILABLE).
     Unreachable = 69,
+    /// SIGINT ended it while it waited (128 + 2).
+    Interrupted = 130,
+    /// SIGTERM ended it while it waited (128 + 15).
+    Terminated = 143,
 }
 
 impl From<Code> for ExitCode {
@@ -51,6 +55,8 @@ pub enum Trouble {
     Said(Code, String),
     /// Everything was said on standard output already.
     Shown(Code),
+    /// A signal ended the command while it waited. The text is for the person, and may be empty.
+    Interrupted(Code, &'static str),
     /// Nobody reads the output any more (`svctl logs | head`): no reason to say anything.
     NobodyReads,
 }
@@ -84,7 +90,7 @@ impl Trouble {
     /// The exit code it ends with.
     pub fn code(&self) -> Code {
         match self {
-            Trouble::Said(code, _) | Trouble::Shown(code) => *code,
+            Trouble::Said(code, _) | Trouble::Shown(code) | Trouble::Interrupted(code, _) => *code,
             Trouble::NobodyReads => Code::Done,
         }
     }

@@ -11,6 +11,8 @@ pub mod duration;
 pub mod exit;
 #[cfg(feature = "docs")]
 pub mod init_command;
+pub mod live;
 pub mod output;
 pub mod render;
 pub mod s6;
+pub mod trace;

@@ -31,10 +31,14 @@ impl Default for Init {
 }
 
 impl Init {
+    /// Connects.
+    pub fn connect(&self) -> Result<Client, Trouble> {
+        Ok(Client::connect(&self.directories, self.uid)?)
+    }
+
     /// Sends a request over a connection of its own.
     pub fn ask(&self, request: &Request, patience: Option<Duration>) -> Result<Answers, Trouble> {
-        let client = Client::connect(&self.directories, self.uid)?;
-        client.ask(request, patience).map_err(|error| Trouble::connection(&error))
+        self.connect()?.ask(request, patience).map_err(|error| Trouble::connection(&error))
     }
 
     /// The services of these names, or all.

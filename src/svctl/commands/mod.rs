@@ -8,6 +8,7 @@ mod show;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 #[cfg(feature = "docs")]
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
+    crate::trace::start();
     let mut out = Out::new();
     let result = run(parsed, &mut out).and_then(|()| out.flush());
     result.map_or_else(|trouble| report(trouble, &mut out), |()| Code::Done).into()
@@ -46,18 +48,30 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 /// Tells the person, after what was shown already.
 fn report(trouble: Trouble, out: &mut Out) -> Code {
-    if trouble != Trouble::NobodyReads {
-        let _ = out.flush();
-    }
-    if let Trouble::Said(_, message) = &trouble {
-        complain(message);
+    match &trouble {
+        Trouble::Said(_, message) => {
+            let _ = out.flush();
+            complain(message);
+        }
+        Trouble::Shown(_) => {
+            let _ = out.flush();
+        }
+        Trouble::Interrupted(_, message) => {
+            // A terminal shows `^C`: what comes next begins a line.
+            if std::io::stderr().is_terminal() {
+                let _ = writeln!(std::io::stderr());
+            }
+            if !message.is_empty() {
+                complain(message);
+            }
+        }
+        Trouble::NobodyReads => {}
     }
     trouble.code()
 }
 
 /// Writes to standard error; unlike `eprintln!` it does not panic when that is closed.
 fn complain(message: &str) {
-    use std::io::Write;
     let _ = writeln!(std::io::stderr(), "svctl: {message}");
 }
 

@@ -88,7 +88,7 @@ pub fn health(init: &Init, options: &Health, out: &mut Out) -> Result<(), Troubl
         Trouble::Said(_, _) if options.quiet => Trouble::Shown(Code::Failed),
         Trouble::Said(_, message) => Trouble::Said(Code::Failed, message),
         Trouble::Shown(_) => Trouble::Shown(Code::Failed),
-        Trouble::NobodyReads => Trouble::NobodyReads,
+        other @ (Trouble::Interrupted(..) | Trouble::NobodyReads) => other,
     })
 }
 
