@@ -54,7 +54,7 @@ fn a_command_that_waits_ends_with_130_at_int_and_143_at_term() {
 fn a_change_that_is_interrupted_says_that_it_goes_on() {
     let (code, said) = interrupted(&["restart", "a"], Signal::SIGINT);
     assert_eq!(code, Some(130));
-    assert_eq!(said, "svctl: interrupted; what was asked for goes on\n");
+    assert_eq!(said, "svctl: interrupted; init still carries out the request\n");
 }
 
 #[test]

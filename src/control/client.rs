@@ -19,7 +19,7 @@ use super::wire::{self, Request, Response};
 /// Room for the answer to `svctl list` at about a hundred services, so that it takes few reads.
 const BUFFER: usize = 64 * 1024;
 
-/// Why there is nobody to talk to.
+/// Why `init` cannot be reached.
 #[derive(Debug)]
 pub enum Unreachable {
     /// No socket in any of these directories.
@@ -75,7 +75,7 @@ fn absent(f: &mut fmt::Formatter<'_>, looked_in: &[PathBuf], init_of: Option<u32
 }
 
 impl Unreachable {
-    /// Which of two reasons tells more.
+    /// How much a reason tells a person: of several, the one with the largest weight is reported.
     fn weight(&self) -> u8 {
         match self {
             Unreachable::Absent { .. } => 0,

@@ -10,21 +10,21 @@ use regex::bytes::Regex;
 use super::Probe;
 use init_plan::url::{self, Url};
 
-/// For one try, unless the command line says otherwise.
+/// The time for one try if the command line has no `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is tried.
+/// The kind of probe, and its target.
 #[derive(Debug)]
 pub enum Try {
-    /// A connection to a host, a name or an address, and a port.
+    /// A TCP connection to a host (a name or an address) and a port.
     Tcp(String, u16),
     /// A connection to a Unix stream socket.
     Unix(PathBuf),
-    /// A GET.
+    /// An HTTP GET.
     Http(Box<Request>),
 }
 
-/// A GET and what its answer must be; see [`init_plan::HttpCheck`].
+/// A GET, and what its answer must be like; see [`init_plan::HttpCheck`].
 #[derive(Debug)]
 pub struct Request {
     pub url: Url,
@@ -38,7 +38,7 @@ pub struct Request {
 pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>) -> Result<Probe, String> {
     let mut args = args.into_iter();
     let (Some(kind), Some(target)) = (args.next(), args.next()) else {
-        return Err("usage: probe tcp HOST:PORT | unix PATH | http URL, then options".to_owned());
+        return Err("usage: init-probe tcp HOST:PORT | unix PATH | http URL, then options".to_owned());
     };
     let what = match kind.to_str() {
         Some("tcp") => {
@@ -47,7 +47,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>
         }
         Some("unix") => Try::Unix(target.into()),
         Some("http") => Try::Http(Box::new(Request::new(text(&target)?)?)),
-        _ => return Err(format!("`{}` is no kind of probe: write tcp, unix or http", kind.display())),
+        _ => return Err(format!("`{}` is not a kind of probe: write tcp, unix or http", kind.display())),
     };
     let mut probe = Probe { what, timeout: TIMEOUT, retry: None };
     while let Some(name) = args.next() {
@@ -75,7 +75,7 @@ fn option(probe: &mut Probe, name: &str, value: &OsStr) -> Result<(), String> {
             request.expect_headers.push((name, regex(&pattern)?));
         }
         ("--body", Try::Http(request)) => request.body = Some(regex(text(value)?)?),
-        _ => return Err(format!("{name} is no option here")),
+        _ => return Err(format!("{name} is not an option of this kind of probe")),
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ fn milliseconds(value: &OsStr) -> Result<Duration, String> {
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|&number| number > 0);
     number
         .map(Duration::from_millis)
-        .ok_or_else(|| format!("`{}` is no number of milliseconds", value.display()))
+        .ok_or_else(|| format!("`{}` is not a number of milliseconds", value.display()))
 }
 
 fn statuses(list: &str) -> Result<Vec<(u16, u16)>, String> {
@@ -129,16 +129,16 @@ fn statuses(list: &str) -> Result<Vec<(u16, u16)>, String> {
         (100 <= range.0 && range.0 <= range.1 && range.1 <= 999).then_some(range)
     };
     list.split(',')
-        .map(|part| range(part).ok_or_else(|| format!("`{part}` is no HTTP status or range")))
+        .map(|part| range(part).ok_or_else(|| format!("`{part}` is not an HTTP status or range")))
         .collect()
 }
 
-/// `NAME: VALUE`, where neither can end its line: a value is not to become a second header.
+/// Reads `NAME: VALUE`. Neither may contain the end of a line, so that a value cannot become a second header.
 fn header(line: &str) -> Result<(String, String), String> {
     let (name, value) = line.split_once(':').ok_or("a header is written `NAME: VALUE`")?;
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
-        return Err(format!("`{}` is no name of a header", name.escape_debug()));
+        return Err(format!("`{}` is not the name of a header", name.escape_debug()));
     }
     if value.chars().any(|c| c.is_control() && c != '\t') {
         return Err(format!("the value of header `{name}` has a control character"));

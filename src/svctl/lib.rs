@@ -1,4 +1,4 @@
-//! What a person types and sees.
+//! `svctl`: the command line, and what it shows.
 //!
 //! `svctl` asks `init` over the control socket ([`init_control`]) and shows the answer; rendering is pure
 //! functions over that answer, so that it is tested without a terminal.

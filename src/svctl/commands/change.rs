@@ -1,4 +1,4 @@
-//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: what is to be.
+//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: changes, and waiting for them.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result
     let request = Request::Change { verb, names: options.names, wait, timeout_ms };
     let settled = settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out);
     settled.map_err(|trouble| match trouble {
-        Trouble::Interrupted(code, _) => Trouble::Interrupted(code, "interrupted; what was asked for goes on"),
+        Trouble::Interrupted(code, _) => Trouble::Interrupted(code, "interrupted; init still carries out the request"),
         other => other,
     })
 }
@@ -28,7 +28,7 @@ pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Tro
     settle(init, &Request::Signal { names: options.names, signal: options.signal }, AT_ONCE, out)
 }
 
-/// `svctl reload`. A service's reload command may take its time.
+/// `svctl reload`. There is no timeout, because the reload command of a service has its own.
 pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
     settle(init, &Request::Reload { names: options.names }, None, out)
 }
@@ -45,7 +45,7 @@ pub fn shutdown(init: &Init, options: &Shutdown, out: &mut Out) -> Result<(), Tr
     settle(init, &Request::Shutdown { code: options.code.map(i32::from) }, AT_ONCE, out)
 }
 
-/// Asks, and follows what happens until it is done.
+/// Sends the request, and reports what happens until it is done.
 fn settle(init: &Init, request: &Request, patience: Option<Duration>, out: &mut Out) -> Result<(), Trouble> {
     let narrate = std::io::stderr().is_terminal();
     follow(|| init.connect(), request, patience, out, |response, out| match response {
@@ -59,7 +59,7 @@ fn settle(init: &Init, request: &Request, patience: Option<Duration>, out: &mut 
     })
 }
 
-/// What happens meanwhile goes to standard error, and only to somebody who watches: scripts want the outcome.
+/// Reports an event on standard error. Only a terminal gets it: scripts want the outcome alone.
 fn tell(event: &Event, out: &Out) {
     let _ = std::io::stderr().write_all(event_line(event, false, out.screen.colour).as_bytes());
 }

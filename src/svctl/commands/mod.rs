@@ -1,4 +1,4 @@
-//! `svctl`: asks `init` to do something, or what is going on.
+//! The commands of `svctl`.
 
 pub mod args;
 mod ask;
@@ -24,7 +24,7 @@ use crate::exit::{Code, Trouble};
 use crate::output::Out;
 use init_control::wire::Verb;
 
-/// Runs `svctl` with these arguments (without the program's name) and says how it ended.
+/// Runs `svctl` with these arguments (without the program's name) and returns its exit code.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     let parsed = match args::parse(arguments) {
         Ok(parsed) => parsed,
@@ -36,9 +36,9 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     result.map_or_else(|trouble| report(trouble, &mut out), |()| Code::Done).into()
 }
 
-/// What there is to say about the arguments: help, or why they make no sense.
+/// Prints the help that was asked for, or what is wrong with the arguments.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // If it cannot be said, the exit code still tells.
+    // If it cannot be printed, the exit code still tells.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Code::Done.into(),
@@ -46,7 +46,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Tells the person, after what was shown already.
+/// Tells the person what went wrong, after everything that was shown already.
 fn report(trouble: Trouble, out: &mut Out) -> Code {
     match &trouble {
         Trouble::Said(_, message) => {

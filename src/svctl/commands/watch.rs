@@ -1,4 +1,4 @@
-//! `logs` and `events`: what happens, as it happens.
+//! `logs` and `events`: output and changes of state, as they come.
 
 use std::time::Duration;
 
@@ -39,13 +39,14 @@ pub fn events(init: &Init, options: &Events, out: &mut Out) -> Result<(), Troubl
     })
 }
 
-/// The response as `init` sent it, if it is one of a stream.
+/// The JSON of a response as `init` sent it, if it belongs to a stream.
 fn json_line(response: &Response) -> Result<Option<String>, Trouble> {
     match response {
         Response::Log { .. } | Response::Event(_) | Response::Dropped { .. } => {
             Ok(Some(json(response)? + "\n"))
         }
         Response::Services { .. }
+        | Response::Names { .. }
         | Response::Health { .. }
         | Response::Boot { .. }
         | Response::Done { .. }
