@@ -88,8 +88,16 @@ fn list_as_json_is_an_array_of_every_service() {
 #[test]
 fn a_list_may_come_in_several_messages() {
     let part = |name| Response::Services { services: vec![service(name, Phase::Up)], stage: Stage::Running };
-    let outcome = Peer::answering(move |_| vec![part("a"), part("b"), done()]).svctl(&["names"]);
-    assert_eq!(outcome.out, "a\nb\n");
+    let outcome = Peer::answering(move |_| vec![part("a"), part("b"), done()]).svctl(&["list", "--json"]);
+    let services: Vec<ServiceStatus> = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(services, [service("a", Phase::Up), service("b", Phase::Up)]);
+}
+
+#[test]
+fn names_are_those_of_services_and_bundles_a_line_each() {
+    let answer = Response::Names { names: names(&["worker@1", "worker"]) };
+    let outcome = Peer::answering(move |_| vec![answer.clone(), done()]).svctl(&["names"]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, "worker@1\nworker\n"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::wire::{self, Request, Response};
 /// Room for the answer to `svctl list` at about a hundred services, so that it takes few reads.
 const BUFFER: usize = 64 * 1024;
 
-/// Why there is nobody to talk to.
+/// Why `init` cannot be reached.
 #[derive(Debug)]
 pub enum Unreachable {
     /// No socket in any of these directories.
@@ -75,7 +75,7 @@ fn absent(f: &mut fmt::Formatter<'_>, looked_in: &[PathBuf], init_of: Option<u32
 }
 
 impl Unreachable {
-    /// Which of two reasons tells more.
+    /// How much a reason tells a person: of several, the one with the largest weight is reported.
     fn weight(&self) -> u8 {
         match self {
             Unreachable::Absent { .. } => 0,
@@ -101,7 +101,10 @@ impl Client {
     pub fn connect(directories: &[PathBuf], uid: u32) -> Result<Client, Unreachable> {
         let mut reason: Option<Unreachable> = None;
         for directory in directories {
-            match attempt(&directory.join(path::SOCKET), uid) {
+            let path = directory.join(path::SOCKET);
+            let found = attempt(&path, uid);
+            tracing::debug!(path = %path.display(), result = outcome(&found), "tries a socket");
+            match found {
                 Ok(Some(stream)) => return Ok(Client { stream }),
                 Ok(None) => {}
                 Err(new) if reason.as_ref().is_some_and(|old| old.weight() >= new.weight()) => {}
@@ -114,12 +117,18 @@ impl Client {
         }))
     }
 
+    /// The connection itself, for a client that waits for more than `init`.
+    pub fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+
     /// Sends the request. `patience` bounds each silence of `init` while it is answering; `None`: for ever.
     ///
     /// # Errors
     /// If the request is longer than a message may be, or `init` does not take it.
     pub fn ask(mut self, request: &Request, patience: Option<Duration>) -> io::Result<Answers> {
         let message = wire::encode(request)?;
+        tracing::debug!(?request, bytes = message.len(), "asks");
         self.stream.set_read_timeout(patience)?;
         self.stream.set_write_timeout(patience)?;
         match self.stream.write_all(&message) {
@@ -128,6 +137,15 @@ impl Client {
             done => done?,
         }
         Ok(Answers { stream: BufReader::with_capacity(BUFFER, self.stream), ended: false })
+    }
+}
+
+/// What a person who debugs is told of an attempt.
+fn outcome(found: &Result<Option<UnixStream>, Unreachable>) -> String {
+    match found {
+        Ok(Some(_)) => "connected".to_owned(),
+        Ok(None) => "there is none".to_owned(),
+        Err(why) => why.to_string(),
     }
 }
 
@@ -184,8 +202,9 @@ impl Answers {
     }
 
     fn receive(&mut self) -> io::Result<Response> {
-        let answer = wire::read_response(&mut self.stream)?;
-        answer.ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "it hung up before it was done"))
+        let answer = wire::read_response(&mut self.stream)?.ok_or_else(wire::hung_up)?;
+        tracing::debug!(kind = answer.kind(), "is answered");
+        Ok(answer)
     }
 }
 
@@ -197,7 +216,7 @@ impl Iterator for Answers {
             return None;
         }
         let answer = self.receive();
-        self.ended = matches!(answer, Err(_) | Ok(Response::Done { .. } | Response::Error(_)));
+        self.ended = answer.as_ref().map_or(true, Response::is_last);
         Some(answer)
     }
 }

@@ -1,4 +1,4 @@
-//! What `svctl` and `init` say to each other, and over which socket.
+//! The protocol between `svctl` and `init`: its messages, its socket, and a blocking client.
 
 pub mod client;
 pub mod path;

@@ -1,4 +1,4 @@
-//! What `svctl` and `init` say to each other: JSON, one message a line, over a Unix stream socket.
+//! The messages between `svctl` and `init`: JSON, one message a line, over a Unix stream socket.
 //!
 //! A client sends one [`Request`] and reads [`Response`]s until the connection closes. Every request ends with
 //! [`Response::Done`] or [`Response::Error`], unless the client hangs up first.
@@ -13,61 +13,63 @@ use init_plan::Signal;
 /// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
-/// What a client asks.
+/// What a client asks of `init`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// The status of the named services, or of all: one [`Response::Services`].
     List {
-        /// Services and bundles; none: everything.
+        /// Names of services and bundles; empty for all services.
         #[serde(default)]
         names: Vec<String>,
     },
-    /// Start, stop or restart services and bundles. With `wait`, [`Response::Event`]s are sent meanwhile.
+    /// The names of all services and bundles: one [`Response::Names`].
+    Names,
+    /// Start, stop or restart services and bundles. With `wait`, [`Response::Event`]s are sent until it is done.
     Change {
-        /// What to do.
+        /// The change.
         verb: Verb,
-        /// Services and bundles, at least one.
+        /// Names of services and bundles, at least one.
         names: Vec<String>,
-        /// Answer only when they are where they were told to go, or failed.
+        /// Whether to answer only when the services have reached their new state, or have failed.
         wait: bool,
-        /// Give up waiting (not the change) after so many milliseconds.
+        /// After this many milliseconds the wait is given up, but not the change.
         #[serde(default)]
         timeout_ms: Option<u64>,
     },
     /// Send a signal to the main process of services.
     Signal {
-        /// Services and bundles, at least one.
+        /// Names of services and bundles, at least one.
         names: Vec<String>,
-        /// What to send.
+        /// The signal.
         signal: Signal,
     },
     /// Make services reload their configuration, or, without names, `init` its plan.
     Reload {
-        /// Services and bundles; none: the plan.
+        /// Names of services and bundles; empty for the plan.
         #[serde(default)]
         names: Vec<String>,
     },
     /// Answer when services have reached a state.
     Wait {
-        /// Services and bundles; none: the whole boot.
+        /// Names of services and bundles; empty for the whole boot.
         #[serde(default)]
         names: Vec<String>,
-        /// Which state.
+        /// The state to wait for.
         until: Until,
-        /// Give up after so many milliseconds.
+        /// After this many milliseconds the wait is given up.
         #[serde(default)]
         timeout_ms: Option<u64>,
     },
     /// The output of services: [`Response::Log`]s, oldest first.
     Logs {
-        /// Services and bundles; none: all.
+        /// Names of services and bundles; empty for all services.
         #[serde(default)]
         names: Vec<String>,
-        /// At most so many of the lines kept; `None`: all of them.
+        /// The largest number of kept lines to send; `None` sends all of them.
         #[serde(default)]
         lines: Option<usize>,
-        /// Stay, and send what comes.
+        /// Whether to go on and send lines as they come.
         #[serde(default)]
         follow: bool,
     },
@@ -89,11 +91,11 @@ pub enum Request {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
-    /// Start, and whatever they require and want.
+    /// Start services, and all that they require and want.
     Start,
-    /// Stop, after whatever requires them.
+    /// Stop services, after all that requires them.
     Stop,
-    /// Stop and start these only; what requires them stays up.
+    /// Stop and start these services alone; what requires them stays up.
     Restart,
 }
 
@@ -103,7 +105,7 @@ pub enum Verb {
 pub enum Until {
     /// Ready (longrun), complete (oneshot) or skipped.
     Ready,
-    /// No process left.
+    /// No process of the service is left.
     Down,
 }
 
@@ -113,25 +115,30 @@ pub enum Until {
 pub enum Response {
     /// Services, in the order in which they start.
     Services {
-        /// One each.
+        /// A status for each service.
         services: Vec<ServiceStatus>,
         /// How far the boot is.
         stage: Stage,
+    },
+    /// Everything that a request may name.
+    Names {
+        /// Services in the order in which they start, then bundles.
+        names: Vec<String>,
     },
     /// A service changed state.
     Event(Event),
     /// A line of a service's output.
     Log {
-        /// Whose.
+        /// The name of the service.
         service: String,
         /// Milliseconds since 1970.
         time_ms: u64,
-        /// Without its newline; bytes that are not UTF-8 are replaced.
+        /// The line without its newline; bytes that are not UTF-8 are replaced.
         line: String,
     },
-    /// So many lines or events were dropped because this client read too slowly.
+    /// Lines or events were dropped because this client reads too slowly.
     Dropped {
-        /// How many.
+        /// The number of lines or events dropped.
         count: u64,
     },
     /// Whether all is well.
@@ -140,12 +147,12 @@ pub enum Response {
         healthy: bool,
         /// How far the boot is.
         stage: Stage,
-        /// What is wrong: `NAME: why`.
+        /// A line for each problem: `NAME: why`.
         problems: Vec<String>,
     },
     /// How services came up the first time, in the order in which they start; more than fit in several of these.
     Boot {
-        /// One for each that was ever wanted.
+        /// The first start of each service that was ever wanted.
         services: Vec<FirstStartStatus>,
         /// Milliseconds from the beginning of `init` until now.
         now_ms: u64,
@@ -155,20 +162,42 @@ pub enum Response {
     },
     /// The request was carried out.
     Done {
-        /// What happened, for a person; may be empty.
+        /// A message for the person; may be empty.
         #[serde(default)]
         message: String,
     },
-    /// It was not.
+    /// The request was not carried out.
     Error(Failure),
+}
+
+impl Response {
+    /// Whether nothing comes after it.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Response::Done { .. } | Response::Error(_))
+    }
+
+    /// Its kind, as `is` has it on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Response::Services { .. } => "services",
+            Response::Names { .. } => "names",
+            Response::Event(_) => "event",
+            Response::Log { .. } => "log",
+            Response::Dropped { .. } => "dropped",
+            Response::Health { .. } => "health",
+            Response::Boot { .. } => "boot",
+            Response::Done { .. } => "done",
+            Response::Error(_) => "error",
+        }
+    }
 }
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Failure {
-    /// For programs.
+    /// The kind of failure, for programs.
     pub kind: FailureKind,
-    /// For people: one line or more, with the cure.
+    /// A message for people, of one line or more, with the cure.
     pub message: String,
 }
 
@@ -176,13 +205,13 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// The request makes no sense: not JSON, too long, no names.
+    /// The request cannot be understood: it is not JSON, too long, or names nothing.
     BadRequest,
     /// There is no service or bundle of that name.
     UnknownName,
     /// The client's user may only read.
     Denied,
-    /// The wait took too long; what was asked for goes on.
+    /// The wait took too long; the change itself goes on.
     TimedOut,
     /// A service failed on the way.
     Failed,
@@ -195,21 +224,21 @@ pub enum FailureKind {
 /// A service changed state.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Event {
-    /// Whose.
+    /// The name of the service.
     pub service: String,
     /// Milliseconds since 1970.
     pub time_ms: u64,
-    /// From which state.
+    /// The state before.
     pub from: Phase,
-    /// To which.
+    /// The state now.
     pub to: Phase,
-    /// Its main process, if it has one now.
+    /// The PID of its main process, if it has one now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
     /// How its process ended, if it just did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
-    /// Why, for a person.
+    /// Why it changed, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -217,7 +246,7 @@ pub struct Event {
 /// A message as it goes over the socket: its JSON and a newline.
 ///
 /// # Errors
-/// If it would be longer than [`MAX_MESSAGE`].
+/// `InvalidData` if it would be longer than [`MAX_MESSAGE`].
 pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
     bytes.push(b'\n');
@@ -252,8 +281,18 @@ fn read_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     }
     match line.pop() {
         Some(b'\n') => Ok(Some(line)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")),
+        _ => Err(cut_off()),
     }
+}
+
+/// A message that is longer than [`MAX_MESSAGE`], or whose newline never came.
+pub fn cut_off() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "message too long or cut off")
+}
+
+/// The connection ended before an answer did.
+pub fn hung_up() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up before it was done")
 }
 
 /// [`Response::Services`], its tag left out.
@@ -263,9 +302,12 @@ struct Listing {
     stage: Stage,
 }
 
-/// One response. To find out which kind it is, serde copies a message into a tree of values first; a list of services,
+/// One response from its JSON. To find out which kind it is, serde copies a message into a tree of values first; a list of services,
 /// the one long message there is, says what it is at its beginning, and goes straight into its type.
-fn decode_response(line: &[u8]) -> io::Result<Response> {
+///
+/// # Errors
+/// `InvalidData` if it is none.
+pub fn decode_response(line: &[u8]) -> io::Result<Response> {
     if !line.starts_with(br#"{"is":"services","#) {
         return decode(line);
     }

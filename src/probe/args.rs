@@ -10,21 +10,21 @@ use regex::bytes::Regex;
 
 use super::Probe;
 
-/// For one try, unless the command line says otherwise.
+/// The time for one try if the command line has no `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is tried.
+/// The kind of probe, and its target.
 #[derive(Debug)]
 pub enum Try {
-    /// A connection to a host, a name or an address, and a port.
+    /// A TCP connection to a host (a name or an address) and a port.
     Tcp(String, u16),
     /// A connection to a Unix stream socket.
     Unix(PathBuf),
-    /// A GET.
+    /// An HTTP GET.
     Http(Box<Request>),
 }
 
-/// A GET and what its answer must be; see [`init_plan::HttpCheck`].
+/// A GET, and what its answer must be like; see [`init_plan::HttpCheck`].
 #[derive(Debug)]
 pub struct Request {
     pub url: Url,
@@ -38,7 +38,7 @@ pub struct Request {
 pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>) -> Result<Probe, String> {
     let mut args = args.into_iter();
     let (Some(kind), Some(target)) = (args.next(), args.next()) else {
-        return Err("usage: probe tcp HOST:PORT | unix PATH | http URL, then options".to_owned());
+        return Err("usage: init-probe tcp HOST:PORT | unix PATH | http URL, then options".to_owned());
     };
     let what = match kind.to_str() {
         Some("tcp") => {
@@ -47,7 +47,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, headers: Option<OsString>
         }
         Some("unix") => Try::Unix(values::socket(&target)?),
         Some("http") => Try::Http(Box::new(Request::new(text(&target)?)?)),
-        _ => return Err(format!("`{}` is no kind of probe: write tcp, unix or http", kind.display())),
+        _ => return Err(format!("`{}` is not a kind of probe: write tcp, unix or http", kind.display())),
     };
     let mut probe = Probe { what, timeout: TIMEOUT, retry: None };
     while let Some(name) = args.next() {
@@ -75,7 +75,7 @@ fn option(probe: &mut Probe, name: &str, value: &OsStr) -> Result<(), String> {
             request.expect_headers.push((name.into(), header::pattern(value)?));
         }
         ("--body", Try::Http(request)) => request.body = Some(pattern::compile(text(value)?)?),
-        _ => return Err(format!("{name} is no option here")),
+        _ => return Err(format!("{name} is not an option of this kind of probe")),
     }
     Ok(())
 }

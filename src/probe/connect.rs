@@ -17,7 +17,7 @@ pub fn tcp(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Strin
     let addresses = resolve(host, port, deadline)?;
     let mut why = format!("{host} has no address");
     for (tried, address) in addresses.iter().enumerate() {
-        // An address that swallows packets may not use up the time of those behind it.
+        // An address that drops packets must not use up the time of the addresses after it.
         let share = deadline.left()? / u32::try_from(addresses.len() - tried).unwrap_or(1);
         match TcpStream::connect_timeout(address, share) {
             Ok(stream) if !is_to_itself(&stream) => return Ok(stream),
@@ -34,8 +34,8 @@ pub fn tcp(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Strin
     Err(why)
 }
 
-/// `localhost` is known without /etc/hosts, which an image may lack; whatever else is asked of the resolver, by a
-/// thread, because that cannot be given a deadline.
+/// Finds the addresses of a host. `localhost` needs no /etc/hosts, which an image may lack. Other names go to the
+/// resolver, in a thread, because the resolver takes no deadline.
 fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
@@ -55,12 +55,14 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
     }
 }
 
-/// The kernel lets a connection to a free port of our own reach itself, if it happens to choose that port for our end.
+/// Whether a connection is to itself. That happens if nobody listens at a local port, and the kernel happens to choose
+/// that same port for our end.
 fn is_to_itself(stream: &TcpStream) -> bool {
     matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }
 
-/// Closing it the usual way would keep the port in use for a minute, and the service could not bind it.
+/// Closes a connection with a reset. Otherwise its port would stay in use for a minute, and the service could not bind
+/// it.
 fn reset(stream: &TcpStream) {
     let _ = setsockopt(stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
 }

@@ -126,7 +126,7 @@ impl Head {
         }
         let Some(value) = self.values("Content-Length").next() else { return Ok(Length::UntilClose) };
         let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
-        number.map(Length::Known).ok_or_else(|| "the answer's Content-Length is no number".to_owned())
+        number.map(Length::Known).ok_or_else(|| "the answer's Content-Length is not a number".to_owned())
     }
 }
 
@@ -167,7 +167,7 @@ fn parse_head(text: &[u8]) -> Result<Option<(usize, Head)>, String> {
             let head = Head { status: response.code.unwrap_or_default(), headers: headers.collect() };
             Ok(Some((used, head)))
         }
-        Err(error) => Err(format!("the answer is no HTTP: {error}")),
+        Err(error) => Err(format!("the answer is not HTTP: {error}")),
     }
 }
 

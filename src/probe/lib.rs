@@ -1,7 +1,7 @@
 //! Tries whether a service answers: `init-probe tcp|unix|http …`.
 //!
-//! A probe is a program of its own, a child of `init`: no resolver, no TLS and no HTTP runs in PID 1, a probe that hangs
-//! is killed like any process, and its exit code says the same as that of an `exec` check. It blocks, with a deadline.
+//! A probe is a program of its own, a child of `init`. So no resolver, TLS or HTTP runs in PID 1, a probe that hangs is
+//! killed like any process, and its exit code means the same as that of an `exec` check. It blocks, with a deadline.
 //!
 //! ```text
 //! init-probe tcp HOST:PORT [--timeout TIME] [--retry TIME]
@@ -10,9 +10,9 @@
 //!                               [--body REGEX] [--ca-file FILE] [--timeout TIME] [--retry TIME]
 //! ```
 //! TIME, STATUS, headers, addresses and regular expressions are written as in a service's file.
-//! It exits with 0 if the service answered as expected, 1 if not, 64 if it was called wrongly. With `--retry` it tries
-//! until it succeeds, and sleeps so long in between. It prints why a try failed, when that is news: so the last line is
-//! the last reason, even of a probe that was killed.
+//! The exit code is 0 if the service answered as expected, 1 if it did not, and 64 for wrong usage. With `--retry` the
+//! probe tries until it succeeds, and sleeps for that time in between. It prints why a try failed whenever the reason
+//! changes, so the last line is the last reason, even of a probe that was killed.
 
 mod args;
 mod connect;
@@ -29,17 +29,17 @@ pub use args::Try;
 pub use init_plan::passwd;
 use init_plan::probe_command::HEADERS_VARIABLE;
 
-/// Longer reasons are cut, in characters.
+/// The longest reason in characters; the rest is cut off.
 const LONGEST_REASON: usize = 400;
 
-/// A probe as called.
+/// A probe, as the command line describes it.
 #[derive(Debug)]
 pub struct Probe {
-    /// What is tried.
+    /// The kind of probe, and its target.
     pub what: Try,
-    /// For one try.
+    /// The time for one try.
     pub timeout: Duration,
-    /// From the end of a try that failed to the next; `None`: there is only one.
+    /// The time from the end of a failed try to the next one; `None` if there is only one try.
     pub retry: Option<Duration>,
 }
 
@@ -83,16 +83,16 @@ impl Probe {
     }
 }
 
-/// The program: everything (without the program's name) in; its exit code out.
+/// Runs the program with these arguments (without the program's name) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let probe = match Probe::parse(args, std::env::var_os(HEADERS_VARIABLE)) {
         Ok(probe) => probe,
         Err(why) => {
-            eprintln!("probe: {why}");
+            eprintln!("init-probe: {why}");
             return 64;
         }
     };
-    // A probe outlives nobody: without `init` there is none to hear it.
+    // A probe must not outlive `init`: nobody else reads its answer.
     let parent = nix::unistd::getppid();
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
     let mut said = String::new();
@@ -109,12 +109,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// What a server sent may be part of a reason: no control characters, no book.
+/// A reason may quote what a server sent, so it must have no control characters and a bounded length.
 fn one_line(why: &str) -> String {
     why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect()
 }
 
-/// When a try must be over.
+/// The time at which a try must be over.
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     end: Instant,
@@ -124,12 +124,12 @@ struct Deadline {
 impl Deadline {
     fn after(whole: Duration) -> Deadline {
         let now = Instant::now();
-        // A time that no clock can show is for ever, which is what a week is to a probe.
+        // A timeout too long for the clock means "for ever"; for a probe, a week is as good.
         let end = now.checked_add(whole).unwrap_or(now + Duration::from_secs(7 * 24 * 3600));
         Deadline { end, whole }
     }
 
-    /// What is left, never nothing: the kernel takes 0 for "no timeout".
+    /// The time that is left. It is never zero, which the kernel would take for "no timeout".
     fn left(self) -> Result<Duration, String> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(self.passed()) } else { Ok(left.max(Duration::from_micros(100))) }

@@ -1,4 +1,4 @@
-//! The boot as `init` tells it, and what follows from it: who was slow, and whom everything waited for.
+//! The boot as `init` reports it, and what follows: which services were slow, and which ones the boot waited for.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and what is said to the person.
+//! How a command ends: its exit code, and what it tells the person.
 
 use std::io;
 use std::process::ExitCode;
@@ -10,20 +10,24 @@ use init_control::wire::{Failure, FailureKind};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum Code {
-    /// Done.
+    /// Success.
     Done = 0,
-    /// It was tried and failed: a service failed, or not all is well.
+    /// The request failed: a service failed, or is not well.
     Failed = 1,
-    /// It took too long.
+    /// The request took longer than the time given for it.
     TimedOut = 3,
     /// There is no service or bundle of that name.
     UnknownName = 4,
-    /// The user may not do that.
+    /// The user has no permission.
     Denied = 5,
-    /// The command line makes no sense (EX_USAGE).
+    /// The command line is wrong (EX_USAGE in sysexits.h).
     Usage = 64,
-    /// There is no `init` to talk to, or it makes no sense (EX_UNAVAILABLE).
+    /// There is no `init` to talk to, or its answer cannot be understood (EX_UNAVAILABLE in sysexits.h).
     Unreachable = 69,
+    /// SIGINT ended the command while it waited (128 + 2).
+    Interrupted = 130,
+    /// SIGTERM ended the command while it waited (128 + 15).
+    Terminated = 143,
 }
 
 impl From<Code> for ExitCode {
@@ -44,24 +48,26 @@ impl From<FailureKind> for Code {
     }
 }
 
-/// Why a command did not end well.
+/// Why a command did not succeed.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Trouble {
-    /// Something to tell the person.
+    /// An exit code, and a message for the person.
     Said(Code, String),
-    /// Everything was said on standard output already.
+    /// An exit code alone: standard output has told everything.
     Shown(Code),
-    /// Nobody reads the output any more (`svctl logs | head`): no reason to say anything.
+    /// A signal ended the command while it waited. The text is for the person, and may be empty.
+    Interrupted(Code, &'static str),
+    /// Nobody reads the output any more (`svctl logs | head`). That is no failure, and needs no message.
     NobodyReads,
 }
 
 impl Trouble {
-    /// A failure with something to tell.
+    /// A failure with this exit code and this message.
     pub fn said(code: Code, message: impl Into<String>) -> Trouble {
         Trouble::Said(code, message.into())
     }
 
-    /// From an error of writing to standard output.
+    /// What an error in writing to standard output means.
     pub fn writing(error: &io::Error) -> Trouble {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Trouble::NobodyReads,
@@ -69,7 +75,7 @@ impl Trouble {
         }
     }
 
-    /// From an error of the connection to `init`.
+    /// What an error of the connection to `init` means.
     pub fn connection(error: &io::Error) -> Trouble {
         let message = match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "init does not answer".to_owned(),
@@ -81,10 +87,10 @@ impl Trouble {
         Trouble::said(Code::Unreachable, message)
     }
 
-    /// The exit code it ends with.
+    /// The exit code of the command.
     pub fn code(&self) -> Code {
         match self {
-            Trouble::Said(code, _) | Trouble::Shown(code) => *code,
+            Trouble::Said(code, _) | Trouble::Shown(code) | Trouble::Interrupted(code, _) => *code,
             Trouble::NobodyReads => Code::Done,
         }
     }

@@ -1,4 +1,4 @@
-//! What a person types and sees.
+//! `svctl`: the command line, and what it shows.
 //!
 //! `svctl` asks `init` over the control socket ([`init_control`]) and shows the answer; rendering is pure
 //! functions over that answer, so that it is tested without a terminal.
@@ -11,6 +11,8 @@ pub mod duration;
 pub mod exit;
 #[cfg(feature = "docs")]
 pub mod init_command;
+pub mod live;
 pub mod output;
 pub mod render;
 pub mod s6;
+pub mod trace;

@@ -1,5 +1,5 @@
-//! `svctl`, and the names of s6 that it answers to. Which of them it is comes from the name it was called by (a
-//! link's).
+//! `svctl`, and the names of s6 that it answers to. The name that it was called by, usually that of a symbolic link,
+//! decides which program it is.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Standard output: what kind of place it is, and writing to it in as few pieces as possible.
+//! Standard output: what kind of screen it is, and how it is written to in as few pieces as possible.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -7,14 +7,14 @@ use super::exit::Trouble;
 /// What the output looks like.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Screen {
-    /// Columns of the terminal; `None` if it is no terminal: then nothing is cut.
+    /// The number of columns of the terminal. `None` if the output is not a terminal; then nothing is cut.
     pub width: Option<usize>,
-    /// Whether colours are wanted.
+    /// Whether to use colours.
     pub colour: bool,
 }
 
 impl Screen {
-    /// That of this process's standard output.
+    /// The screen behind this process's standard output.
     pub fn of_stdout() -> Screen {
         if !io::stdout().is_terminal() {
             return Screen::default();
@@ -37,7 +37,7 @@ fn wants_colour(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
 #[derive(Debug)]
 pub struct Out {
     to: BufWriter<StdoutLock<'static>>,
-    /// What it looks like.
+    /// The screen behind it.
     pub screen: Screen,
 }
 
@@ -47,18 +47,18 @@ impl Out {
         Out { to: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), screen: Screen::of_stdout() }
     }
 
-    /// Adds to the output.
+    /// Adds text to the output.
     ///
     /// # Errors
-    /// What writing says.
+    /// If the system does not take the output, or nobody reads it any more.
     pub fn write(&mut self, text: &str) -> Result<(), Trouble> {
         self.to.write_all(text.as_bytes()).map_err(|error| Trouble::writing(&error))
     }
 
-    /// Sends everything on its way.
+    /// Writes out everything that was added.
     ///
     /// # Errors
-    /// What writing says.
+    /// If the system does not take the output, or nobody reads it any more.
     pub fn flush(&mut self) -> Result<(), Trouble> {
         self.to.flush().map_err(|error| Trouble::writing(&error))
     }

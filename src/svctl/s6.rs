@@ -1,8 +1,8 @@
-//! For fingers, and scripts, that remember s6: its commands, translated to those of `svctl`.
+//! The commands of s6 for people and scripts that are used to them, translated to those of `svctl`.
 //!
-//! `s6-rc`, `s6-svc` and `s6-svstat` say on standard error what `svctl` would have been told, so that the new words
-//! are learnt. `with-contenv`, `s6-setuidgid` and `s6-echo` do the little that they did. A usage that s6 has and that
-//! means nothing here is refused with s6's code for it.
+//! `s6-rc`, `s6-svc` and `s6-svstat` print the equivalent `svctl` command on standard error, so that people learn it.
+//! `with-contenv`, `s6-setuidgid` and `s6-echo` do the little that they do in s6. A usage that exists in s6 and has no
+//! meaning here is refused with s6's exit code for wrong usage.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -20,24 +20,24 @@ use init_control::wire::{Request, Response};
 use init_core::status::{Exit, Phase, ServiceStatus};
 use init_plan::Signal;
 
-/// s6's exit code for a command line that makes no sense.
+/// s6's exit code for wrong usage.
 const USAGE: u8 = 100;
 
-/// s6's exit code for what the system refused.
+/// s6's exit code for a failed system call.
 const SYSTEM: u8 = 111;
 
-/// s6's exit codes for a program that cannot be run, and for one that is not there.
+/// s6's exit codes for a program that cannot be run, and for one that does not exist.
 const NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// How long `init` may be silent over what it can answer at once.
+/// How long `init` may take for a request that it can answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Services that had another name in upstream's s6 image. The names before an `@` are compared.
+/// Services that have another name in upstream's s6 image. Only the part before an `@` is compared.
 const RENAMED: &[(&str, &str)] =
     &[("pulpcore-api", "pulp-api"), ("pulpcore-content", "pulp-content"), ("pulpcore-worker", "pulp-worker")];
 
-/// What a letter of `s6-svc` asks for, in words of `svctl`.
+/// The options of `s6-svc`, and the words of `svctl` that do the same.
 const LETTERS: &[(char, &[&str])] = &[
     ('u', &["start", "--no-wait"]),
     ('o', &["start", "--no-wait"]),
@@ -57,22 +57,22 @@ const LETTERS: &[(char, &[&str])] = &[
     ('y', &["signal", "WINCH"]),
 ];
 
-/// `s6-rc`: services up and down.
+/// `s6-rc`: lists, starts and stops services.
 pub fn rc(arguments: &[OsString]) -> ExitCode {
     match parse_rc(&words(arguments)) {
         Ok(Rc::List { up, names }) => list(arguments, up, &names),
-        Ok(Rc::Svctl(words)) => hand_over("s6-rc", arguments, &words),
+        Ok(Rc::Svctl(words)) => run_svctl("s6-rc", arguments, &words),
         Err(why) => refuse("s6-rc", &why, "s6-rc [-u | -d] [-a] list, s6-rc [-u | -d] change NAME..."),
     }
 }
 
-/// `s6-svc`: one service.
+/// `s6-svc`: controls one service.
 pub fn svc(arguments: &[OsString]) -> ExitCode {
     match parse_svc(&words(arguments)) {
         Ok(calls) => {
             let mut last = ExitCode::SUCCESS;
             for call in calls {
-                last = hand_over("s6-svc", arguments, &call);
+                last = run_svctl("s6-svc", arguments, &call);
                 if last != ExitCode::SUCCESS {
                     break;
                 }
@@ -83,11 +83,11 @@ pub fn svc(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// `s6-svstat`: a service's state in a line.
+/// `s6-svstat`: shows the state of a service in one line.
 pub fn svstat(arguments: &[OsString]) -> ExitCode {
     let words = words(arguments);
     let [word] = words.as_slice() else {
-        return refuse("s6-svstat", "one service, and no options", "s6-svstat SERVICE");
+        return refuse("s6-svstat", "name exactly one service, and no options", "s6-svstat SERVICE");
     };
     let name = service(word);
     translation("s6-svstat", arguments, &format!("svctl status {name}"));
@@ -97,7 +97,7 @@ pub fn svstat(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// `with-contenv`: runs a command with the container's environment, which here every process has.
+/// `with-contenv`: runs a command with the container's environment. Every process here has that environment.
 pub fn with_contenv(arguments: &[OsString]) -> ExitCode {
     become_command("with-contenv", arguments)
 }
@@ -105,7 +105,7 @@ pub fn with_contenv(arguments: &[OsString]) -> ExitCode {
 /// `s6-setuidgid`: runs a command as a user.
 pub fn setuidgid(arguments: &[OsString]) -> ExitCode {
     let Some((user, command)) = arguments.split_first().filter(|(_, command)| !command.is_empty()) else {
-        return refuse("s6-setuidgid", "a user and a command", "s6-setuidgid USER COMMAND...");
+        return refuse("s6-setuidgid", "a user and a command are needed", "s6-setuidgid USER COMMAND...");
     };
     match take_identity(&user.to_string_lossy()) {
         Ok(()) => become_command("s6-setuidgid", command),
@@ -121,12 +121,12 @@ pub fn echo(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// What `s6-rc` was asked for.
+/// What `s6-rc` was asked to do.
 #[derive(Debug, Eq, PartialEq)]
 enum Rc {
-    /// The names of the services that are up, or of the others, of all or of these.
+    /// List services that are up (or, if not `up`, those that are not): these, or all if `names` is empty.
     List { up: bool, names: Vec<String> },
-    /// Something `svctl` can do.
+    /// Run `svctl` with these words.
     Svctl(Vec<String>),
 }
 
@@ -139,38 +139,38 @@ fn parse_rc(words: &[String]) -> Result<Rc, String> {
             'd' => up = false,
             'a' => all = true,
             't' => timeout = Some(letters.value()?),
-            // How to wait for a lock, how much to say, where the live directory is: nothing here.
+            // Options about locks, verbosity and the live directory have no meaning here.
             'b' => {}
             'v' | 'l' | 'n' => drop(letters.value()?),
-            _ => return Err(format!("there is no -{letter} here")),
+            _ => return Err(format!("-{letter} is not an option here")),
         }
     }
-    let (command, names) = letters.rest.split_first().ok_or("what to do?")?;
+    let (command, names) = letters.rest.split_first().ok_or("a command is missing")?;
     let names: Vec<String> = names.iter().map(|name| service(name)).collect();
     match command.as_str() {
         "list" => Ok(Rc::List { up, names }),
-        // All at once is what `svctl shutdown` and a restart of the container are for.
-        "change" if all => Err("-a with change is not done here: name the services".to_owned()),
-        "change" if names.is_empty() => Err("change what?".to_owned()),
+        // To stop everything there is `svctl shutdown`.
+        "change" if all => Err("-a does not work with change: name the services".to_owned()),
+        "change" if names.is_empty() => Err("name at least one service to change".to_owned()),
         "change" => {
             let mut call = vec![if up { "start" } else { "stop" }.to_owned()];
-            // Milliseconds; 0 is for ever.
+            // In milliseconds; 0 means no limit.
             if let Some(timeout) = timeout.filter(|timeout| timeout != "0") {
                 call.push(format!("--timeout={timeout}ms"));
             }
             Ok(Rc::Svctl(call.into_iter().chain(names).collect()))
         }
-        other => Err(format!("there is no {other} here")),
+        other => Err(format!("{other} is not a command here")),
     }
 }
 
-/// The calls of `svctl` that do the same, in this order.
+/// The words of the `svctl` calls that do the same, in order.
 fn parse_svc(words: &[String]) -> Result<Vec<Vec<String>>, String> {
     let mut letters = Letters::new(words);
     let (mut asked, mut wait, mut timeout) = (Vec::new(), false, None);
     while let Some(letter) = letters.next() {
         match letter {
-            // -wu, -wD and the like; what is waited for follows from what is asked for.
+            // -wu, -wD and the like. Which state to wait for follows from the command.
             'w' => {
                 wait = true;
                 letters.value()?;
@@ -178,11 +178,11 @@ fn parse_svc(words: &[String]) -> Result<Vec<Vec<String>>, String> {
             'T' => timeout = Some(letters.value()?),
             _ => {
                 let known = LETTERS.iter().find(|(known, _)| *known == letter);
-                asked.push(known.ok_or_else(|| format!("there is no -{letter} here"))?.1);
+                asked.push(known.ok_or_else(|| format!("-{letter} is not an option here"))?.1);
             }
         }
     }
-    let [name] = letters.rest else { return Err("one service".to_owned()) };
+    let [name] = letters.rest else { return Err("name exactly one service".to_owned()) };
     let call = |call: &&[&str]| {
         let kept = call.iter().filter(|&&word| !(wait && word == "--no-wait")).map(|&word| word.to_owned());
         let limit = timeout
@@ -193,7 +193,7 @@ fn parse_svc(words: &[String]) -> Result<Vec<Vec<String>>, String> {
     Ok(asked.iter().map(call).collect())
 }
 
-/// Options as s6 takes them: letters that may share a dash, some with a value in the same word or the next.
+/// Options as s6 reads them: letters may share a dash, and the value of an option is in the same word or the next.
 struct Letters<'a> {
     letters: &'a str,
     rest: &'a [String],
@@ -230,7 +230,7 @@ impl<'a> Letters<'a> {
     }
 }
 
-/// A service by its name of today, from a name or a service directory of s6's.
+/// The name that a service has here, from its name or service directory in s6.
 fn service(word: &str) -> String {
     let name = word.trim_end_matches('/').rsplit('/').next().unwrap_or(word);
     let (base, instance) = name.find('@').and_then(|at| name.split_at_checked(at)).unwrap_or((name, ""));
@@ -251,12 +251,12 @@ fn listed(services: &[ServiceStatus], up: bool) -> String {
     shown.map(|service| format!("{}\n", service.name)).collect()
 }
 
-/// Up as s6 has it: a oneshot that is done is up too.
+/// Whether s6 would call this state up: it also does so for a oneshot that is done.
 fn is_up(state: Phase) -> bool {
     matches!(state, Phase::Up | Phase::Done)
 }
 
-/// As `s6-svstat` says it.
+/// The line that `s6-svstat` prints.
 fn state_line(service: &ServiceStatus) -> String {
     let seconds = service.for_ms / 1000;
     let up = match service.pid {
@@ -280,7 +280,7 @@ fn state_line(service: &ServiceStatus) -> String {
     format!("{up}{ready}{wanted}\n")
 }
 
-/// What `init` says of these services, or of all.
+/// The status of these services, or of all.
 fn services(names: &[String]) -> Result<Vec<ServiceStatus>, String> {
     let uid = geteuid().as_raw();
     let directories = path::candidates(std::env::var_os(path::VARIABLE), uid);
@@ -298,8 +298,8 @@ fn services(names: &[String]) -> Result<Vec<ServiceStatus>, String> {
     Ok(found)
 }
 
-/// Lets `svctl` do it, after saying how it is called.
-fn hand_over(program: &str, arguments: &[OsString], call: &[String]) -> ExitCode {
+/// Runs `svctl` with these words, and prints them first.
+fn run_svctl(program: &str, arguments: &[OsString], call: &[String]) -> ExitCode {
     translation(program, arguments, &format!("svctl {}", call.join(" ")));
     commands::main(&call.iter().map(OsString::from).collect::<Vec<_>>())
 }
@@ -308,17 +308,17 @@ fn translation(program: &str, arguments: &[OsString], call: &str) {
     let _ = writeln!(io::stderr(), "{program} {}: {call}", words(arguments).join(" "));
 }
 
-/// Becomes the command.
+/// Replaces this process by the command.
 fn become_command(program: &str, words: &[OsString]) -> ExitCode {
     let Some((command, arguments)) = words.split_first() else {
-        return refuse(program, "a command", &format!("{program} COMMAND..."));
+        return refuse(program, "a command is missing", &format!("{program} COMMAND..."));
     };
     let error = Command::new(command).args(arguments).exec();
     let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
     fail(program, &format!("cannot run {}: {error}", command.display()), code)
 }
 
-/// Becomes the user for good: groups first, since afterwards we may not.
+/// Becomes the user for good. The groups come first, because an ordinary user may not set them.
 fn take_identity(user: &str) -> Result<(), String> {
     let refused = |errno: Errno| format!("cannot become {user}: {errno}");
     if let Some((uid, gid)) = numbers(user) {
@@ -331,7 +331,7 @@ fn take_identity(user: &str) -> Result<(), String> {
     }
 }
 
-/// `UID:GID`
+/// Reads `UID:GID`.
 fn numbers(user: &str) -> Option<(Uid, Gid)> {
     let (uid, gid) = user.split_once(':')?;
     Some((Uid::from_raw(uid.parse().ok()?), Gid::from_raw(gid.parse().ok()?)))
@@ -344,7 +344,7 @@ fn echoed(words: &[String]) -> Result<String, String> {
         match letter {
             'n' => end = "",
             's' => separator = letters.value()?,
-            _ => return Err(format!("there is no -{letter}")),
+            _ => return Err(format!("-{letter} is not an option here")),
         }
     }
     Ok(letters.rest.join(&separator) + end)
@@ -372,139 +372,4 @@ fn fail(program: &str, why: &str, code: u8) -> ExitCode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use init_core::status::Wellness;
-    use init_plan::Kind;
-
-    fn split(line: &str) -> Vec<String> {
-        line.split_whitespace().map(str::to_owned).collect()
-    }
-
-    /// As a call of `svctl`, or why not.
-    fn rc_of(line: &str) -> String {
-        match parse_rc(&split(line)) {
-            Ok(Rc::List { up, names }) => format!("{} {names:?}", if up { "up" } else { "down" }),
-            Ok(Rc::Svctl(words)) => words.join(" "),
-            Err(why) => format!("refused: {why}"),
-        }
-    }
-
-    fn svc_of(line: &str) -> String {
-        match parse_svc(&split(line)) {
-            Ok(calls) => calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>().join("; "),
-            Err(why) => format!("refused: {why}"),
-        }
-    }
-
-    #[test]
-    fn s6_rc_is_translated() {
-        for (line, meaning) in [
-            ("-a list", "up []"),
-            ("-da list", "down []"),
-            ("-d -a list", "down []"),
-            ("list", "up []"),
-            ("list pulpcore-api", "up [\"pulp-api\"]"),
-            ("change nginx", "start nginx"),
-            ("-u change pulpcore-content nginx", "start pulp-content nginx"),
-            ("-d change pulpcore-worker@2", "stop pulp-worker@2"),
-            ("-v2 -l /run/s6-rc -t 5000 -d change nginx", "stop --timeout=5000ms nginx"),
-            ("-t0 change nginx", "start nginx"),
-        ] {
-            assert_eq!(rc_of(line), meaning, "{line}");
-        }
-    }
-
-    #[test]
-    fn s6_rc_refuses_what_means_nothing_here() {
-        for line in ["", "-a", "diff", "change", "-da change", "-x list", "-t"] {
-            assert!(rc_of(line).starts_with("refused"), "{line}: {}", rc_of(line));
-        }
-    }
-
-    #[test]
-    fn s6_svc_is_translated() {
-        for (line, meaning) in [
-            ("-r /run/service/nginx", "restart --no-wait nginx"),
-            ("-u /run/service/pulpcore-api/", "start --no-wait pulp-api"),
-            ("-d pulpcore-worker@1", "stop --no-wait pulp-worker@1"),
-            ("-o redis", "start --no-wait redis"),
-            ("-t redis", "signal TERM redis"),
-            ("-h redis", "signal HUP redis"),
-            ("-1 redis", "signal USR1 redis"),
-            ("-2 redis", "signal USR2 redis"),
-            ("-k redis", "signal KILL redis"),
-            ("-td redis", "signal TERM redis; stop --no-wait redis"),
-            ("-wD -d redis", "stop redis"),
-            ("-wu -T 5000 -u redis", "start --timeout=5000ms redis"),
-            ("-wu -T 5000 -t redis", "signal TERM redis"),
-            ("redis", ""),
-        ] {
-            assert_eq!(svc_of(line), meaning, "{line}");
-        }
-        assert!(svc_of("-u").starts_with("refused"));
-        assert!(svc_of("-u a b").starts_with("refused"));
-        assert!(svc_of("-z a").starts_with("refused"));
-    }
-
-    #[test]
-    fn every_translation_is_one_that_svctl_understands() {
-        let mut calls: Vec<Vec<String>> = vec![split("start --timeout=5000ms x"), split("stop x")];
-        for (letter, _) in LETTERS {
-            calls.extend(parse_svc(&split(&format!("-{letter} x"))).unwrap());
-        }
-        for call in calls {
-            let words: Vec<OsString> = call.iter().map(OsString::from).collect();
-            assert!(commands::args::parse(&words).is_ok(), "{call:?}");
-        }
-    }
-
-    fn status(state: Phase, pid: Option<i32>, last_exit: Option<Exit>, wanted: bool) -> ServiceStatus {
-        ServiceStatus {
-            name: format!("a-{}", state.as_str()),
-            description: None,
-            kind: Kind::Longrun,
-            state,
-            wanted,
-            essential: false,
-            for_ms: 45_900,
-            pid,
-            restarts: 0,
-            health: Wellness::Unknown,
-            note: None,
-            last_exit,
-            ready_after_ms: None,
-            changed: false,
-            requires: Vec::new(),
-            wants: Vec::new(),
-            after: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_state_reads_as_s6_svstat_says_it() {
-        for (state, pid, exit, wanted, line) in [
-            (Phase::Up, Some(7), None, true, "up (pid 7) 45 seconds, ready\n"),
-            (Phase::Stopping, Some(7), None, false, "up (pid 7) 45 seconds, want down\n"),
-            (Phase::Down, None, Some(Exit::Code(0)), false, "down (exitcode 0) 45 seconds\n"),
-            (Phase::Failed, None, Some(Exit::Signal(9)), true, "down (signal SIGKILL) 45 seconds, want up\n"),
-        ] {
-            assert_eq!(state_line(&status(state, pid, exit, wanted)), line);
-        }
-    }
-
-    #[test]
-    fn what_is_done_counts_as_up() {
-        let services =
-            [Phase::Up, Phase::Done, Phase::Failed, Phase::Down].map(|s| status(s, None, None, true));
-        assert_eq!(listed(&services, true), "a-up\na-done\n");
-        assert_eq!(listed(&services, false), "a-failed\na-down\n");
-    }
-
-    #[test]
-    fn s6_echo_echoes() {
-        assert_eq!(echoed(&split("a b")).unwrap(), "a b\n");
-        assert_eq!(echoed(&split("-n -s , -- -a b")).unwrap(), "-a,b");
-        assert!(echoed(&split("-x")).is_err());
-    }
-}
+mod tests;

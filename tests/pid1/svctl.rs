@@ -47,6 +47,15 @@ fn list_shows_what_is_of_interest_and_with_a_everything() {
 }
 
 #[test]
+fn names_for_completion_have_services_and_bundles() {
+    let running = demo();
+    let names = running.ok(&["names"]);
+    for name in ["web", "extra", "site"] {
+        assert!(names.lines().any(|line| line == name), "{name} in {names}");
+    }
+}
+
+#[test]
 fn list_as_json_has_everything_for_programs() {
     let running = demo();
     running.reach("web", Up);

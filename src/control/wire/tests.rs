@@ -34,6 +34,7 @@ fn request() -> impl Strategy<Value = Request> {
             lines,
             follow
         }),
+        Just(Request::Names),
         Just(Request::Events),
         Just(Request::Health),
         Just(Request::Boot),
@@ -139,6 +140,7 @@ fn failure() -> impl Strategy<Value = Failure> {
 fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         (vec(service(), 0..3), stage()).prop_map(|(services, stage)| Response::Services { services, stage }),
+        names().prop_map(|names| Response::Names { names }),
         event().prop_map(Response::Event),
         (name(), any::<u64>(), any::<String>()).prop_map(|(service, time_ms, line)| Response::Log {
             service,

@@ -33,6 +33,7 @@ impl Init {
         }
         match request {
             Request::List { names } => self.handle_list(token, &names),
+            Request::Names => self.handle_names(token),
             Request::Change { verb, names, wait, timeout_ms } => {
                 self.handle_change(token, verb, &names, wait, timeout_ms)
             }
@@ -102,6 +103,16 @@ impl Init {
         let response = Response::Services { services, stage: self.supervisor.stage() };
         if let Some(client) = self.client(token) {
             client.send(&response);
+            client.finish(&done(""));
+        }
+    }
+
+    fn handle_names(&mut self, token: Token) {
+        let (ids, plan) = (self.all_ids(), self.supervisor.plan());
+        let services = ids.iter().filter_map(|id| plan.services.get(id.index())).map(|s| s.name.to_string());
+        let names = services.chain(plan.bundles.keys().cloned()).collect();
+        if let Some(client) = self.client(token) {
+            client.send(&Response::Names { names });
             client.finish(&done(""));
         }
     }

@@ -10,86 +10,92 @@ use clap::{Args, Parser, Subcommand};
 use crate::duration;
 use init_plan::Signal;
 
-/// See and control the services of this container.
+/// Show and control the services of this container
 ///
-/// svctl talks to the init that started the services, over a Unix socket. Anybody may look; root and the user init
-/// runs as may also change things.
+/// svctl talks to the init that started the services, over a Unix socket. Every user may look. Only root and the user
+/// that init runs as may change anything.
 #[derive(Debug, Parser)]
 #[command(name = "svctl", version, after_long_help = AFTER)]
 pub struct Svctl {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
 const AFTER: &str = "\
 Exit codes:
-   0  done
-   1  a service failed, or not all is well
-   3  it took longer than --timeout; what was asked for goes on
-   4  there is no service or bundle of that name
-   5  not permitted
-  64  the command line makes no sense
-  69  init is not running here, or does not answer
+    0  success
+    1  a service failed, or is not well
+    3  it took longer than --timeout; init still carries out the request
+    4  there is no service or bundle of that name
+    5  permission denied
+   64  wrong usage
+   69  init is not running here, or does not answer
+  130  interrupted by Ctrl-C (SIGINT) while waiting; 143 by SIGTERM
 
-The socket is looked for in $INIT_RUNTIME_DIR, /run/pulp-init,
-/dev/shm/pulp-init-UID and /tmp/pulp-init-UID.
-Colours are used on a terminal unless $NO_COLOR is set.";
+Environment:
+  INIT_RUNTIME_DIR  the directory of the control socket, tried before
+                    /run/pulp-init, /dev/shm/pulp-init-UID and
+                    /tmp/pulp-init-UID
+  SVCTL_LOG         debug shows which sockets are tried, the request and
+                    the answers, with times, on standard error
+  NO_COLOR          no colours, even on a terminal";
 
-/// What `svctl` can do.
+/// The commands of `svctl`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show services and their states
     ///
-    /// Without names: every service but oneshots that are done and services nobody asked for.
+    /// Without names it shows every service, except oneshots that are done and services that were never asked for.
     #[command(visible_alias = "ls")]
     List(List),
-    /// Show one service at length, with its last lines of output
+    /// Show services in detail, with their last lines of output
     Status(Status),
-    /// Start services, and whatever they require and want
+    /// Start services, and all that they require and want
     Start(Change),
-    /// Stop services, after whatever requires them
+    /// Stop services, after all that requires them
     Stop(Change),
     /// Stop services and start them again; what requires them stays up
     Restart(Change),
-    /// Send a signal to the main process of services
+    /// Send a signal to the main process of each service
     #[command(visible_alias = "kill")]
     Signal(SendSignal),
-    /// Make services reload their configuration, or init its plan
+    /// Make services reload their configuration, or init its service definitions
     Reload(Reload),
     /// Wait until services are ready or down
     ///
-    /// Without names: until the whole boot is complete.
+    /// Without names it waits until the whole boot is complete.
     Wait(Wait),
     /// Show the output of services
     ///
-    /// With one name, its lines as they were written; otherwise each with its service's name.
+    /// With a single name, lines are shown as the service wrote them. Otherwise each line begins with the name of its
+    /// service.
     Logs(Logs),
     /// Show every change of a service's state from now on
     Events(Events),
     /// Show how long each service took to start at boot, the slowest first
     ///
-    /// From when nothing it waits for was left until it was ready (longrun) or complete (oneshot), restarts on the
-    /// way included.
+    /// The time runs from when the service had nothing left to wait for until it was ready (longrun) or complete
+    /// (oneshot), and includes restarts on the way.
     Blame(Blame),
-    /// Show which services the boot had to wait for, one after the other
+    /// Show the chain of services that the boot had to wait for
     ///
-    /// The service that was ready last, below it the one that it had waited for last, and so on. After @ stands when
-    /// it could start, counted from the beginning of init, after + how long it took from there. With names: the same
-    /// for the last of these services.
+    /// The first line is the service that was ready last. Below each service is the one that it had waited for last.
+    /// @ is the time at which a service could start, counted from the start of init; + is how long it then took. With
+    /// names, the chain begins at the last of these services.
     CriticalChain(CriticalChain),
     /// Draw the boot: an SVG picture of services over time
     Plot,
-    /// Say whether all is well: for HEALTHCHECK
+    /// Tell whether all services are well, for a HEALTHCHECK
     ///
-    /// Exits with 0 if the boot is complete, init is not shutting down and every service that is wanted is well; in
-    /// every other case with 1, after a line for each problem.
+    /// The exit code is 0 if the boot is complete, init is not shutting down and every service that should be up is
+    /// well. Otherwise it is 1, and a line is printed for each problem.
     Health(Health),
     /// Shut the container down
     Shutdown(Shutdown),
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions(Completions),
-    /// Print the name of every service, for completions
+    /// Print the name of every service and bundle, for completions
     #[command(hide = true)]
     Names,
     /// Write the man pages of svctl and init
@@ -101,16 +107,16 @@ pub enum Command {
 /// Options of `svctl list`.
 #[derive(Args, Debug)]
 pub struct List {
-    /// Every service
+    /// Show every service
     #[arg(short, long)]
     pub all: bool,
-    /// Only services that failed, wait for their next try, or are unhealthy
+    /// Show only services that failed, wait for their next start, or are unhealthy
     #[arg(long)]
     pub failed: bool,
-    /// A JSON array with every service
+    /// Print a JSON array with every service
     #[arg(long)]
     pub json: bool,
-    /// Services and bundles
+    /// Names of services and bundles
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -118,13 +124,13 @@ pub struct List {
 /// Options of `svctl status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// Lines of output to show
+    /// Show this many lines of output
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     pub lines: usize,
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Services and bundles
+    /// Names of services and bundles
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
 }
@@ -132,13 +138,13 @@ pub struct Status {
 /// Options of `svctl start`, `stop` and `restart`.
 #[derive(Args, Debug)]
 pub struct Change {
-    /// Do not wait until it is done
+    /// Return at once instead of when it is done
     #[arg(long)]
     pub no_wait: bool,
-    /// Wait so long at most, as 30s or 5m; what was asked for goes on
+    /// Stop waiting after this time (30s, 5m); init still carries out the request
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
     pub timeout: Option<Duration>,
-    /// Services and bundles
+    /// Names of services and bundles
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
 }
@@ -146,10 +152,10 @@ pub struct Change {
 /// Options of `svctl signal`.
 #[derive(Args, Debug)]
 pub struct SendSignal {
-    /// Its name or number, as HUP, SIGUSR1 or 15
+    /// Name or number of the signal: HUP, SIGUSR1, 15
     #[arg(value_name = "SIGNAL")]
     pub signal: Signal,
-    /// Services and bundles
+    /// Names of services and bundles
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
 }
@@ -157,7 +163,7 @@ pub struct SendSignal {
 /// Options of `svctl reload`.
 #[derive(Args, Debug)]
 pub struct Reload {
-    /// Services and bundles; without any, init reads its service definitions again
+    /// Names of services and bundles; without any, init reads its service definitions again
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -165,16 +171,16 @@ pub struct Reload {
 /// Options of `svctl wait`.
 #[derive(Args, Debug)]
 pub struct Wait {
-    /// Until they are ready, complete or skipped (the default)
+    /// Wait until they are ready, complete or skipped (the default)
     #[arg(long)]
     pub ready: bool,
-    /// Until nothing of them runs
+    /// Wait until none of their processes is left
     #[arg(long, conflicts_with = "ready")]
     pub down: bool,
-    /// Wait so long at most, as 30s or 5m
+    /// Stop waiting after this time (30s, 5m)
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
-    /// Services and bundles
+    /// Names of services and bundles
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -182,19 +188,19 @@ pub struct Wait {
 /// Options of `svctl logs`.
 #[derive(Args, Debug)]
 pub struct Logs {
-    /// Stay, and show what comes
+    /// Keep running, and show new lines as they come
     #[arg(short, long)]
     pub follow: bool,
-    /// Show at most so many of the lines that were kept
+    /// Show at most this many of the lines that init kept
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<usize>,
-    /// Begin each line with its time (UTC)
+    /// Print the time (UTC) before each line
     #[arg(short, long)]
     pub timestamps: bool,
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Services and bundles; without any, all
+    /// Names of services and bundles; without any, all services
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -202,7 +208,7 @@ pub struct Logs {
 /// Options of `svctl events`.
 #[derive(Args, Debug)]
 pub struct Events {
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
 }
@@ -210,7 +216,7 @@ pub struct Events {
 /// Options of `svctl blame`.
 #[derive(Args, Debug)]
 pub struct Blame {
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     pub json: bool,
 }
@@ -218,10 +224,10 @@ pub struct Blame {
 /// Options of `svctl critical-chain`.
 #[derive(Args, Debug)]
 pub struct CriticalChain {
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Services and bundles; without any, the whole boot
+    /// Names of services and bundles; without any, the whole boot
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -229,10 +235,10 @@ pub struct CriticalChain {
 /// Options of `svctl health`.
 #[derive(Args, Debug)]
 pub struct Health {
-    /// Only the exit code
+    /// Print nothing: the exit code is the answer
     #[arg(short, long)]
     pub quiet: bool,
-    /// A JSON object
+    /// Print a JSON object
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
 }
@@ -240,7 +246,7 @@ pub struct Health {
 /// Options of `svctl shutdown`.
 #[derive(Args, Debug)]
 pub struct Shutdown {
-    /// The container's exit code
+    /// The exit code of init, and so of the container
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8))]
     pub code: Option<u8>,
 }
@@ -248,12 +254,12 @@ pub struct Shutdown {
 /// Options of `svctl completions`.
 #[derive(Args, Debug)]
 pub struct Completions {
-    /// Which shell
+    /// The shell to print completions for
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
 
-/// A shell that can complete.
+/// The shells that there are completions for.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Shell {
     /// bash
@@ -265,8 +271,8 @@ pub enum Shell {
 }
 
 impl Shell {
-    /// Its completions of `svctl`. They are generated from the command line in this file (`make docs`) and kept: what
-    /// generates them is not needed in a container.
+    /// The completions of `svctl` for this shell. They are generated from the command line in this file (`make docs`)
+    /// and compiled in, because what generates them is not needed in a container.
     pub fn completions(self) -> &'static str {
         match self {
             Shell::Bash => include_str!("../../../docs/completions/svctl.bash"),
@@ -285,12 +291,12 @@ pub struct Man {
     pub directory: PathBuf,
 }
 
-/// Reads the arguments (without the program's name).
+/// Parses the arguments, without the program's name.
 ///
 /// # Errors
-/// What clap says: an error, or help that was asked for.
+/// What clap reports: an error, or help that was asked for.
 pub fn parse(arguments: &[OsString]) -> Result<Svctl, clap::Error> {
-    // By its own name, whatever name the binary was called by.
+    // Messages name `svctl`, whatever name the program was called by.
     let name = OsString::from("svctl");
     Svctl::try_parse_from(std::iter::once(&name).chain(arguments))
 }

@@ -1,4 +1,4 @@
-//! Asking `init`, and the parts of an answer that all commands treat alike.
+//! Requests to `init`, and the parts of an answer that all commands handle alike.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use init_control::path;
 use init_control::wire::{Request, Response};
 use init_core::status::{ServiceStatus, Stage};
 
-/// How long `init` may be silent over what it can answer at once.
+/// How long `init` may be silent if it can answer at once.
 pub const AT_ONCE: Option<Duration> = Some(Duration::from_secs(10));
 
-/// How long after the end of a wait that `init` bounds itself its silence means that it is stuck.
+/// `init` itself ends a wait with a timeout. If it stays silent for this long afterwards, it is stuck.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The `init` of this container.
@@ -31,13 +31,17 @@ impl Default for Init {
 }
 
 impl Init {
-    /// Sends a request over a connection of its own.
-    pub fn ask(&self, request: &Request, patience: Option<Duration>) -> Result<Answers, Trouble> {
-        let client = Client::connect(&self.directories, self.uid)?;
-        client.ask(request, patience).map_err(|error| Trouble::connection(&error))
+    /// Connects.
+    pub fn connect(&self) -> Result<Client, Trouble> {
+        Ok(Client::connect(&self.directories, self.uid)?)
     }
 
-    /// The services of these names, or all.
+    /// Sends a request over a connection of its own.
+    pub fn ask(&self, request: &Request, patience: Option<Duration>) -> Result<Answers, Trouble> {
+        self.connect()?.ask(request, patience).map_err(|error| Trouble::connection(&error))
+    }
+
+    /// The status of the services with these names, or of all services if there are none.
     pub fn services(&self, names: &[String]) -> Result<(Vec<ServiceStatus>, Stage), Trouble> {
         let request = Request::List { names: names.to_vec() };
         let (mut found, mut how_far) = (Vec::new(), Stage::Booting);
@@ -54,7 +58,7 @@ impl Init {
         Ok((found, how_far))
     }
 
-    /// How services came up the first time.
+    /// The first start of each service.
     pub fn boot(&self) -> Result<Boot, Trouble> {
         let mut boot = Boot::default();
         for answer in self.ask(&Request::Boot, AT_ONCE)? {
@@ -71,7 +75,7 @@ impl Init {
     }
 }
 
-/// How long to bear silence while `init` waits at most this long.
+/// How long `init` may be silent during a wait with this timeout.
 pub fn patience(timeout: Option<Duration>) -> Option<Duration> {
     timeout.map(|timeout| timeout.saturating_add(GRACE))
 }
@@ -81,13 +85,14 @@ pub fn received(answer: std::io::Result<Response>) -> Result<Response, Trouble> 
     answer.map_err(|error| Trouble::connection(&error))
 }
 
-/// What a response means that ends the answer.
+/// Handles a response that ends an answer.
 pub fn finished(response: Response) -> Result<(), Trouble> {
     match response {
         Response::Done { .. } => Ok(()),
         Response::Error(failure) => Err(failure.into()),
-        // Something a newer init says beside what was asked: no harm in not knowing it.
+        // A newer init may send more than was asked for. It does no harm to ignore that.
         Response::Services { .. }
+        | Response::Names { .. }
         | Response::Event(_)
         | Response::Log { .. }
         | Response::Dropped { .. }
@@ -96,7 +101,7 @@ pub fn finished(response: Response) -> Result<(), Trouble> {
     }
 }
 
-/// What a response means that ends the answer; its message is shown.
+/// Handles a response that ends an answer, and shows its message.
 pub fn finished_aloud(response: Response, out: &mut Out) -> Result<(), Trouble> {
     match response {
         Response::Done { message } if !message.is_empty() => {
@@ -113,7 +118,7 @@ pub fn json<T: serde::Serialize>(value: &T) -> Result<String, Trouble> {
         .map_err(|error| Trouble::said(Code::Failed, format!("cannot write JSON: {error}")))
 }
 
-/// An array with an element a line, so that line tools can read it too.
+/// A JSON array with one element a line, so that line-based tools can read it, too.
 pub fn json_array<T: serde::Serialize>(values: &[&T]) -> Result<String, Trouble> {
     let elements = values.iter().map(json).collect::<Result<Vec<_>, _>>()?;
     Ok(if elements.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", elements.join(",\n")) })

@@ -1,11 +1,12 @@
-//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: what is to be.
+//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: changes, and waiting for them.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use super::args::{Change, Reload, SendSignal, Shutdown, Wait};
-use super::ask::{AT_ONCE, Init, finished_aloud, patience, received};
+use super::ask::{AT_ONCE, Init, finished_aloud, patience};
 use crate::exit::Trouble;
+use crate::live::follow;
 use crate::output::Out;
 use crate::render::stream::event_line;
 use init_control::wire::{Event, Request, Response, Until, Verb};
@@ -15,7 +16,11 @@ pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result
     let wait = !options.no_wait;
     let timeout_ms = options.timeout.map(millis);
     let request = Request::Change { verb, names: options.names, wait, timeout_ms };
-    settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out)
+    let settled = settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out);
+    settled.map_err(|trouble| match trouble {
+        Trouble::Interrupted(code, _) => Trouble::Interrupted(code, "interrupted; init still carries out the request"),
+        other => other,
+    })
 }
 
 /// `svctl signal`.
@@ -23,7 +28,7 @@ pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Tro
     settle(init, &Request::Signal { names: options.names, signal: options.signal }, AT_ONCE, out)
 }
 
-/// `svctl reload`. A service's reload command may take its time.
+/// `svctl reload`. There is no timeout, because the reload command of a service has its own.
 pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
     settle(init, &Request::Reload { names: options.names }, None, out)
 }
@@ -40,23 +45,21 @@ pub fn shutdown(init: &Init, options: &Shutdown, out: &mut Out) -> Result<(), Tr
     settle(init, &Request::Shutdown { code: options.code.map(i32::from) }, AT_ONCE, out)
 }
 
-/// Asks, and follows what happens until it is done.
+/// Sends the request, and reports what happens until it is done.
 fn settle(init: &Init, request: &Request, patience: Option<Duration>, out: &mut Out) -> Result<(), Trouble> {
     let narrate = std::io::stderr().is_terminal();
-    for answer in init.ask(request, patience)? {
-        match received(answer)? {
-            Response::Event(event) => {
-                if narrate {
-                    tell(&event, out);
-                }
+    follow(|| init.connect(), request, patience, out, |response, out| match response {
+        Response::Event(event) => {
+            if narrate {
+                tell(&event, out);
             }
-            other => finished_aloud(other, out)?,
+            Ok(())
         }
-    }
-    Ok(())
+        other => finished_aloud(other, out),
+    })
 }
 
-/// What happens meanwhile goes to standard error, and only to somebody who watches: scripts want the outcome.
+/// Reports an event on standard error. Only a terminal gets it: scripts want the outcome alone.
 fn tell(event: &Event, out: &Out) {
     let _ = std::io::stderr().write_all(event_line(event, false, out.screen.colour).as_bytes());
 }

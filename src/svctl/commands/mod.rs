@@ -1,4 +1,4 @@
-//! `svctl`: asks `init` to do something, or what is going on.
+//! The commands of `svctl`.
 
 pub mod args;
 mod ask;
@@ -8,6 +8,7 @@ mod show;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 #[cfg(feature = "docs")]
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,20 +24,21 @@ use crate::exit::{Code, Trouble};
 use crate::output::Out;
 use init_control::wire::Verb;
 
-/// Runs `svctl` with these arguments (without the program's name) and says how it ended.
+/// Runs `svctl` with these arguments (without the program's name) and returns its exit code.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     let parsed = match args::parse(arguments) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
+    crate::trace::start();
     let mut out = Out::new();
     let result = run(parsed, &mut out).and_then(|()| out.flush());
     result.map_or_else(|trouble| report(trouble, &mut out), |()| Code::Done).into()
 }
 
-/// What there is to say about the arguments: help, or why they make no sense.
+/// Prints the help that was asked for, or what is wrong with the arguments.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // If it cannot be said, the exit code still tells.
+    // If it cannot be printed, the exit code still tells.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Code::Done.into(),
@@ -44,20 +46,32 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Tells the person, after what was shown already.
+/// Tells the person what went wrong, after everything that was shown already.
 fn report(trouble: Trouble, out: &mut Out) -> Code {
-    if trouble != Trouble::NobodyReads {
-        let _ = out.flush();
-    }
-    if let Trouble::Said(_, message) = &trouble {
-        complain(message);
+    match &trouble {
+        Trouble::Said(_, message) => {
+            let _ = out.flush();
+            complain(message);
+        }
+        Trouble::Shown(_) => {
+            let _ = out.flush();
+        }
+        Trouble::Interrupted(_, message) => {
+            // A terminal shows `^C`: what comes next begins a line.
+            if std::io::stderr().is_terminal() {
+                let _ = writeln!(std::io::stderr());
+            }
+            if !message.is_empty() {
+                complain(message);
+            }
+        }
+        Trouble::NobodyReads => {}
     }
     trouble.code()
 }
 
 /// Writes to standard error; unlike `eprintln!` it does not panic when that is closed.
 fn complain(message: &str) {
-    use std::io::Write;
     let _ = writeln!(std::io::stderr(), "svctl: {message}");
 }
 

@@ -1,4 +1,4 @@
-//! `list`, `status` and `health`: what is.
+//! `list`, `names`, `status` and `health`: the state of services.
 
 use super::args::{Health, List, Status};
 use super::ask::{AT_ONCE, Init, finished, json, json_array, received};
@@ -29,14 +29,14 @@ fn is_shown(service: &ServiceStatus, options: &List) -> bool {
     options.all || options.json || !options.names.is_empty() || is_of_interest(service)
 }
 
-/// What the table leaves out, for people only.
+/// A hint at what the table leaves out, and at the stage of `init`, on a terminal only.
 fn footer(hidden: usize, stage: Stage, options: &List, screen: Screen) -> String {
     let mut text = String::new();
     if screen.width.is_none() {
         return text;
     }
     if hidden > 0 && !options.failed {
-        let line = format!("{hidden} not shown, done or not asked for: svctl list -a\n");
+        let line = format!("{hidden} not shown (done, or never asked for): svctl list -a\n");
         paint::add(&mut text, &line, DIM, screen.colour);
     }
     match stage {
@@ -49,8 +49,13 @@ fn footer(hidden: usize, stage: Stage, options: &List, screen: Screen) -> String
 
 /// `svctl names`.
 pub fn names(init: &Init, out: &mut Out) -> Result<(), Trouble> {
-    let (services, _) = init.services(&[])?;
-    out.write(&services.into_iter().map(|service| service.name + "\n").collect::<String>())
+    for answer in init.ask(&Request::Names, AT_ONCE)? {
+        match received(answer)? {
+            Response::Names { names } => out.write(&(names.join("\n") + "\n"))?,
+            other => finished(other)?,
+        }
+    }
+    Ok(())
 }
 
 /// `svctl status`.
@@ -81,14 +86,14 @@ fn last_lines(init: &Init, name: &str, count: usize) -> Result<Vec<String>, Trou
     Ok(lines)
 }
 
-/// `svctl health`. Docker knows two exit codes of a health check, so everything bad is 1.
+/// `svctl health`. A health check of Docker has two exit codes, so every problem is 1.
 pub fn health(init: &Init, options: &Health, out: &mut Out) -> Result<(), Trouble> {
     let verdict = ask_health(init, options, out);
     verdict.map_err(|trouble| match trouble {
         Trouble::Said(_, _) if options.quiet => Trouble::Shown(Code::Failed),
         Trouble::Said(_, message) => Trouble::Said(Code::Failed, message),
         Trouble::Shown(_) => Trouble::Shown(Code::Failed),
-        Trouble::NobodyReads => Trouble::NobodyReads,
+        other @ (Trouble::Interrupted(..) | Trouble::NobodyReads) => other,
     })
 }
 
