@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot chaos fuzz install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -67,6 +67,9 @@ lint: build      ## formatting, clippy, docs, scripts, and what the binary must 
 
 docs:            ## generates man pages, completions, the schema and the state diagram
 	@scripts/docs.sh
+
+instructions: build ## counts the instructions of init; fails if they are more than they were (UPDATE=1: take them over)
+	@scripts/instructions.sh $(binary)
 
 bench: build     ## us beside the peers and the physical floor; checks the bars
 	@scripts/bench.sh $(binary) full

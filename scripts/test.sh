@@ -51,6 +51,8 @@ summary() {
 
 step "lint"
 scripts/lint.sh "$binary"
+step "instructions of init, beside the reference"
+scripts/instructions.sh "$binary"
 step "unit tests and tests with real processes"
 # The programs under test are those that ship, and those in which system calls fail on request.
 export PULP_INIT_PROGRAMS=$PWD/${binary%/*}
