@@ -19,11 +19,12 @@ build:           ## the static release binaries
 	@scripts/need-cargo.sh
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --workspace --bins
 
-# System calls that fail on request: for tests of faults only, and never installed.
+# System calls that fail on request: for tests of faults only, and never installed. The other programs are those that ship.
 .PHONY: build-faulty
-build-faulty:
+build-faulty: build
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --target-dir target/faults \
-	    -p pulp-init -p svctl -p init-probe --features pulp-init/faults --bins
+	    -p pulp-init --features faults --bins
+	cp $(dir $(binary))svctl $(dir $(binary))init-probe target/faults/$(target)/release/
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
