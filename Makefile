@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs bench bench-quick bench-boot chaos fuzz mutants install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot chaos fuzz mutants install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -19,11 +19,12 @@ build:           ## the static release binaries
 	@scripts/need-cargo.sh
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --workspace --bins
 
-# System calls that fail on request: for tests of faults only, and never installed.
+# System calls that fail on request: for tests of faults only, and never installed. The other programs are those that ship.
 .PHONY: build-faulty
-build-faulty:
+build-faulty: build
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --target-dir target/faults \
-	    -p pulp-init -p svctl -p init-probe --features pulp-init/faults --bins
+	    -p pulp-init --features faults --bins
+	cp $(dir $(binary))svctl $(dir $(binary))init-probe target/faults/$(target)/release/
 
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
@@ -67,6 +68,9 @@ lint: build      ## formatting, clippy, docs, scripts, and what the binary must 
 
 docs:            ## generates man pages, completions, the schema and the state diagram
 	@scripts/docs.sh
+
+instructions: build ## counts the instructions of init; fails if they are more than they were (UPDATE=1: take them over)
+	@scripts/instructions.sh $(binary)
 
 bench: build     ## us beside the peers and the physical floor; checks the bars
 	@scripts/bench.sh $(binary) full

@@ -26,11 +26,13 @@ skips=$cache/skips
 export PULP_INIT_SKIPS=$cache/skips.run
 trap 'summary $?' EXIT
 
-# tests ARGUMENT...: cargo test; what it prints is kept, and who skipped.
+# tests FEATURES ARGUMENT...: cargo test; what it prints is kept, and who skipped. Always of the whole workspace and with the
+# features of the run before: cargo would build all libraries again for a package by itself, as it needs less of them.
 tests() {
-    local code=0
+    local features=$1 code=0
+    shift
     : >"$PULP_INIT_SKIPS"
-    cargo test --quiet --locked --no-fail-fast "$@" 2>&1 | tee -a "$output" || code=$?
+    cargo test --quiet --locked --no-fail-fast --workspace --features "$features" "$@" 2>&1 | tee -a "$output" || code=$?
     # A test that skips parts of itself, once or many times, is one that was skipped.
     sort -u "$PULP_INIT_SKIPS" | awk -F': ' '!seen[$1]++' >>"$skips"
     return $code
@@ -51,35 +53,37 @@ summary() {
 
 step "lint"
 scripts/lint.sh "$binary"
+step "instructions of init, beside the reference"
+scripts/instructions.sh "$binary"
 step "unit tests and tests with real processes"
 # The programs under test are those that ship, and those in which system calls fail on request.
 export PULP_INIT_PROGRAMS=$PWD/${binary%/*}
 make --no-print-directory build-faulty
 PULP_INIT_FAULTY_PROGRAMS=$PWD/target/faults/$(host_triple)/release
 export PULP_INIT_FAULTY_PROGRAMS
-# The service that tests supervise is an example; `cargo test --test NAME` alone would not build it.
-cargo build --quiet --locked --examples
+# The service that tests supervise is an example, which `cargo test --test NAME` alone would not build.
+cargo build --quiet --locked --workspace --features docs --examples
 # Some tests of the init steps run the real nginx and PostgreSQL of this host. No cluster is made for Debian's own.
-need nginx=nginx-light
+need nginx=nginx-light ip=iproute2
 if [ ! -e /usr/lib/postgresql ]; then
     need /usr/share/postgresql-common=postgresql-common
     as_root mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/pulp-init.conf >/dev/null
     need /usr/lib/postgresql=postgresql
 fi
-tests --workspace --features docs
+tests docs
 python3 -B -m unittest discover tests/python
-tests --features faults --test faults --test without_handles
+tests docs,faults --test faults --test without_handles
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
 step "tests in containers"
 if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
-    tests --features docs,containers --test pid1
+    tests docs,containers --test pid1
     step "the Pulp images"
     scripts/image.sh "$binary" minimal web pulp
     step "tests of the Pulp images"
-    tests --features docs,containers --test image -- --nocapture
+    tests docs,containers --test image -- --nocapture
     step "the Pulp image with Docker"
     scripts/docker.sh
     step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"

@@ -16,8 +16,6 @@
 #[path = "pid1/harness/mod.rs"]
 mod harness;
 
-use std::time::{Duration, Instant};
-
 use harness::{Setup, words};
 use init_core::status::Phase::{Backoff, Done, Failed, Starting, Up};
 
@@ -26,7 +24,7 @@ const FAULTS: &str = "";
 
 fn with(faults: &str) -> Setup {
     // What a container runtime does with its own memory is its own matter.
-    Setup::new().not_in_a_container().env("PULP_INIT_FAULTS", faults)
+    Setup::new().unhurried().not_in_a_container().env("PULP_INIT_FAULTS", faults)
 }
 
 const QUICK: &str = "[restart]\ndelay = \"1ms\"\nmax-delay = \"20ms\"\n";
@@ -78,24 +76,22 @@ fn without_any_process_to_be_had_svctl_answers_and_the_stop_is_clean() {
     running.reach("web", Backoff);
     running.fails(1, &["health"]);
     assert!(running.ok(&["list"]).contains("--pids-limit"));
-    let begin = Instant::now();
     assert_eq!(running.stop().0, 0);
-    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
 fn helpers_that_cannot_be_forked_do_not_hold_up_their_service() {
     // The first process is the service; its finish hook, and its stop and reload commands are never to be had.
     let helper = words("exit 0");
-    let rest = format!("finish = {helper}\nstop.exec = {helper}\nreload.exec = {helper}");
+    let rest =
+        format!("finish = {helper}\nstop.exec = {helper}\nstop.timeout = \"1h\"\nreload.exec = {helper}");
     let running = with("clone=EAGAIN@2x*").longrun("web", "sleep-forever", &rest).start();
     running.reach("web", Up);
     running.svctl(&["reload", "web"]);
     running.line("reload command");
-    let begin = Instant::now();
     running.ok(&["stop", "web"]);
-    assert_eq!(running.stop().0, 0);
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    let (code, text) = running.stop();
+    assert!(code == 0 && !text.contains("did not stop within"), "{text}");
 }
 
 #[test]
@@ -189,9 +185,7 @@ fn output_that_fails_for_good_does_not_stop_anything() {
             .longrun("web", "spew 20000 100 ready-fd 3 sleep-forever", "[ready]\nfd = 3")
             .start();
         running.reach("web", Up);
-        let begin = Instant::now();
         assert_eq!(running.stop().0, 0);
-        assert!(begin.elapsed() < Duration::from_secs(5));
     }
 }
 
@@ -235,10 +229,8 @@ fn whichever_call_fails_whenever_the_boot_completes_and_the_stop_is_clean() {
             } else {
                 running.line("ready in");
             }
-            let begin = Instant::now();
             let (code, text) = running.stop();
             assert_eq!(code, 0, "{faults}: {text}");
-            assert!(begin.elapsed() < Duration::from_secs(6), "{faults}: {text}");
             assert!(!text.contains("panicked"), "{faults}: {text}");
         }
     }

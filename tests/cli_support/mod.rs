@@ -60,9 +60,10 @@ impl Peer {
     }
 }
 
-/// The real program.
+/// The real program, which finds no other `init` than that of this directory.
 pub fn svctl(runtime_directory: &Path) -> Command {
-    let mut command = Command::new(programs::svctl());
+    let mut command = programs::away_from_others();
+    command.arg(programs::svctl());
     command.env("INIT_RUNTIME_DIR", runtime_directory).env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
@@ -77,14 +78,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn of(command: &mut Command) -> Outcome {
-        // Another test that forked while this program was being copied holds it open for writing until it executes its
-        // own: ETXTBSY then passes.
-        let mut finished = std::iter::repeat_with(|| command.output()).take(1000);
-        let busy = |result: &std::io::Result<Output>| {
-            result.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy)
-        };
-        let output = finished.find(|result| !busy(result));
-        let Output { status, stdout, stderr } = output.unwrap().unwrap();
+        let Output { status, stdout, stderr } = command.output().unwrap();
         Outcome {
             code: status.code().unwrap_or(-1),
             out: String::from_utf8(stdout).unwrap(),

@@ -1,9 +1,9 @@
 //! What only a container can show. With the feature `containers`, all other tests run in containers, too.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::harness::{PROMPTLY, Said, Setup, init, podman, svctl};
+use crate::harness::{Said, Setup, init, podman, svctl};
 
 fn name(running: &crate::harness::Running) -> String {
     format!("pulp-init-test-{}", running.setup.dir.path().file_name().unwrap().to_string_lossy())
@@ -17,10 +17,9 @@ fn run(args: &[&str]) -> Said {
 fn podman_stop_is_prompt_and_clean() {
     let running = Setup::new().longrun("web", "sleep-forever", "").start();
     running.booted();
-    let begin = Instant::now();
     let said = run(&["stop", &name(&running)]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(begin.elapsed() < PROMPTLY, "{:?}", begin.elapsed());
+    // 137 would be the KILL that podman sends after ten seconds.
     assert_eq!(running.exit().0, 0);
 }
 

@@ -7,7 +7,7 @@ use init_core::status::Phase::{Down, Starting, Up};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{PROMPTLY, Running, Setup, as_user, exec, svctl};
+use crate::harness::{Running, Setup, as_user, away_from_others, exec, svctl};
 
 /// Sockets that `init` has open.
 fn sockets(running: &Running) -> usize {
@@ -37,6 +37,7 @@ const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 fn zoo() -> Setup {
     let fast = "[restart]\ndelay = \"1ms\"\nmax-delay = \"5ms\"\n";
     Setup::new()
+        .unhurried()
         .longrun("a", "ready-fd 3 sleep-forever", &format!("{fast}[ready]\nfd = 3"))
         .longrun("b", "notify READY=1 sleep-forever", &format!("requires = [\"a\"]\nwatchdog = \"1h\"\n{fast}[ready]\nnotify = true"))
         .longrun("c", "say listening sleep-forever", &format!("wants = [\"b\"]\n{fast}[ready]\nlog = 'listening'"))
@@ -98,11 +99,11 @@ fn stop_in_the_middle_of_anything_is_clean() {
             let verb = ["start", "stop", "restart"][dice.roll(3)];
             running.svctl(&[verb, "--no-wait", name]);
         }
-        let begin = Instant::now();
         running.svctl(&["shutdown", "--code", "3"]);
         let (code, text) = running.exit();
         assert_eq!(code, 3, "seed {seed}: {text}");
-        assert!(begin.elapsed() < PROMPTLY, "seed {seed}: {:?}: {text}", begin.elapsed());
+        let mut killed = text.lines().filter(|line| line.contains("did not stop within"));
+        assert!(killed.all(|line| line.contains("g: ")), "seed {seed}: only one ignores its signal: {text}");
     }
 }
 
@@ -165,14 +166,8 @@ fn thousands_of_restarts_of_a_service_leak_neither_memory_nor_files_nor_log() {
     running.until("the first restarts", || restarts() >= wanted.min(300) / 2);
     let (first, begin) = (restarts(), Instant::now());
     let before = held(&running);
-    while restarts() < first + wanted {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        assert!(
-            begin.elapsed() < PROMPTLY * (1 + wanted / 100),
-            "{} restarts after {:?}",
-            restarts(),
-            begin.elapsed()
-        );
+    for more in (0..wanted).step_by(100) {
+        running.until("the next hundred restarts", || restarts() >= first + wanted.min(more + 100));
     }
     let after = held(&running);
     let lines = running.ok(&["logs", "-n", "100000", "brief"]);
@@ -225,10 +220,9 @@ fn clients_that_only_watch_do_not_keep_root_out() {
     let running = Setup::new().longrun("web", "sleep-forever", "").start();
     running.booted();
     // A service's user, who may look, and looks a lot.
-    let words = as_user(4242);
     let watch = format!("{} events & ", svctl()).repeat(80);
-    let mut watchers = std::process::Command::new(&words[0])
-        .args(&words[1..])
+    let mut watchers = away_from_others()
+        .args(as_user(4242))
         .args(["sh", "-c", &format!("{watch} wait")])
         .env("INIT_RUNTIME_DIR", running.setup.dir.path().join("run"))
         .stdout(std::process::Stdio::null())

@@ -2,7 +2,7 @@
 
 use init_core::status::Phase::{Backoff, Down, Ending, Failed, Starting, Stopping, Up, Waiting};
 
-use crate::harness::{PROMPTLY, Setup, free_port};
+use crate::harness::{Setup, free_port};
 
 const FD: &str = "[ready]\nfd = 3";
 
@@ -256,11 +256,10 @@ fn readiness_of_an_earlier_process_does_not_count_for_a_later_one() {
 
 #[test]
 fn stop_of_a_service_that_is_not_ready_yet_does_not_wait_for_its_readiness() {
-    let running = Setup::new().longrun("web", "sleep-forever", FD).start();
+    let running =
+        Setup::new().longrun("web", "sleep-forever", &format!("start-timeout = \"1h\"\n{FD}")).start();
     running.reach("web", Starting);
-    let begin = std::time::Instant::now();
     running.ok(&["stop", "web"]);
-    assert!(begin.elapsed() < PROMPTLY);
     assert_eq!(running.phase("web"), Down);
 }
 

@@ -1,25 +1,28 @@
 //! How everything stops, and that nothing can hold up the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use init_core::status::Phase::{Backoff, Checking, Down, Starting, Stopping, Undoing, Waiting};
 use nix::sys::signal::Signal;
 
-use crate::harness::{PROMPTLY, Running, Setup, words};
+use crate::harness::{Running, Setup, words};
 
-/// Stops, which must not take long, and returns what was said.
+/// Long after any test has given up: a service that is waited for until then fails its test.
+const PATIENT: &str = "[stop]\ntimeout = \"1h\"";
+
+/// Stops an unhurried `init`, where nothing may have to be killed, and returns what was said.
 fn promptly(running: Running) -> String {
-    let begin = Instant::now();
     let (code, text) = running.stop();
     assert_eq!(code, 0, "{text}");
-    assert!(begin.elapsed() < PROMPTLY, "{:?}: {text}", begin.elapsed());
+    assert!(!text.contains("did not stop within"), "{text}");
     text
 }
 
 #[test]
 fn term_while_a_service_is_starting_ends_promptly() {
     let running = Setup::new()
-        .longrun("db", "sleep-forever", "[ready]\nfd = 3")
+        .unhurried()
+        .longrun("db", "sleep-forever", &format!("{PATIENT}\n[ready]\nfd = 3"))
         .longrun("api", "sleep-forever", "requires = [\"db\"]")
         .oneshot("migrate", "sleep-forever", "")
         .start();
@@ -32,8 +35,9 @@ fn term_while_a_service_is_starting_ends_promptly() {
 #[test]
 fn term_while_a_service_is_in_backoff_ends_promptly() {
     let running = Setup::new()
+        .unhurried()
         .longrun("web", "exit 1", "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"")
-        .longrun("db", "sleep-forever", "")
+        .longrun("db", "sleep-forever", PATIENT)
         .start();
     running.reach("web", Backoff);
     promptly(running);
@@ -42,6 +46,7 @@ fn term_while_a_service_is_in_backoff_ends_promptly() {
 #[test]
 fn term_while_a_probe_or_a_condition_runs_ends_promptly() {
     let running = Setup::new()
+        .unhurried()
         .longrun(
             "probed",
             "sleep-forever",
@@ -64,8 +69,9 @@ fn term_while_a_probe_or_a_condition_runs_ends_promptly() {
 #[test]
 fn signal_is_sent_at_once_and_not_after_the_grace() {
     let running = Setup::new()
-        .longrun("web", "sleep-forever", "[stop]\ntimeout = \"60s\"")
-        .longrun("never", "sleep-forever", "autostart = false\n[stop]\ntimeout = \"60s\"")
+        .unhurried()
+        .longrun("web", "sleep-forever", PATIENT)
+        .longrun("never", "sleep-forever", &format!("autostart = false\n{PATIENT}"))
         .start();
     running.booted();
     promptly(running);
@@ -101,7 +107,8 @@ fn completed_oneshot_is_undone_at_stop_after_what_requires_it() {
 #[test]
 fn down_command_that_hangs_or_fails_does_not_hold_up_the_end() {
     let running = Setup::new()
-        .oneshot("hanging", "exit 0", "down = { exec = [\"sleep\", \"60\"], timeout = \"100ms\" }")
+        .unhurried()
+        .oneshot("hanging", "exit 0", "down = { exec = [\"sleep\", \"3600\"], timeout = \"100ms\" }")
         .oneshot("failing", "exit 0", "down = [\"false\"]")
         .oneshot("missing", "exit 0", "down = [\"/no/such/program\"]")
         .start();
@@ -129,10 +136,8 @@ fn commands_that_run_during_the_shutdown_are_reaped_by_it() {
         )
         .start();
     running.booted();
-    let begin = Instant::now();
     running.signal(Signal::SIGTERM);
     running.until("init is gone", || running.is_gone());
-    assert!(begin.elapsed() < PROMPTLY);
     let mut order = running.read("order");
     order.sort();
     assert_eq!(order, ["down", "finish", "stop"]);
@@ -141,20 +146,16 @@ fn commands_that_run_during_the_shutdown_are_reaped_by_it() {
 #[test]
 fn whole_shutdown_keeps_its_budget_with_stubborn_services_at_every_tier() {
     let stubborn = "fork on TERM ignore say runs sleep-forever";
-    let slow = "[stop]\ntimeout = \"60s\"";
     let running = Setup::new()
         .settings("shutdown-timeout = \"2s\"\n")
-        .longrun("a", stubborn, slow)
-        .longrun("b", stubborn, &format!("requires = [\"a\"]\n{slow}"))
-        .longrun("c", stubborn, &format!("requires = [\"b\"]\n{slow}"))
-        .longrun("d", stubborn, &format!("requires = [\"c\"]\n{slow}"))
+        .longrun("a", stubborn, PATIENT)
+        .longrun("b", stubborn, &format!("requires = [\"a\"]\n{PATIENT}"))
+        .longrun("c", stubborn, &format!("requires = [\"b\"]\n{PATIENT}"))
+        .longrun("d", stubborn, &format!("requires = [\"c\"]\n{PATIENT}"))
         .start();
     running.lines("runs", 4);
-    let begin = Instant::now();
     let (code, text) = running.stop();
     assert_eq!(code, 0, "{text}");
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(6), "{took:?}: {text}");
     for name in ["a", "b", "c", "d"] {
         assert!(text.contains(&format!("{name}: did not stop within")), "{name}: {text}");
     }
@@ -162,28 +163,22 @@ fn whole_shutdown_keeps_its_budget_with_stubborn_services_at_every_tier() {
 
 #[test]
 fn shutdown_within_a_container_managers_ten_seconds_is_the_default() {
-    let running = Setup::new()
-        .longrun("web", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"1h\"")
-        .start();
+    let running = Setup::new().longrun("web", "on TERM ignore say runs sleep-forever", PATIENT).start();
     running.line("runs");
-    let begin = Instant::now();
     let (code, text) = running.stop();
     assert_eq!(code, 0, "{text}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(init_plan::Settings::default().shutdown_timeout < Duration::from_secs(10));
+    assert!(text.contains("web: did not stop within"), "{text}");
     // And it said all the while who was to blame.
     assert!(text.contains("shutdown waits for web"), "{text}");
 }
 
 #[test]
 fn services_of_others_are_not_held_up_by_a_stubborn_one() {
-    let setup = Setup::new();
+    let setup = Setup::new().unhurried();
     let gone = setup.path("gone");
     let running = setup
-        .longrun(
-            "stubborn",
-            &format!("on TERM touch {gone}.term say runs sleep-forever"),
-            "[stop]\ntimeout = \"60s\"",
-        )
+        .longrun("stubborn", &format!("on TERM touch {gone}.term say runs sleep-forever"), PATIENT)
         .longrun("good", &format!("on TERM touch {gone} on TERM exit 0 say runs sleep-forever"), "")
         .start();
     running.lines("runs", 2);
@@ -197,19 +192,18 @@ fn services_of_others_are_not_held_up_by_a_stubborn_one() {
 #[test]
 fn second_int_kills_what_is_left_at_once() {
     let running = Setup::new()
-        .longrun("web", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"60s\"")
-        .longrun("db", "on TERM ignore say runs sleep-forever", "[stop]\ntimeout = \"60s\"")
+        .unhurried()
+        .longrun("web", "on TERM ignore say runs sleep-forever", PATIENT)
+        .longrun("db", "on TERM ignore say runs sleep-forever", PATIENT)
         .longrun("api", "sleep-forever", "requires = [\"db\"]")
         .start();
     running.lines("runs", 2);
     let mut events = running.events();
     running.signal(Signal::SIGINT);
     events.reach("web", Stopping);
-    let begin = Instant::now();
     running.signal(Signal::SIGINT);
     let (code, text) = running.exit();
     assert_eq!(code, 0, "{text}");
-    assert!(begin.elapsed() < PROMPTLY, "{text}");
     assert!(text.contains("interrupted again"), "{text}");
 }
 

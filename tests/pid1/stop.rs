@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use init_core::status::Phase::{Down, Ending, Starting, Stopping, Up, Waiting};
 
-use crate::harness::{PROMPTLY, Setup, words};
+use crate::harness::{Setup, words};
 
 #[test]
 fn service_that_ignores_term_is_killed_after_its_stop_timeout() {
@@ -25,15 +25,13 @@ fn stopped_process_is_continued_and_stops() {
         .longrun(
             "web",
             "on TERM say goodbye on TERM exit 0 say runs sleep-forever",
-            "[stop]\ntimeout = \"60s\"",
+            "[stop]\ntimeout = \"1h\"",
         )
         .start();
     running.line("runs");
     running.ok(&["signal", "STOP", "web"]);
     running.until("it is stopped", || running.main("web").state == 'T');
-    let begin = Instant::now();
     running.ok(&["stop", "web"]);
-    assert!(begin.elapsed() < PROMPTLY);
     running.line("goodbye");
 }
 
@@ -111,12 +109,12 @@ fn stop_command_that_fails_or_hangs_does_not_keep_the_service_up() {
         .longrun(
             "failing",
             "on TERM say signalled on TERM exit 0 say runs sleep-forever",
-            &format!("[stop]\ntimeout = \"60s\"\nexec = {}", words("exit 1")),
+            &format!("[stop]\ntimeout = \"1h\"\nexec = {}", words("exit 1")),
         )
         .longrun(
             "missing",
             "on TERM say signalled on TERM exit 0 say runs sleep-forever",
-            "[stop]\ntimeout = \"60s\"\nexec = [\"/no/such/program\"]",
+            "[stop]\ntimeout = \"1h\"\nexec = [\"/no/such/program\"]",
         )
         .longrun(
             "hanging",
@@ -125,9 +123,7 @@ fn stop_command_that_fails_or_hangs_does_not_keep_the_service_up() {
         )
         .start();
     running.lines("runs", 3);
-    let begin = Instant::now();
     running.ok(&["stop", "failing", "missing", "hanging"]);
-    assert!(begin.elapsed() < PROMPTLY);
     running.lines("signalled", 2);
     running.until("the stop command is gone too", || running.processes().is_empty());
 }
@@ -156,12 +152,10 @@ fn finish_hook_runs_after_each_end_and_gets_the_exit_code() {
 #[test]
 fn finish_hook_that_hangs_is_killed() {
     let running = Setup::new()
-        .longrun("web", "sleep-forever", "finish = { exec = [\"sleep\", \"60\"], timeout = \"100ms\" }")
+        .longrun("web", "sleep-forever", "finish = { exec = [\"sleep\", \"3600\"], timeout = \"100ms\" }")
         .start();
     running.booted();
-    let begin = Instant::now();
     running.ok(&["stop", "web"]);
-    assert!(begin.elapsed() < PROMPTLY);
     running.line("finish hook took too long");
     running.until("it is gone", || running.processes().is_empty());
 }

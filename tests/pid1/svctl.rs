@@ -1,11 +1,11 @@
 //! `svctl`, from end to end: what it says, what it waits for, and its exit codes.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use init_core::status::Phase::{Backoff, Done, Down, Failed, Starting, Up};
 
-use crate::harness::{Running, Said, Setup, svctl, words};
+use crate::harness::{Running, Said, Setup, away_from_others, svctl, words};
 
 fn demo() -> Running {
     Setup::new()
@@ -206,14 +206,16 @@ fn nonsense_on_the_command_line_ends_with_64() {
 #[test]
 fn svctl_without_init_ends_with_69_and_says_where_it_looked() {
     let dir = tempfile::tempdir().unwrap();
-    let output = Command::new(svctl()).arg("list").env("INIT_RUNTIME_DIR", dir.path()).output().unwrap();
-    let said = Said::from(output);
+    let list = || {
+        let output = away_from_others().args([svctl(), "list"]).env("INIT_RUNTIME_DIR", dir.path()).output();
+        Said::from(output.unwrap())
+    };
+    let said = list();
     assert_eq!(said.code, 69, "{said:?}");
     assert!(said.err.contains(&dir.path().display().to_string()), "{said:?}");
     // A socket that somebody left behind.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("control")).unwrap());
-    let output = Command::new(svctl()).arg("list").env("INIT_RUNTIME_DIR", dir.path()).output();
-    assert_eq!(Said::from(output.unwrap()).code, 69);
+    assert_eq!(list().code, 69);
 }
 
 #[test]

@@ -36,6 +36,24 @@ pub fn puppet() -> PathBuf {
     path
 }
 
+/// Hides the sockets of every `init` that runs on this machine, or has run: both `init` and `svctl` look for a directory in
+/// these places, in this order.
+pub const HIDE_OTHERS: &str = "mount -t tmpfs -o mode=755 none /run || exit 99
+for place in /dev/shm /tmp/pulp-init-*; do
+    [ ! -d \"$place\" ] || mount -t tmpfs -o mode=1777 none \"$place\" || exit 99
+done";
+
+/// A command to which a program and its arguments are to be added: it runs in mounts of its own, where no `init` but
+/// that of `$INIT_RUNTIME_DIR` can be found.
+pub fn away_from_others() -> Command {
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", &format!("{HIDE_OTHERS}\nexec \"$@\""), "sh"]);
+    command
+}
+
 fn program(name: &str) -> String {
     let path = directory().join(name);
     assert!(path.exists(), "{} is missing: run `make build`", path.display());

@@ -30,8 +30,29 @@ const STEP: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held, never read")] Option<Flock<File>>);
 
+/// What is waited for while somebody else has the lock.
+struct Waiting {
+    /// When to give up.
+    limit: Duration,
+    /// When to end what is left of a server of this container.
+    orphans: Duration,
+    /// The process that adopts orphans of this container.
+    adopter: Pid,
+}
+
 /// Takes the lock, and makes the data directory if it is missing.
 pub fn take(context: &Context, place: &Place) -> Result<Lock, Problem> {
+    let waiting = Waiting { limit: PATIENCE, orphans: ORPHANS, adopter: getppid() };
+    take_after(context, place, &waiting, || std::thread::sleep(STEP))
+}
+
+/// Takes the lock; `pause` passes the time between two attempts.
+fn take_after(
+    context: &Context,
+    place: &Place,
+    waiting: &Waiting,
+    mut pause: impl FnMut(),
+) -> Result<Lock, Problem> {
     files::directory(context, &place.data, context.accounts.postgres, 0o700)?;
     let mut file = File::open(&place.data).map_err(|error| Problem::io("open", &place.data, &error))?;
     let begun = Instant::now();
@@ -49,17 +70,17 @@ pub fn take(context: &Context, place: &Place) -> Result<Lock, Problem> {
             context.say(&format!("{data} cannot be locked here ({errno}): let no other container use it"));
             return Ok(Lock(None));
         }
-        if begun.elapsed() >= PATIENCE {
+        if begun.elapsed() >= waiting.limit {
             return Err(taken(place));
         }
-        if begun.elapsed() >= ORPHANS {
-            end_orphans(place);
+        if begun.elapsed() >= waiting.orphans {
+            end_orphans(place, waiting.adopter);
         }
         if !told {
             told = true;
             context.say(&format!("somebody else has the database in {}: waiting", place.data.display()));
         }
-        std::thread::sleep(STEP);
+        pause();
     }
 }
 
@@ -73,11 +94,11 @@ pub fn keep(context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Ends what a server of this container has left that was killed: such a process may be stopped, and then does not
-/// notice. Who has lost its parent belongs to `init`, as we do; what somebody else runs there does not.
-fn end_orphans(place: &Place) {
+/// Ends what is left of a server of this container that was killed: such a process may be stopped, and then does not
+/// notice. Its parent is dead, so the adopter is its parent now, which is ours too; processes of others have other parents.
+fn end_orphans(place: &Place, adopter: Pid) {
     for pid in workers(&place.data) {
-        if parent(pid) == Some(getppid()) {
+        if parent(pid) == Some(adopter) {
             let _ = kill(pid, Signal::SIGKILL); // it may have ended by now
         }
     }
@@ -115,34 +136,38 @@ mod tests {
         (dir, context, place)
     }
 
+    const NOT_AT_ALL: Waiting =
+        Waiting { limit: Duration::ZERO, orphans: PATIENCE, adopter: Pid::from_raw(0) };
+    const LONG: Waiting = Waiting { limit: PATIENCE, orphans: PATIENCE, adopter: Pid::from_raw(0) };
+
     #[test]
     fn whoever_comes_second_is_refused_until_the_first_is_gone() {
         let (_dir, context, place) = place();
         let first = take(&context, &place).unwrap();
-        let problem = take(&context, &place).unwrap_err();
+        let second = || take_after(&context, &place, &NOT_AT_ALL, || panic!("it waited"));
+        let problem = second().unwrap_err();
         assert!(problem.what().contains("another container"), "{problem}");
         drop(first);
-        take(&context, &place).unwrap();
+        second().unwrap();
     }
 
     #[test]
     fn whoever_comes_second_waits_for_a_first_that_is_about_to_go() {
         let (_dir, context, place) = place();
-        let first = take(&context, &place).unwrap();
-        let waits = std::thread::spawn(move || {
-            let lock = take(&context, &place).unwrap();
-            (lock, Instant::now())
+        let mut first = Some(take(&context, &place).unwrap());
+        let mut pauses = 0;
+        let second = take_after(&context, &place, &LONG, || {
+            pauses += 1;
+            if pauses == 3 {
+                first = None;
+            }
         });
-        let dropped = Instant::now();
-        drop(first);
-        assert!(waits.join().unwrap().1 >= dropped);
+        second.unwrap();
+        assert_eq!(pauses, 3);
     }
 
-    #[test]
-    fn a_process_that_is_left_of_a_server_of_ours_is_ended() {
-        let (_dir, context, place) = place();
-        files::directory(&context, &place.data, context.accounts.postgres, 0o700).unwrap();
-        // Its parent is this test's, as an orphan's is init: so it is started by a child of that, which ends.
+    /// A process that has the lock, and whose parent has ended.
+    fn orphan(place: &Place) -> Pid {
         let script = "flock --nonblock . sleep 1000 >/dev/null 2>&1 & echo $!";
         let mut starter = Command::new("sh");
         starter.args(["-c", script]).current_dir(&place.data).stdout(Stdio::piped());
@@ -150,21 +175,29 @@ mod tests {
         let pid: i32 = String::from_utf8(said.stdout).unwrap().trim().parse().unwrap();
         let orphan = Pid::from_raw(pid);
         assert!(kill(orphan, None).is_ok(), "flock(1) is missing");
-        let locks = |file: File| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err();
-        while !locks(File::open(&place.data).unwrap()) {
+        let is_free = |file: File| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok();
+        while is_free(File::open(&place.data).unwrap()) {
             std::thread::sleep(STEP);
         }
-        let ours = parent(orphan) == Some(getppid());
-        let outcome = take(&context, &place);
-        let left: Vec<Pid> = workers(&place.data);
-        for pid in left {
-            kill(pid, Signal::SIGKILL).unwrap();
-        }
-        // Where orphans go to depends on who runs the tests.
-        if ours {
-            outcome.unwrap();
-        } else {
-            assert!(outcome.unwrap_err().what().contains("of this container still runs"));
-        }
+        orphan
+    }
+
+    #[test]
+    fn a_process_that_is_left_of_a_server_of_ours_is_ended_and_one_of_somebody_else_is_not() {
+        let (_dir, context, place) = place();
+        files::directory(&context, &place.data, context.accounts.postgres, 0o700).unwrap();
+        let orphan = orphan(&place);
+        let (mut pauses, limit) = (0, PATIENCE);
+        let ours = Waiting { limit, orphans: Duration::ZERO, adopter: parent(orphan).unwrap() };
+        let others = Waiting { adopter: Pid::this(), ..ours };
+        // Nobody ends it: the limit is what ends the wait.
+        let left = take_after(&context, &place, &Waiting { limit: STEP, ..others }, || {
+            pauses += 1;
+            std::thread::sleep(STEP);
+        });
+        assert!(left.unwrap_err().what().contains("of this container still runs"));
+        assert!(pauses > 0 && workers(&place.data).contains(&orphan));
+        take_after(&context, &place, &ours, || std::thread::sleep(STEP)).unwrap();
+        assert!(!workers(&place.data).contains(&orphan));
     }
 }

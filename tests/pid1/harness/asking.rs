@@ -9,7 +9,7 @@ use init_core::status::{Phase, ServiceStatus};
 
 use super::client::{self, Events};
 use super::host::as_user;
-use super::{Running, svctl};
+use super::{Running, away_from_others, svctl};
 
 /// What `svctl` said.
 #[derive(Debug)]
@@ -41,9 +41,8 @@ impl Running {
             self.is_gone() || std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
         });
         let uid = self.setup.uid.map_or_else(Vec::new, as_user);
-        let mut words = uid.into_iter().chain([svctl().to_owned()]);
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(args);
+        let mut command = away_from_others();
+        command.args(uid).arg(svctl()).args(args);
         command.env("INIT_RUNTIME_DIR", self.setup.dir.path().join("run")).env("NO_COLOR", "1");
         command
     }

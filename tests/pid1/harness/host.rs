@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::programs::HIDE_OTHERS;
 use super::setup::{Input, Setup};
 use super::{init, probe, puppet, svctl};
 
@@ -74,7 +75,7 @@ pub(super) fn namespace_command(setup: &Setup) -> Command {
     words.extend(setup.through.iter().cloned());
     words.push(init().to_owned());
     words.extend(init_args(setup));
-    if setup.before.is_empty() && !setup.not_pid1 {
+    if setup.own_runtime && setup.before.is_empty() && !setup.not_pid1 {
         command.args(words);
     } else {
         command.args(["sh", "-c", &script(setup, &words)]);
@@ -85,7 +86,8 @@ pub(super) fn namespace_command(setup: &Setup) -> Command {
 }
 
 fn script(setup: &Setup, words: &[String]) -> String {
-    let mut script = format!("{}\n", setup.before);
+    let hide = if setup.own_runtime { "" } else { HIDE_OTHERS };
+    let mut script = format!("{hide}\n{}\n", setup.before);
     if !setup.not_pid1 {
         script.push_str("exec");
     }

@@ -18,15 +18,13 @@ use std::time::Duration;
 
 pub use asking::Said;
 pub use host::{as_user, podman};
-pub use programs::{init, probe, puppet, svctl};
+pub use programs::{away_from_others, init, probe, puppet, svctl};
 pub use running::Running;
 pub use setup::{Input, Setup, exec, words};
 
-/// No test waits longer than this for anything.
+/// No test waits longer than this for anything. A timeout that must not be waited for is an hour in a test: there are no
+/// bounds that a busy machine could miss.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What is promptly, on a machine that is busy: far less than the timeouts that a test proves not to be waited for.
-pub const PROMPTLY: Duration = Duration::from_secs(5);
 
 /// A TCP port of this machine that nobody listens at.
 pub fn free_port() -> u16 {

@@ -130,6 +130,12 @@ impl Setup {
         self.file("init.toml", text)
     }
 
+    /// The shutdown may take longer than any test waits: what waits for its time to run out fails, however slow the
+    /// machine.
+    pub fn unhurried(self) -> Setup {
+        self.settings("shutdown-timeout = \"1h\"\n")
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Setup {
         self.env.insert(name.to_owned(), value.to_owned());
         self
