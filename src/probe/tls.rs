@@ -23,8 +23,8 @@ pub fn client(
     ca_file: Option<&Path>,
     socket: Bounded,
 ) -> Result<StreamOwned<ClientConnection, Bounded>, String> {
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|_| format!("`{host}` is not a name that a TLS server can have"))?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("`{host}` is not a name that a TLS server can have"))?;
     let connection =
         ClientConnection::new(Arc::new(config(ca_file)?), name).map_err(|error| error.to_string())?;
     Ok(StreamOwned::new(connection, socket))

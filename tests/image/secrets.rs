@@ -118,7 +118,7 @@ fn variables(pulp: &Pulp, pid: u64) -> Vec<String> {
 
 #[test]
 fn no_service_has_the_secrets_of_another_in_its_environment() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let pulp = Boot::new("variables")
         .env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
         .env("PULP_AWS_SECRET_ACCESS_KEY", "of S3")
@@ -167,7 +167,7 @@ fn trait_of(pulp: &Pulp, pid: u64, name: &str) -> String {
 
 #[test]
 fn services_have_the_rights_that_the_documentation_says() {
-    let Some(_turn) = turn() else { return };
+    let _turn = turn();
     let pulp = shared();
     let none = "0000000000000000";
     for service in ["nginx", "redis", "postgresql", "pulp-api", "pulp-content"] {

@@ -230,6 +230,7 @@ mod tests {
             inherit: Inherit::Nothing,
             files: vec![(path, false), ("/nonexistent".into(), true)],
             set: vec![("B".into(), "set".into())],
+            ..Env::default()
         };
         let made = built(&env, None, &[("NOTIFY_SOCKET", OsStr::new("/run/n"))]);
         assert_eq!(made, [&b"A=file"[..], b"B=set", b"NOTIFY_SOCKET=/run/n"]);

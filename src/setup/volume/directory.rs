@@ -82,7 +82,7 @@ impl Directory {
     pub fn followed(&self, name: &OsStr) -> Result<Option<PathBuf>, Failure> {
         let is = self.look(name)?;
         let ours = trusted(is.st_uid) && is.st_nlink == 1 && self.holds(&is)?;
-        if Kind::of(&is) != Kind::Link || !(ours || !geteuid().is_root()) {
+        if Kind::of(&is) != Kind::Link || (!ours && geteuid().is_root()) {
             return Ok(None);
         }
         let target = readlinkat(&self.fd, name).map_err(|errno| self.kernel(name, errno))?;

@@ -18,13 +18,13 @@ const MOST_LINKS: usize = 40;
 
 /// Opens the directory at this path.
 pub fn open(path: &Path) -> Result<Directory, Failure> {
-    Walk::begin(path)?.to_the_end(None)
+    Walk::begin(path)?.walk_to_the_end(None)
 }
 
 /// The same, and makes what is missing. The last directory gets this owner and mode if it is made; those above it are
 /// ours.
 pub fn open_or_make(path: &Path, owner: Option<Owner>, mode: u32) -> Result<Directory, Failure> {
-    Walk::begin(path)?.to_the_end(Some((owner, mode)))
+    Walk::begin(path)?.walk_to_the_end(Some((owner, mode)))
 }
 
 /// The directory that a path's last component is in, and that component.
@@ -48,7 +48,7 @@ impl Walk {
         Ok(Walk { here: vec![Directory::root()?], todo: components(&path), links: 0 })
     }
 
-    fn to_the_end(mut self, made: Option<(Option<Owner>, u32)>) -> Result<Directory, Failure> {
+    fn walk_to_the_end(mut self, made: Option<(Option<Owner>, u32)>) -> Result<Directory, Failure> {
         while let Some(name) = self.todo.pop_front() {
             self.step(&name, made)?;
         }

@@ -18,7 +18,9 @@ pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result
     let request = Request::Change { verb, names: options.names, wait, timeout_ms };
     let settled = settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out);
     settled.map_err(|trouble| match trouble {
-        Trouble::Interrupted(code, _) => Trouble::Interrupted(code, "interrupted; init still carries out the request"),
+        Trouble::Interrupted(code, _) => {
+            Trouble::Interrupted(code, "interrupted; init still carries out the request")
+        }
         other => other,
     })
 }
@@ -48,15 +50,21 @@ pub fn shutdown(init: &Init, options: &Shutdown, out: &mut Out) -> Result<(), Tr
 /// Sends the request, and reports what happens until it is done.
 fn settle(init: &Init, request: &Request, patience: Option<Duration>, out: &mut Out) -> Result<(), Trouble> {
     let narrate = std::io::stderr().is_terminal();
-    follow(|| init.connect(), request, patience, out, |response, out| match response {
-        Response::Event(event) => {
-            if narrate {
-                tell(&event, out);
+    follow(
+        || init.connect(),
+        request,
+        patience,
+        out,
+        |response, out| match response {
+            Response::Event(event) => {
+                if narrate {
+                    tell(&event, out);
+                }
+                Ok(())
             }
-            Ok(())
-        }
-        other => finished_aloud(other, out),
-    })
+            other => finished_aloud(other, out),
+        },
+    )
 }
 
 /// Reports an event on standard error. Only a terminal gets it: scripts want the outcome alone.

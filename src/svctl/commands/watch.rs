@@ -62,8 +62,14 @@ fn copy(
     out: &mut Out,
     mut show: impl FnMut(&Response) -> Result<Option<String>, Trouble>,
 ) -> Result<(), Trouble> {
-    follow(|| init.connect(), request, patience, out, |response, out| match show(&response)? {
-        Some(text) => out.write(&text),
-        None => finished(response),
-    })
+    follow(
+        || init.connect(),
+        request,
+        patience,
+        out,
+        |response, out| match show(&response)? {
+            Some(text) => out.write(&text),
+            None => finished(response),
+        },
+    )
 }

@@ -96,10 +96,7 @@ impl Connection {
 }
 
 /// What comes of it, or `TimedOut` if it takes longer than this.
-async fn within<T>(
-    patience: Option<Duration>,
-    wait: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
+async fn within<T>(patience: Option<Duration>, wait: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match patience {
         Some(patience) => tokio::time::timeout(patience, wait).await.map_err(|_| ErrorKind::TimedOut)?,
         None => wait.await,

@@ -122,8 +122,7 @@ fn a_state_reads_as_s6_svstat_says_it() {
 
 #[test]
 fn what_is_done_counts_as_up() {
-    let services =
-        [Phase::Up, Phase::Done, Phase::Failed, Phase::Down].map(|s| status(s, None, None, true));
+    let services = [Phase::Up, Phase::Done, Phase::Failed, Phase::Down].map(|s| status(s, None, None, true));
     assert_eq!(listed(&services, true), "a-up\na-done\n");
     assert_eq!(listed(&services, false), "a-failed\na-down\n");
 }

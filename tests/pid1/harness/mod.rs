@@ -17,7 +17,9 @@ mod setup;
 use std::time::Duration;
 
 pub use asking::Said;
-pub use host::{as_user, podman};
+pub use host::as_user;
+#[cfg(feature = "containers")]
+pub use host::podman;
 pub use programs::{away_from_others, init, probe, puppet, svctl};
 pub use running::Running;
 pub use setup::{Input, Setup, exec, words};

@@ -205,6 +205,7 @@ impl Setup {
     }
 
     /// In a container, with these options of `podman run`.
+    #[cfg(feature = "containers")]
     pub fn podman(mut self, options: &[&str]) -> Setup {
         self.podman = options.iter().map(|&option| option.to_owned()).collect();
         self

@@ -115,7 +115,7 @@ proptest::proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
         for line in lines(&bytes) {
-            let _ = (User::parse(line).map(|user| user.is(b"root")), Group::parse(line).map(|g| g.lists(b"root")));
+            let _ = (User::parse(line).map(|user| user.is(b"root")), GroupLine::parse(line).map(|g| g.lists(b"root")));
         }
     }
 }
