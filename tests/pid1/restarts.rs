@@ -176,7 +176,7 @@ fn restart_takes_no_longer_than_the_service_itself_does() {
     let mut events = running.events();
     for _ in 0..20 {
         running.ok(&["restart", "web"]);
-        events.pass("web", &[Stopping, Waiting, Starting, Up]);
+        events.pass("web", &[Stopping, Ending, Waiting, Starting, Up]);
     }
     assert_eq!(running.status("web").restarts, 0, "asked for, so not counted");
 }
