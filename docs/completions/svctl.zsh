@@ -30,134 +30,134 @@ _svctl() {
         case $line[1] in
             (list)
 _arguments "${_arguments_options[@]}" : \
-'-a[Every service]' \
-'--all[Every service]' \
-'--failed[Only services that failed, wait for their next try, or are unhealthy]' \
-'--json[A JSON array with every service]' \
+'-a[Show every service]' \
+'--all[Show every service]' \
+'--failed[Show only services that failed, wait for their next start, or are unhealthy]' \
+'--json[Print a JSON array with every service]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (ls)
 _arguments "${_arguments_options[@]}" : \
-'-a[Every service]' \
-'--all[Every service]' \
-'--failed[Only services that failed, wait for their next try, or are unhealthy]' \
-'--json[A JSON array with every service]' \
+'-a[Show every service]' \
+'--all[Show every service]' \
+'--failed[Show only services that failed, wait for their next start, or are unhealthy]' \
+'--json[Print a JSON array with every service]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
-'-n+[Lines of output to show]:N:_default' \
-'--lines=[Lines of output to show]:N:_default' \
-'--json[A JSON array]' \
+'-n+[Show this many lines of output]:N:_default' \
+'--lines=[Show this many lines of output]:N:_default' \
+'--json[Print a JSON array]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (start)
 _arguments "${_arguments_options[@]}" : \
-'(--no-wait)-t+[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'(--no-wait)--timeout=[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'--no-wait[Do not wait until it is done]' \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'--no-wait[Return at once instead of when it is done]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (stop)
 _arguments "${_arguments_options[@]}" : \
-'(--no-wait)-t+[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'(--no-wait)--timeout=[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'--no-wait[Do not wait until it is done]' \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'--no-wait[Return at once instead of when it is done]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (restart)
 _arguments "${_arguments_options[@]}" : \
-'(--no-wait)-t+[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'(--no-wait)--timeout=[Wait so long at most, as 30s or 5m; what was asked for goes on]:TIME:_default' \
-'--no-wait[Do not wait until it is done]' \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'--no-wait[Return at once instead of when it is done]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (signal)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
-':signal -- Its name or number, as HUP, SIGUSR1 or 15:(HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS)' \
-'*::names -- Services and bundles:_svctl_names' \
+':signal -- Name or number of the signal\: HUP, SIGUSR1, 15:(HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS)' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (kill)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
-':signal -- Its name or number, as HUP, SIGUSR1 or 15:(HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS)' \
-'*::names -- Services and bundles:_svctl_names' \
+':signal -- Name or number of the signal\: HUP, SIGUSR1, 15:(HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS)' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (reload)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
-'*::names -- Services and bundles; without any, init reads its service definitions again:_svctl_names' \
+'*::names -- Names of services and bundles; without any, init reads its service definitions again:_svctl_names' \
 && ret=0
 ;;
 (wait)
 _arguments "${_arguments_options[@]}" : \
-'-t+[Wait so long at most, as 30s or 5m]:TIME:_default' \
-'--timeout=[Wait so long at most, as 30s or 5m]:TIME:_default' \
-'--ready[Until they are ready, complete or skipped (the default)]' \
-'(--ready)--down[Until nothing of them runs]' \
+'-t+[Stop waiting after this time (30s, 5m)]:TIME:_default' \
+'--timeout=[Stop waiting after this time (30s, 5m)]:TIME:_default' \
+'--ready[Wait until they are ready, complete or skipped (the default)]' \
+'(--ready)--down[Wait until none of their processes is left]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::names -- Services and bundles:_svctl_names' \
+'*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
 (logs)
 _arguments "${_arguments_options[@]}" : \
-'-n+[Show at most so many of the lines that were kept]:N:_default' \
-'--lines=[Show at most so many of the lines that were kept]:N:_default' \
-'-f[Stay, and show what comes]' \
-'--follow[Stay, and show what comes]' \
-'-t[Begin each line with its time (UTC)]' \
-'--timestamps[Begin each line with its time (UTC)]' \
-'--json[One JSON object a line]' \
+'-n+[Show at most this many of the lines that init kept]:N:_default' \
+'--lines=[Show at most this many of the lines that init kept]:N:_default' \
+'-f[Keep running, and show new lines as they come]' \
+'--follow[Keep running, and show new lines as they come]' \
+'-t[Print the time (UTC) before each line]' \
+'--timestamps[Print the time (UTC) before each line]' \
+'--json[Print one JSON object a line]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::names -- Services and bundles; without any, all:_svctl_names' \
+'*::names -- Names of services and bundles; without any, all services:_svctl_names' \
 && ret=0
 ;;
 (events)
 _arguments "${_arguments_options[@]}" : \
-'--json[One JSON object a line]' \
+'--json[Print one JSON object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
 && ret=0
 ;;
 (blame)
 _arguments "${_arguments_options[@]}" : \
-'--json[A JSON array]' \
+'--json[Print a JSON array]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (critical-chain)
 _arguments "${_arguments_options[@]}" : \
-'--json[A JSON array]' \
+'--json[Print a JSON array]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::names -- Services and bundles; without any, the whole boot:_svctl_names' \
+'*::names -- Names of services and bundles; without any, the whole boot:_svctl_names' \
 && ret=0
 ;;
 (plot)
@@ -168,16 +168,16 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (health)
 _arguments "${_arguments_options[@]}" : \
-'-q[Only the exit code]' \
-'--quiet[Only the exit code]' \
-'(-q --quiet)--json[A JSON object]' \
+'-q[Print nothing\: the exit code is the answer]' \
+'--quiet[Print nothing\: the exit code is the answer]' \
+'(-q --quiet)--json[Print a JSON object]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (shutdown)
 _arguments "${_arguments_options[@]}" : \
-'--code=[The container'\''s exit code]:N:_default' \
+'--code=[The exit code of init, and so of the container]:N:_default' \
 '-h[Print help]' \
 '--help[Print help]' \
 && ret=0
@@ -186,7 +186,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-':shell -- Which shell:((bash\:"bash"
+':shell -- The shell to print completions for:((bash\:"bash"
 fish\:"fish"
 zsh\:"zsh"))' \
 && ret=0
@@ -201,22 +201,22 @@ _svctl_commands() {
     local commands; commands=(
 'list:Show services and their states' \
 'ls:Show services and their states' \
-'status:Show one service at length, with its last lines of output' \
-'start:Start services, and whatever they require and want' \
-'stop:Stop services, after whatever requires them' \
+'status:Show services in detail, with their last lines of output' \
+'start:Start services, and all that they require and want' \
+'stop:Stop services, after all that requires them' \
 'restart:Stop services and start them again; what requires them stays up' \
-'signal:Send a signal to the main process of services' \
-'kill:Send a signal to the main process of services' \
-'reload:Make services reload their configuration, or init its plan' \
+'signal:Send a signal to the main process of each service' \
+'kill:Send a signal to the main process of each service' \
+'reload:Make services reload their configuration, or init its service definitions' \
 'wait:Wait until services are ready or down' \
 'logs:Show the output of services' \
 'events:Show every change of a service'\''s state from now on' \
 'blame:Show how long each service took to start at boot, the slowest first' \
-'critical-chain:Show which services the boot had to wait for, one after the other' \
+'critical-chain:Show the chain of services that the boot had to wait for' \
 'plot:Draw the boot\: an SVG picture of services over time' \
-'health:Say whether all is well\: for HEALTHCHECK' \
+'health:Tell whether all services are well, for a HEALTHCHECK' \
 'shutdown:Shut the container down' \
-'completions:Print the completions for a shell' \
+'completions:Print shell completions' \
     )
     _describe -t commands 'svctl commands' commands "$@"
 }
