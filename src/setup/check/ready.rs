@@ -161,7 +161,9 @@ fn answer(place: Place, path: &str, until: Instant) -> Result<String, Problem> {
     let mut ask = || -> std::io::Result<String> {
         let left = until.saturating_duration_since(Instant::now());
         stream.wait_at_most(left.max(LOOK_EVERY))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        // At once: a server that answers the first piece and closes would reset the connection upon the second.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut line = String::new();
         BufReader::new(&mut stream).take(1024).read_line(&mut line)?;
         match line.trim_end() {
