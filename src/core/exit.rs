@@ -35,7 +35,7 @@ impl Supervisor {
         self.runs.remove(&run);
         match self.service(id).finish.as_ref().map(|hook| hook.timeout) {
             Some(patience) if !self.is_forced() => {
-                let child = self.spawn(id, Role::Finish(exit), patience);
+                let child = self.spawn_hook(id, Role::Finish(exit), patience);
                 self.transition(id, State::Finishing { child, exit, cause });
             }
             _ => self.decide_after_exit(id, exit, cause),

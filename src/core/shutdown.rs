@@ -22,11 +22,16 @@ impl Supervisor {
         }
     }
 
-    /// A service that was stopping already must keep to the shutdown's time.
+    /// A service that was on its way down already must keep to the shutdown's time, and so must its hooks.
     fn hurry(&mut self, id: init_plan::Id) {
-        let latest = self.latest_kill(id);
-        if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
-            main.timeout = main.timeout.at_most(latest);
+        let (State::Stopping { main: child, .. } | State::Finishing { child, .. } | State::Undoing { child }) =
+            self.unit(id).state
+        else {
+            return;
+        };
+        let hurried = self.within_shutdown(id, child);
+        if let Some(child) = self.unit_mut(id).state.child_mut(child.run) {
+            *child = hurried;
         }
         self.update_timer(id);
     }

@@ -1,5 +1,7 @@
 //! Stopping one service.
 
+use std::time::Duration;
+
 use super::event::{Action, Role};
 use super::state::{Cause, Child, Goal, State, Timeout};
 use super::status::Phase;
@@ -47,6 +49,25 @@ impl Supervisor {
         if main.pid.is_some() {
             self.tell_to_stop(id);
         }
+    }
+
+    /// Starts a command that a service runs on its way down. During a shutdown it may take no longer than the service.
+    pub(super) fn spawn_hook(&mut self, id: Id, role: Role, patience: Option<Duration>) -> Child {
+        let child = self.spawn(id, role, patience);
+        self.within_shutdown(id, child)
+    }
+
+    /// The same process, with a timeout that keeps to the time of the shutdown, if one is under way.
+    pub(super) fn within_shutdown(&self, id: Id, child: Child) -> Child {
+        if self.shutdown.is_none() {
+            return child;
+        }
+        let latest = self.latest_kill(id);
+        let timeout = match child.timeout {
+            Timeout::Never => Timeout::At(latest),
+            Timeout::At(_) | Timeout::Expired => child.timeout.at_most(latest),
+        };
+        Child { timeout, ..child }
     }
 
     /// The latest time at which a process that is told to stop is killed: the shutdown's, if there is one.
@@ -110,7 +131,7 @@ impl Supervisor {
     /// Starts a complete oneshot's `down` command.
     pub(super) fn run_down_command(&mut self, id: Id) {
         let patience = self.service(id).down.as_ref().and_then(|hook| hook.timeout);
-        let child = self.spawn(id, Role::Down, patience);
+        let child = self.spawn_hook(id, Role::Down, patience);
         self.transition(id, State::Undoing { child });
     }
 

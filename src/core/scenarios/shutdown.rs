@@ -187,3 +187,41 @@ fn crash_during_a_shutdown_restarts_nothing() {
     script.end("b", code(0));
     assert_eq!(script.deeds(), ["TERM b", "halt 0"]);
 }
+
+#[test]
+fn hooks_that_hang_in_two_tiers_leave_the_last_service_its_time_to_stop() {
+    let undone = oneshot("b").requires(&["a"]).with(|service| service.down = Some(hook(None)));
+    let hooked = longrun("c").requires(&["b"]).with(|service| service.finish = Some(hook(Some(600))));
+    let mut script = Script::running(vec![longrun("a"), undone, hooked]);
+    script.end("b", code(0));
+    script.run("c");
+    script.take();
+    script.event(Event::Shutdown(None));
+    script.end("c", code(0));
+    let mut told = Vec::new();
+    while script.core.deadline().is_some() {
+        script.run_all();
+        script.pass(100);
+        told.extend(script.deeds());
+    }
+    let hooks =
+        ["TERM c", "spawn c Finish(Code(0))", "KILL c Finish(Code(0))", "spawn b Down", "KILL b Down"];
+    assert_eq!(told[..5], hooks);
+    assert_eq!(told[5..7], ["TERM a", "KILL a"]);
+}
+
+#[test]
+fn hook_that_runs_already_keeps_to_the_time_of_the_shutdown() {
+    let hooked = longrun("b").requires(&["a"]).with(|service| service.finish = Some(hook(None)));
+    let mut script = Script::running(vec![longrun("a"), hooked]);
+    script.end("b", code(1));
+    script.run("b");
+    script.event(Event::Shutdown(None));
+    script.take();
+    let mut told = Vec::new();
+    while script.core.deadline().is_some() {
+        script.pass(100);
+        told.extend(script.deeds());
+    }
+    assert_eq!(told[..3], ["KILL b Finish(Code(1))", "TERM a", "KILL a"]);
+}

@@ -227,9 +227,9 @@ impl Rules {
     /// Nothing kept the shutdown from giving each service its time.
     fn is_fair(&self, world: &World) -> bool {
         let stuck = world.processes.iter().any(|p| p.temper == Temper::Stuck);
-        let hooks = world.core.plan.services.iter();
-        let hooks = hooks.filter(|s| s.finish.is_some() || s.down.is_some() || s.stop.exec.is_some()).count();
-        !self.dawdled && !stuck && hooks == 0
+        // A service whose stop command hangs gets no signal.
+        let commands = world.core.plan.services.iter().filter(|service| service.stop.exec.is_some()).count();
+        !self.dawdled && !stuck && commands == 0
     }
 
     fn boot_ends_when_all_settled(&mut self, core: &Supervisor, before: &Before) -> Outcome {
