@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out of it.
+//! What goes into the core, and what comes out of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +8,8 @@ use init_plan::{Id, Plan, Scope, Signal};
 /// A process id in `init`'s own pid namespace.
 pub type Pid = i32;
 
-/// One process that the core asked for. Never used twice, so that word of an earlier process (its readiness, its
-/// exit) is not taken for a later one's.
+/// The name of one process that the core asked for. It is never used again, so news of an earlier process (its readiness,
+/// its exit) is not taken for a later one's.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Run(pub u64);
 
@@ -18,19 +18,19 @@ pub struct Run(pub u64);
 pub enum Role {
     /// The service itself.
     Main,
-    /// One of its start conditions, by its place in the plan.
+    /// A start condition, by its position in the definition.
     Condition(usize),
-    /// A try to find out whether it is ready.
+    /// A readiness probe.
     ReadyProbe,
-    /// A try to find out whether it is well.
+    /// A health check.
     HealthProbe,
-    /// Its stop command.
+    /// The stop command.
     Stop,
-    /// Its reload command.
+    /// The reload command.
     Reload,
-    /// Its finish hook, after the process ended so.
+    /// The finish hook, and how the main process ended.
     Finish(Exit),
-    /// A oneshot's `down` command.
+    /// The `down` command of a oneshot.
     Down,
 }
 
@@ -39,156 +39,158 @@ pub enum Role {
 pub enum Event {
     /// `init` is ready to start services.
     Boot,
-    /// A process that was asked for runs. Comes before anything else about it.
+    /// A process that was asked for runs. This comes before any other event about the process.
     Spawned {
-        /// Which.
+        /// The process.
         run: Run,
         /// Its process id.
         pid: Pid,
     },
     /// A process that was asked for could not be started.
     SpawnFailed {
-        /// Which.
+        /// The process.
         run: Run,
-        /// Why.
+        /// Why it could not be started.
         error: SpawnError,
     },
-    /// A condition that needs no process was looked at.
+    /// A condition that needs no process was checked.
     Condition {
-        /// Which.
+        /// The name under which the check was asked for.
         run: Run,
-        /// `None`: it holds; else why it does not.
+        /// Why the condition does not hold; `None` if it holds.
         unmet: Option<String>,
     },
-    /// The main process put another in its place, which is a child of `init` too and leads a group of its own.
+    /// The main process named another one as the service's main process (`MAINPID=`). That one is a child of `init` too
+    /// and leads a process group of its own.
     MainPidChanged {
-        /// Which.
+        /// The main process until now.
         run: Run,
-        /// The process that is the service from now on.
+        /// The main process from now on, which keeps the name `run`.
         pid: Pid,
     },
     /// The service said that it is ready.
     Ready {
-        /// Which of its processes.
+        /// The process that said so.
         run: Run,
     },
-    /// The service said something of itself.
+    /// A process of the service said something else.
     Notify {
-        /// Which of its processes.
+        /// The process that said so.
         run: Run,
         /// What it said.
         notification: Notification,
     },
-    /// A process ended. Until the actions of this step are carried out, signals meant for its group reach that and
-    /// nobody else: it is still a zombie, or `init` has a handle on it.
+    /// A process ended. Until the actions of this step are carried out, signals for its process group reach that group
+    /// and no other: the process is still a zombie, or `init` has a handle on it.
     Exited {
-        /// Which.
+        /// The process.
         pid: Pid,
-        /// How.
+        /// How it ended.
         exit: Exit,
     },
-    /// Nothing is left of the group (and cgroup) of a main process that ended.
+    /// Nothing is left of the process group (and cgroup) of a main process that ended.
     Gone {
-        /// Which.
+        /// The main process that was.
         run: Run,
     },
-    /// A person wants it up.
+    /// A person wants the service up.
     Start(Id),
-    /// A person wants it down.
+    /// A person wants the service down.
     Stop(Id),
-    /// A person wants it stopped and started.
+    /// A person wants the service stopped and started.
     Restart(Id),
-    /// A person wants it to read its configuration again.
+    /// A person wants the service to read its configuration again.
     Reload(Id),
     /// `init` got a signal that services may have asked for.
     Forward(Signal),
-    /// The container is to stop. `None`: with code 0.
+    /// The container is to stop, with this exit code; `None` means 0.
     Shutdown(Option<i32>),
-    /// It is to stop at once.
+    /// During a shutdown: the container is to stop at once.
     Force,
     /// There is a new plan.
     Replan(Box<Plan>),
-    /// Time passed.
+    /// Time has passed.
     Tick,
 }
 
-/// What a service can say of itself (sd_notify(3)), readiness apart.
+/// What a service can say of itself, other than that it is ready (see sd_notify(3)).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notification {
-    /// `STATUS=`: what it is doing.
+    /// `STATUS=`: what the service is doing.
     Status(String),
-    /// `RELOADING=1`.
+    /// `RELOADING=1`: the service reads its configuration.
     Reloading,
-    /// `STOPPING=1`.
+    /// `STOPPING=1`: the service stops by itself.
     Stopping,
-    /// `WATCHDOG=1`.
+    /// `WATCHDOG=1`: the service is alive.
     WatchdogPing,
-    /// `WATCHDOG=trigger`: it found itself to be broken.
+    /// `WATCHDOG=trigger`: the service found itself to be broken.
     WatchdogTrigger,
-    /// `WATCHDOG_USEC=`: another watchdog interval.
+    /// `WATCHDOG_USEC=`: the service wants another watchdog interval. Zero switches the watchdog off.
     WatchdogInterval(std::time::Duration),
-    /// Not of the service but of a probe or condition of it: why it says no.
+    /// A probe or a condition of the service says why it fails.
     Reason(String),
 }
 
 /// Why a process could not be started.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SpawnError {
-    /// For a person: what failed, on what, and the cure.
+    /// What failed, on what, and the cure, for a person.
     pub message: String,
-    /// Trying again later cannot help (no such program), as opposed to a lack of processes or memory.
+    /// Whether trying again later cannot help, for example because there is no such program. A lack of processes or
+    /// memory passes.
     pub lasting: bool,
-    /// The exit code a shell gives: 127 not found, 126 not executable.
+    /// The exit code that a shell gives: 127 if the program was not found, 126 if it is not executable.
     pub code: i32,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Start a process; answer with `Spawned`, `SpawnFailed` or, for a condition without a command, `Condition`.
+    /// Start a process. The answer is `Spawned`, `SpawnFailed` or, for a condition without a command, `Condition`.
     Spawn {
-        /// Whose.
+        /// The service.
         id: Id,
-        /// Its name from now on.
+        /// The name of the process from now on.
         run: Run,
-        /// What it is to its service.
+        /// What the process is to its service.
         role: Role,
     },
     /// Send a signal. The process has not ended as far as the core knows, or this step is about its end.
     Signal {
-        /// Whose.
+        /// The service.
         id: Id,
-        /// The process, or the leader of the group.
+        /// The process, or the leader of the process group.
         pid: Pid,
-        /// What is sent.
+        /// The signal.
         signal: Signal,
-        /// The process or its group (with KILL: its cgroup too).
+        /// Whether the process or its group gets it. KILL for a group is also for the service's cgroup.
         scope: Scope,
     },
     /// A service changed state.
     Changed(Change),
-    /// Something a person should know, beside changes of state.
+    /// A person should know something beside changes of state.
     Warn {
-        /// Whose.
+        /// The service.
         id: Id,
-        /// One line.
+        /// One line of text.
         message: String,
     },
     /// Every service that starts at boot has settled.
     Booted,
     /// The shutdown began.
     ShuttingDown {
-        /// Why, for a person, when no person asked for it.
+        /// Why, for a person; `None` if a person asked for it.
         why: Option<String>,
     },
-    /// Ids have a new meaning: the plan was replaced, and `ids[old]` is what became of each.
+    /// The plan was replaced, so ids have a new meaning.
     Replanned {
-        /// Indexed by old id; `None`: gone.
+        /// The new id of each old one; `None` if the service is forgotten.
         ids: Vec<Option<Id>>,
     },
-    /// Everything is down: end whatever else is left, and exit.
+    /// Everything is down, or its time is over: end whatever else is left, and exit.
     Halt {
-        /// With this code.
+        /// The exit code.
         code: i32,
     },
 }
@@ -196,16 +198,16 @@ pub enum Action {
 /// A change of state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// Whose.
+    /// The service.
     pub id: Id,
     /// The state before.
     pub from: Phase,
     /// The state now.
     pub to: Phase,
-    /// Its main process, where it has one now.
+    /// Its main process, if it has one now.
     pub pid: Option<Pid>,
     /// How its main process ended, if that is what happened.
     pub exit: Option<Exit>,
-    /// Why, where that is not obvious.
+    /// Why the state changed, where that is not obvious.
     pub why: Option<String>,
 }

@@ -10,8 +10,8 @@ use super::supervisor::Supervisor;
 use init_plan::{Id, Kind, Plan, Service};
 
 impl Supervisor {
-    /// Takes over a new plan. What is gone from it stops, what is new in it starts, and what it changes applies to
-    /// a service from its next start on.
+    /// Takes over a new plan. Services that it lacks stop, services that are new in it start, and what it changes about a
+    /// service applies from the service's next start on.
     pub(super) fn replan(&mut self, mut plan: Plan) {
         if self.stage == Stage::Stopping {
             return;
@@ -20,7 +20,7 @@ impl Supervisor {
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
         let mut units: Vec<Unit> = plan.services.iter().map(|_| Unit::new()).collect();
-        let mut news = News { fresh: (0..kept).collect(), ..News::default() };
+        let mut differences = Differences { fresh: (0..kept).collect(), ..Differences::default() };
         for (old, new) in ids.iter().enumerate() {
             let (Some(unit), Some(new)) = (self.units.get(old), *new) else { continue };
             let (Some(was), Some(is)) = (self.plan.services.get(old), plan.services.get(new.index())) else {
@@ -28,9 +28,9 @@ impl Supervisor {
             };
             let retired = new.index() >= kept;
             if !unit.retired {
-                news.fresh.remove(&new.index());
+                differences.fresh.remove(&new.index());
             }
-            news.compare(new, was, is, &ids);
+            differences.compare(new, was, is, &ids);
             let changed = unit.changed || (!retired && runs_differently(was, is, &self.plan, &plan));
             let unit = Unit { retired, changed: changed && !unit.state.is_inactive(), ..unit.clone() };
             if let Some(place) = units.get_mut(new.index()) {
@@ -39,12 +39,12 @@ impl Supervisor {
         }
         self.adopt(plan, units, &ids);
         self.emit(Action::Replanned { ids });
-        self.after_replan(&news);
+        self.after_replan(&differences);
     }
 
     /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.
     fn keep_running(&self, plan: &mut Plan, ids: &mut [Option<Id>]) {
-        // Processes of a service are still to end, though its state may not hold them any more.
+        // A service may have processes that are still to end although its state does not hold them any more.
         let busy: BTreeSet<usize> = self.runs.values().map(|id| id.index()).collect();
         for (old, (unit, service)) in self.units.iter().zip(&self.plan.services).enumerate() {
             let inactive = unit.state.is_inactive() && !(unit.state == State::Done && service.down.is_some());
@@ -76,7 +76,7 @@ impl Supervisor {
         self.units = units;
         for (unit, id) in self.units.iter_mut().zip((0..).map(Id)) {
             if let Goal::DependencyFailed(on) = unit.goal {
-                // One that is no more is found out about presently.
+                // If that service is no more, `after_replan` finds another reason, or none.
                 unit.goal = Goal::DependencyFailed(new(on).unwrap_or(id));
             }
             if let Some(first_start) = &mut unit.first_start {
@@ -85,20 +85,20 @@ impl Supervisor {
         }
     }
 
-    fn after_replan(&mut self, news: &News) {
+    fn after_replan(&mut self, differences: &Differences) {
         for id in self.ids() {
             self.update_timer(id);
             self.mark_dirty_around(id);
         }
-        for &id in &news.other_kind {
-            self.is_of_another_kind(id);
+        for &id in &differences.other_kind {
+            self.change_kind(id);
         }
-        for &(id, on, required) in &news.needs {
+        for &(id, on, required) in &differences.dependencies {
             if self.unit(id).goal != Goal::Down && self.must_be_started(on, required) {
                 self.start(on);
             }
         }
-        // In the order of ids: what others require has found its own place before them.
+        // Dependencies have smaller ids, so their goals are right before those of their dependents.
         for id in self.ids() {
             let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
             if matches!((self.unit(id).goal, complete), (Goal::DependencyFailed(_), _) | (Goal::Up, true)) {
@@ -106,17 +106,17 @@ impl Supervisor {
             }
             if self.unit(id).retired {
                 self.stop(id);
-            } else if news.fresh.contains(&id.index()) && self.service(id).autostart {
+            } else if differences.fresh.contains(&id.index()) && self.service(id).autostart {
                 self.start(id);
             }
         }
-        for &id in &news.speak_otherwise {
+        for &id in &differences.other_readiness {
             self.replace_readiness(id);
         }
     }
 
-    /// What was complete as a command is not as a daemon.
-    fn is_of_another_kind(&mut self, id: Id) {
+    /// A service that was complete as a oneshot is not complete as a longrun.
+    fn change_kind(&mut self, id: Id) {
         let done = self.unit(id).state == State::Done && self.service(id).kind == Kind::Longrun;
         if done && self.unit(id).goal == Goal::Up {
             self.transition(id, State::Waiting);
@@ -124,34 +124,36 @@ impl Supervisor {
     }
 }
 
-/// What a new plan means for services that were in the one before.
+/// What a new plan changes.
 #[derive(Default)]
-struct News {
-    /// Places of services that were not there, or on their way out.
+struct Differences {
+    /// Indices of services that the plan before did not have, or that were retired.
     fresh: BTreeSet<usize>,
-    /// Who needs what that it did not need before, and whether it requires it.
-    needs: Vec<(Id, Id, bool)>,
+    /// New dependencies: the service, what it depends on, and whether it requires that.
+    dependencies: Vec<(Id, Id, bool)>,
+    /// Services that became a longrun or a oneshot.
     other_kind: Vec<Id>,
-    /// Services whose readiness is to be known in another way.
-    speak_otherwise: Vec<Id>,
+    /// Services that are known to be ready in another way.
+    other_readiness: Vec<Id>,
 }
 
-impl News {
+impl Differences {
     fn compare(&mut self, id: Id, was: &Service, is: &Service, ids: &[Option<Id>]) {
         if was.ready != is.ready || was.kind != is.kind {
-            self.speak_otherwise.push(id);
+            self.other_readiness.push(id);
         }
         if was.kind != is.kind {
             self.other_kind.push(id);
         }
         for (before, now, required) in [(&was.requires, &is.requires, true), (&was.wants, &is.wants, false)] {
             let before: BTreeSet<Id> = before.iter().filter_map(|&on| new_id(ids, on)).collect();
-            self.needs.extend(now.iter().filter(|on| !before.contains(on)).map(|&on| (id, on, required)));
+            self.dependencies
+                .extend(now.iter().filter(|on| !before.contains(on)).map(|&on| (id, on, required)));
         }
     }
 }
 
-/// What becomes of each old id: services keep their identity by their name.
+/// The new id of each old one. Services keep their identity by their name.
 fn new_ids(old: &Plan, new: &Plan) -> Vec<Option<Id>> {
     let names: BTreeMap<&str, Id> =
         new.services.iter().zip((0..).map(Id)).map(|(service, id)| (&*service.name, id)).collect();

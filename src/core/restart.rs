@@ -62,9 +62,11 @@ impl Supervisor {
         for _ in 0..steps {
             nanos = (nanos.saturating_mul(factor) / 100).min(longest);
         }
-        let nanos = u64::try_from(nanos.min(longest)).unwrap_or(u64::MAX);
+        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).min(longest);
         let spread = nanos / 100 * u64::from(policy.jitter_percent.min(100));
-        let offset = self.random_below(spread.saturating_mul(2).saturating_add(1));
-        Duration::from_nanos((nanos - spread).saturating_add(offset))
+        // No jitter makes a delay longer than the longest, so the longest only gets shorter.
+        let (least, most) = (nanos - spread, nanos.saturating_add(spread).min(longest));
+        Duration::from_nanos(least + self.random_below((most - least).saturating_add(1)))
     }
 }

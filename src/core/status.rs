@@ -1,4 +1,4 @@
-//! What the supervisor says of a service to those who ask: the vocabulary of `svctl list --json`.
+//! What the supervisor tells of a service to those who ask: the vocabulary of `svctl list --json`.
 
 use serde::{Deserialize, Serialize};
 

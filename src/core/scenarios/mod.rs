@@ -8,11 +8,13 @@ mod dependency_failure;
 mod first_start;
 mod health;
 mod main_pid;
+mod messages;
 mod ready;
 mod replan;
 mod restart;
 mod shutdown;
 mod start_stop;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,6 +131,7 @@ struct Script {
     pending: Vec<(String, Role, Run)>,
     alive: Vec<(String, Role, Run, Pid)>,
     next_pid: Pid,
+    warned: Vec<String>,
 }
 
 impl Script {
@@ -140,7 +143,8 @@ impl Script {
     fn of(plan: Plan) -> Script {
         let (core, now) = (Supervisor::new(plan, 1), Time(0));
         let (done, pending, alive) = (Vec::new(), Vec::new(), Vec::new());
-        let mut script = Script { core, now, done, pending, alive, next_pid: 100 };
+        let warned = Vec::new();
+        let mut script = Script { core, now, done, pending, alive, next_pid: 100, warned };
         script.event(Event::Boot);
         script
     }
@@ -199,7 +203,8 @@ impl Script {
             Action::Changed(change) => {
                 self.done.push(format!("{}: {}", name(&change.id), change.to.as_str()));
             }
-            Action::Warn { .. } | Action::Replanned { .. } => {}
+            Action::Warn { id, message } => self.warned.push(format!("{}: {message}", name(id))),
+            Action::Replanned { .. } => {}
             Action::Booted => self.done.push("booted".into()),
             Action::ShuttingDown { why } => {
                 self.done.push(format!("shutting down {}", why.as_deref().unwrap_or("")).trim().into());
@@ -297,6 +302,11 @@ impl Script {
     /// Everything since somebody last looked.
     fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.done)
+    }
+
+    /// What was warned of since somebody last looked.
+    fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warned)
     }
 
     /// Starts and signals since somebody last looked.

@@ -155,3 +155,59 @@ fn oneshot_never_runs_twice_by_itself_and_again_when_restarted() {
     script.restart("a");
     assert_eq!(script.deeds(), ["spawn a"]);
 }
+
+#[test]
+fn jitter_makes_the_longest_delay_shorter_and_never_longer() {
+    let def = longrun("a").restart(|restart| {
+        (restart.jitter_percent, restart.max_delay) = (20, Duration::from_millis(100));
+    });
+    let mut script = Script::running(vec![def]);
+    let delays = delays(&mut script, 200).split_off(1);
+    assert!(delays.iter().all(|delay| (80..=100).contains(delay)), "{delays:?}");
+    assert!(delays.iter().any(|&delay| delay < 85) && delays.iter().any(|&delay| delay > 95));
+}
+
+/// The reference values for this seed, as the author's C code gives them.
+#[test]
+fn random_numbers_are_those_of_splitmix64() {
+    let mut core = Supervisor::new(Plan::default(), 1_234_567);
+    let expected = [
+        6_457_827_717_110_365_317,
+        3_203_168_211_198_807_973,
+        9_817_491_932_198_370_423,
+        4_593_380_528_125_082_431,
+        16_408_922_859_458_223_821,
+    ];
+    assert_eq!([0; 5].map(|_| core.random_below(u64::MAX)), expected);
+    assert_eq!([0; 3].map(|_| core.random_below(1)), [0; 3]);
+    assert_eq!(core.random_below(0), 0);
+}
+
+#[test]
+fn restarts_are_counted_and_the_limit_allows_exactly_as_many() {
+    let def = longrun("a").restart(|restart| {
+        (restart.limit, restart.delay) = (Some((2, Duration::from_secs(10))), Duration::ZERO);
+    });
+    let mut script = Script::running(vec![def.clone()]);
+    delays(&mut script, 2);
+    assert_eq!(script.core.status(script.id("a"), script.now).restarts, 2);
+    // The first restart is just as old as the limit looks back.
+    script.pass(10_000);
+    script.end("a", code(1));
+    assert_eq!(script.phase("a"), Phase::Failed);
+    let mut script = Script::running(vec![def]);
+    delays(&mut script, 2);
+    script.pass(10_001);
+    script.end("a", code(1));
+    assert_eq!(script.phase("a"), Phase::Starting);
+}
+
+#[test]
+fn service_that_ran_just_long_enough_is_forgiven_its_earlier_failures() {
+    let mut script = Script::running(vec![longrun("a")]);
+    delays(&mut script, 3);
+    script.pass(9_999);
+    assert_eq!(delays(&mut script, 1), [400]);
+    script.pass(10_000);
+    assert_eq!(delays(&mut script, 1), [0]);
+}

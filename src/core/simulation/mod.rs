@@ -43,6 +43,11 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
+/// How many cases are run.
+fn cases() -> u64 {
+    number("PULP_INIT_SIMULATIONS", 100_000)
+}
+
 /// Runs the cases of these numbers on every processor; the first failure found, if there is one.
 fn explore(seeds: std::ops::Range<u64>, options: impl Fn(u64) -> Options + Sync) -> Option<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
@@ -75,7 +80,7 @@ fn every_rule_holds_in_100_000_random_histories() {
         return assert!(result.is_ok(), "{}", shrink::story(&case, options, &result.unwrap_err()));
     }
     let first = number("PULP_INIT_SEED", 0);
-    let count = number("PULP_INIT_SIMULATIONS", 100_000);
+    let count = cases();
     // Every sixteenth supervisor is written down and read back on the way.
     let options = |seed| Options { rewrite_every: if seed % 16 == 0 { 7 } else { 0 }, ..Options::default() };
     if let Some((seed, message)) = explore(first..first + count, options) {
@@ -87,7 +92,7 @@ fn every_rule_holds_in_100_000_random_histories() {
 
 #[test]
 fn same_events_give_the_same_actions_also_when_the_supervisor_is_written_down_and_read_back() {
-    for seed in 0..2000 {
+    for seed in 0..(cases() / 50).max(20) {
         let run = |rewrite_every| {
             let options = Options { keep_actions: true, rewrite_every, ..Options::default() };
             history::run(&case(seed), options).0.actions

@@ -152,10 +152,10 @@ fn work_grows_with_the_number_of_services_not_with_its_square() {
     let mut wrong = Vec::new();
     for (name, shape) in shapes {
         for order in [Order::Forward, Order::Backward, Order::Mixed] {
-            let (few, many) = (looks(shape(500), order), looks(shape(5000), order));
-            println!("{name} {order:?}: {} a service of 500, {} of 5000", few / 500, many / 5000);
+            let (few, many) = (looks(shape(300), order), looks(shape(3000), order));
+            println!("{name} {order:?}: {} a service of 300, {} of 3000", few / 300, many / 3000);
             if many > few * 15 {
-                wrong.push(format!("{name} {order:?}: {few} looks at 500, {many} at 5000"));
+                wrong.push(format!("{name} {order:?}: {few} looks at 300, {many} at 3000"));
             }
         }
     }

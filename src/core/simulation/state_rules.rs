@@ -25,7 +25,9 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Outco
     // Failing to start at all is no reason to spin.
     let started = !matches!(from, Phase::Starting | Phase::Checking);
     let floor = if started { 0.0 } else { crate::restart::LEAST_RETRY.as_secs_f64() };
-    let (least, most) = ((nominal - spread).max(floor - 1e-6), (nominal + spread).max(floor + 1e-6));
+    let longest = policy.max_delay.as_secs_f64() + 1e-6;
+    let least = (nominal - spread).max(floor - 1e-6);
+    let most = (nominal + spread).min(longest).max(floor + 1e-6);
     must((least..=most).contains(&delay), "backoff", || {
         format!("{} waits {delay} s, not {least} to {most} s", core.service(id).name)
     })
