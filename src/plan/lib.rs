@@ -23,6 +23,7 @@ pub mod expand;
 #[cfg(feature = "docs")]
 pub mod file;
 pub mod header;
+mod keys;
 pub mod load;
 pub mod model;
 pub mod order;

@@ -10,9 +10,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::expand::expand;
+use super::keys::SERVICE_KEYS;
 use super::model::Log;
 use super::report::{At, Report};
-use super::service::SERVICE_KEYS;
 use super::source::Environment;
 use super::suggest::{listed, nearest};
 use super::tree::{Entry, Node, Tree, Value};

@@ -11,47 +11,6 @@ use super::signal::Signal;
 use super::tree::Tree;
 use super::{probe, process, sections, values};
 
-/// Every key of a service's own table, of a template's and of a bundle's.
-pub(super) const SERVICE_KEYS: &[&str] = &[
-    "after",
-    "autostart",
-    "before",
-    "cgroup",
-    "contents",
-    "cwd",
-    "description",
-    "down",
-    "drop-capabilities",
-    "env",
-    "essential",
-    "exec",
-    "finish",
-    "forward-signals",
-    "group",
-    "groups",
-    "health",
-    "instances",
-    "limits",
-    "log",
-    "nice",
-    "no-new-privileges",
-    "notify",
-    "oom-score-adj",
-    "ready",
-    "reload",
-    "requires",
-    "restart",
-    "start-if",
-    "start-timeout",
-    "stdin",
-    "stop",
-    "type",
-    "umask",
-    "user",
-    "wants",
-    "watchdog",
-];
-
 const LONGRUN_START_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How one service refers to another. The order is that of strength.
@@ -346,9 +305,9 @@ fn forward(item: &Item<'_>) -> Vec<Signal> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::keys::SERVICE_KEYS;
     use super::super::read::known::KEYS;
     use super::super::{Environment, Source, compile};
-    use super::SERVICE_KEYS;
 
     #[test]
     fn keys_of_a_service_are_those_that_are_read() {

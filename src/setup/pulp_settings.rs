@@ -10,7 +10,6 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Owner, ROOT};
-use crate::steps::settings;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -83,13 +82,9 @@ pub struct Database {
 }
 
 impl PulpSettings {
-    /// Those that the step `settings` found; without the secret ones where we may not read them. Where no such step has
-    /// run, in a container of one process, the settings are evaluated here.
-    pub fn load(context: &Context) -> Result<PulpSettings, Problem> {
+    /// Those that the step `settings` kept; without the secret ones where we may not read them.
+    pub(crate) fn kept(context: &Context) -> Result<PulpSettings, Problem> {
         let (whole, public) = (context.path(PATH), context.path(PUBLIC_PATH));
-        if !public.exists() && settings::can_be_evaluated(context) {
-            return settings::current(context);
-        }
         let path = if File::open(&whole).is_ok() { whole } else { public };
         let text = files::read(&path)?.unwrap_or_default();
         serde_json::from_slice(&text).map_err(|error| {

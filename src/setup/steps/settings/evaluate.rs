@@ -38,7 +38,7 @@ const WANTED: &[&str] = &[
 ];
 
 /// Whether this image can read settings at all: that of the web server alone cannot.
-pub fn can_be_evaluated(context: &Context) -> bool {
+pub(super) fn can_be_evaluated(context: &Context) -> bool {
     context.path(EVALUATE).exists()
 }
 

@@ -13,15 +13,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-pub use evaluate::can_be_evaluated;
-use evaluate::{USERS, evaluate};
+use evaluate::{USERS, can_be_evaluated, evaluate};
 use origin::given_hostname;
 pub use origin::origin;
 use parse::settings;
 pub use parse::{is_loopback, migrated_settings};
 
 use crate::context::ROOT;
-use crate::pulp_settings::PulpSettings;
+use crate::pulp_settings::{PUBLIC_PATH, PulpSettings};
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -49,8 +48,19 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
+impl PulpSettings {
+    /// What the step `settings` kept. Where no such step has run, in a container of one process, the settings are
+    /// evaluated here.
+    pub fn load(context: &Context) -> Result<PulpSettings, Problem> {
+        if !context.path(PUBLIC_PATH).exists() && can_be_evaluated(context) {
+            return current(context);
+        }
+        PulpSettings::kept(context)
+    }
+}
+
 /// What the settings say now.
-pub fn current(context: &Context) -> Result<PulpSettings, Problem> {
+fn current(context: &Context) -> Result<PulpSettings, Problem> {
     settings(context, &evaluate(context)?)
 }
 
