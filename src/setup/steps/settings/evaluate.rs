@@ -95,8 +95,8 @@ fn readable(context: &Context, files: &str) -> Result<(), Problem> {
             return Err(Problem::config(
                 format!("{file}: the user {}, as whom Pulp runs, cannot read it", pulp.shown()),
                 format!(
-                    "`chmod o+r` the file on the host, or `chgrp {gid}` and `chmod g+r` it, and let that user enter its \
-                     folder (`chmod o+x`)"
+                    "on the host, `chmod o+r` what is mounted at {file}, or `chgrp {gid}` and `chmod g+r` it, and let \
+                     that user enter its folder (`chmod o+x`)"
                 ),
             ));
         }
