@@ -128,7 +128,7 @@ fn no_service_has_the_secrets_of_another_in_its_environment() {
         .ready();
     let needed =
         ["PATH", "TZ", "LANG", "LANGUAGE", "LC_ALL", "PULP_HTTPS", "HOME", "USER", "LOGNAME", "SHELL"];
-    for (service, user) in [("nginx", "root"), ("redis", "redis"), ("postgresql", "postgres")] {
+    for (service, user) in [("nginx", "root"), ("redis", "redis:pulp"), ("postgresql", "postgres")] {
         let found = variables(&pulp, service, user);
         let others: Vec<_> = found.iter().filter(|name| !needed.contains(&name.as_str())).collect();
         // nginx writes its title over what it was started with, so this says nothing of it: services.d does.
