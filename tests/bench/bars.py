@@ -35,7 +35,7 @@ BARS = [
     ("client", "median_ms", "most", 2.0, "ms for svctl list"),
     ("client", "code", "most", 0, "exit code of svctl list"),
     ("shutdown", "code", "most", 0, "exit code after TERM"),
-    ("size", "bytes", "most", 4_000_000, "bytes of binary"),
+    ("size", "bytes", "most", 2_500_000, "bytes of binary"),
 ]
 
 
