@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # image.sh BINARY [TARGET...]: builds localhost/pulp (and localhost/pulp-minimal, localhost/pulp-web) around it.
+# TAG names another image than localhost/pulp: localhost/TAG, localhost/TAG-minimal.
 # Versions are build args: PULP_BUILD_ARGS="--build-arg PULPCORE_VERSION===3.123.1" make image
 # NIGHTLY=1 takes the newest of all plugins, pre-releases too, and tags the image so.
 . "$(dirname "$0")/host.sh"
@@ -27,8 +28,8 @@ fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 for target in "${targets[@]}"; do
-    image=localhost/pulp
-    [ "$target" = pulp ] || image=localhost/pulp-$target
+    image=localhost/${TAG:-pulp}
+    [ "$target" = pulp ] || image+=-$target
     log=$cache/image-$target.log
     say "building $image (the first time takes five minutes; the log is .cache/image-$target.log)"
     # --format docker: OCI's own format has no HEALTHCHECK. --network host: a host's mirror may be on it alone.
