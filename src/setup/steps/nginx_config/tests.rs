@@ -101,6 +101,7 @@ fn settings() -> PulpSettings {
         token_private_key: String::new(),
         token_public_key: String::new(),
         media_root: "/var/lib/pulp/media".to_owned(),
+        sent_files_location: None,
         static_root: "/var/lib/operator/static/".to_owned(),
         migrated_settings: String::new(),
     }
