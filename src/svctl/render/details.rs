@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::duration::{age, taken};
 use crate::output::Screen;
-use init_core::status::{ServiceStatus, Wellness};
+use init_core::status::{ServiceStatus, Stray, Wellness};
 use init_plan::Kind;
 
 use super::paint::{self, BOLD, DIM, one_line};
@@ -24,6 +24,7 @@ pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String],
     fact("note", &service.note.as_deref().map(one_line).unwrap_or_default());
     fact("pid", &service.pid.map(|pid| pid.to_string()).unwrap_or_default());
     fact("ready after", &service.ready_after_ms.map(taken).unwrap_or_default());
+    fact("strays", &strays(&service.strays));
     fact("restarts", &service.restarts.to_string());
     fact("health", health(service.health));
     fact("last exit", &service.last_exit.map(|exit| exit.to_string()).unwrap_or_default());
@@ -71,6 +72,12 @@ fn health(wellness: Wellness) -> &'static str {
         Wellness::Failing => "failing: the last check failed",
         Wellness::Unhealthy => "unhealthy",
     }
+}
+
+/// `12 (sleep 1000), 13 (gpg-agent)`: processes that are killed when the service stops.
+fn strays(strays: &[Stray]) -> String {
+    let one = |stray: &Stray| format!("{} ({})", stray.pid, one_line(&stray.command));
+    strays.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// `certs (done), redis (up)`.
