@@ -93,18 +93,16 @@ impl Supervisor {
         let (signal, scope, repeat) = (stop.signal, stop.scope, stop.repeat);
         self.emit(Action::Signal { id, pid, signal, scope });
         self.wake(id);
-        if let Some(repeat) = repeat {
-            self.signal_again_after(id, repeat);
-        }
+        self.signal_again_after(id, repeat);
     }
 
     /// A process may miss a signal: one that has just forked still has its parent's signal handlers.
-    fn signal_again_after(&mut self, id: Id, repeat: Duration) {
-        let at = self.now.plus(repeat);
+    fn signal_again_after(&mut self, id: Id, repeat: Option<Duration>) {
+        let at = repeat.map(|repeat| self.now.plus(repeat));
         if let State::Stopping { main: Child { timeout: Timeout::At(_), .. }, again, .. } =
             &mut self.unit_mut(id).state
         {
-            *again = Some(at);
+            *again = at;
         }
         self.update_timer(id);
     }

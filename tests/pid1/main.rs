@@ -40,6 +40,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
 mod anywhere;
 mod attributes;
 mod boot;
@@ -65,6 +66,8 @@ mod shutdown;
 mod signals;
 mod socket;
 mod stop;
+mod stopped;
+mod strays;
 mod svctl;
 mod terminal;
 

@@ -11,8 +11,13 @@ use super::paint::{self, BOLD, DIM, one_line};
 
 /// One service at length: a heading, a line for each thing there is to say, and its last lines of output.
 ///
-/// `all` is where the states of its neighbours are looked up.
-pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String], screen: Screen) -> String {
+/// `all` is where the states of its neighbours are looked up; `lines` may be why they are not shown.
+pub fn details(
+    service: &ServiceStatus,
+    all: &[ServiceStatus],
+    lines: Result<&[String], &str>,
+    screen: Screen,
+) -> String {
     let mut text = String::with_capacity(1024);
     heading(&mut text, service, screen);
     let mut fact = |name: &str, value: &str| {
@@ -39,7 +44,12 @@ pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String],
     let (required_by, wanted_by) = (above(|other| &other.requires), above(|other| &other.wants));
     fact("required by", &required_by);
     fact("wanted by", &wanted_by);
-    output(&mut text, lines, screen);
+    match lines {
+        Ok(lines) => output(&mut text, lines, screen),
+        Err(why) => {
+            let _ = writeln!(text, "  {:<12} {}", "last output", one_line(why));
+        }
+    }
     text
 }
 
