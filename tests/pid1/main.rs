@@ -51,6 +51,7 @@ mod definitions;
 mod dependencies;
 mod environment;
 mod faults;
+mod flood;
 mod harness;
 mod health;
 mod hostile;

@@ -90,6 +90,7 @@ pub fn command(pid: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -100,10 +101,13 @@ mod tests {
             .env_clear()
             .env("MARK", "web@1")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
+        // Once it answers, the kernel has put its environment in its place.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         assert_eq!(mark(pid, "MARK").as_deref(), Some("web@1"));
         assert_eq!((mark(pid, "MAR"), mark(pid, "OTHER")), (None, None));
         assert_eq!(command(pid), "/bin/cat");
