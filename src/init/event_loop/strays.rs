@@ -30,7 +30,7 @@ impl Init {
     pub(crate) fn strays(&self, id: Id) -> Vec<i32> {
         let Some(service) = self.supervisor.plan().services.get(id.index()) else { return Vec::new() };
         let orphans = children::list().into_iter().filter(|&pid| self.supervisor.owner(pid).is_none());
-        let marked = |pid: &i32| children::mark(*pid, MARK).is_some_and(|mark| mark == *service.name);
+        let marked = |pid: &i32| children::variable(*pid, MARK).is_some_and(|mark| mark == *service.name);
         orphans.take(MAX_LOOKED_AT).filter(marked).collect()
     }
 

@@ -13,8 +13,8 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid};
 const LIST: &str = "/proc/thread-self/children";
 /// So much of the list is read, in bytes: some ten thousand children.
 const MAX_LIST: usize = 64 * 1024;
-/// So much is read of an environment, in bytes. The mark is at its beginning.
-const MAX_MARK: usize = 512;
+/// So much is read of an environment, in bytes. What is behind that is not found.
+const MAX_ENVIRONMENT: u64 = 64 * 1024;
 /// So much is shown of a command line, in characters.
 const MAX_COMMAND: usize = 60;
 
@@ -44,14 +44,13 @@ pub fn list() -> Vec<i32> {
     numbers.filter_map(|number| number.parse().ok()).collect()
 }
 
-/// What the first variable of a process's environment says, if it has this name. A process can change that, so it is a
-/// hint and no proof.
-pub fn mark(pid: i32, name: &str) -> Option<String> {
-    let mut bytes = [0; MAX_MARK];
-    let count = open_environment(pid)?.read(&mut bytes).ok()?;
-    let first = bytes.get(..count)?.split(|&byte| byte == 0).next()?;
-    let value = first.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-    String::from_utf8(value.to_vec()).ok()
+/// A variable of a process's environment, as that was when it was executed. A process can change it, so it is a hint and
+/// no proof. Shells change the order of variables.
+pub fn variable(pid: i32, name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    open_environment(pid)?.take(MAX_ENVIRONMENT).read_to_end(&mut bytes).ok()?;
+    let value = |entry: &[u8]| Some(entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    String::from_utf8(bytes.split(|&byte| byte == 0).find_map(value)?).ok()
 }
 
 /// The kernel shows an environment to the process's own user, and to whoever may trace it. Containers take that right
@@ -96,9 +95,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mark_and_command_of_a_child_are_read() {
+    fn variable_and_command_of_a_child_are_read() {
         let mut child = Command::new("/bin/cat")
             .env_clear()
+            .env("FIRST", "1")
             .env("MARK", "web@1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -108,13 +108,13 @@ mod tests {
         // Once it answers, the kernel has put its environment in its place.
         child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-        assert_eq!(mark(pid, "MARK").as_deref(), Some("web@1"));
-        assert_eq!((mark(pid, "MAR"), mark(pid, "OTHER")), (None, None));
+        assert_eq!(variable(pid, "MARK").as_deref(), Some("web@1"));
+        assert_eq!((variable(pid, "MAR"), variable(pid, "OTHER")), (None, None));
         assert_eq!(command(pid), "/bin/cat");
         assert!(list().contains(&pid) && count() >= 1);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!list().contains(&pid));
-        assert_eq!((mark(pid, "MARK"), command(pid)), (None, String::new()));
+        assert_eq!((variable(pid, "MARK"), command(pid)), (None, String::new()));
     }
 }

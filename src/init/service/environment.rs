@@ -27,7 +27,7 @@ const NOT_INHERITED: [&str; 8] = [
     "MAINPID",
 ];
 
-/// The variable that says whose a process is. It comes first, so that reading a little of an environment finds it.
+/// The variable that says whose a process is.
 pub const MARK: &str = "INIT_SERVICE";
 
 /// The container's environment, as it was when `init` started.
@@ -78,8 +78,7 @@ pub fn build(
     credentials: Option<&Credentials>,
     extra: &[(&str, &OsStr)],
 ) -> Result<Vec<CString>, String> {
-    let mut made = Variables(vec![(Cow::Borrowed(OsStr::new(MARK)), Cow::Borrowed(OsStr::new(service)))]);
-    made.0.extend(inherited(container, env));
+    let mut made = Variables(inherited(container, env));
     made.name(service);
     if let Some(user) = credentials.filter(|credentials| credentials.user_given) {
         made.become_user(user, &env.inherit);
@@ -199,8 +198,9 @@ mod tests {
     fn built(env: &Env, credentials: Option<&Credentials>, extra: &[(&str, &OsStr)]) -> Vec<Vec<u8>> {
         let made = build(&container(), "web", env, credentials, extra).unwrap();
         let mut made: Vec<Vec<u8>> = made.into_iter().map(CString::into_bytes).collect();
-        assert_eq!(made.remove(0), b"INIT_SERVICE=web");
-        made.retain(|variable| variable != b"SERVICE=web");
+        let before = made.len();
+        made.retain(|variable| variable != b"INIT_SERVICE=web" && variable != b"SERVICE=web");
+        assert_eq!(made.len(), before - 2);
         made
     }
 
@@ -210,13 +210,13 @@ mod tests {
         let made = build(&container(), "web@two", &nothing, None, &[]).unwrap();
         assert_eq!(
             made,
-            [c"INIT_SERVICE=web@two", c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two"]
+            [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"]
                 .map(CString::from)
         );
         let set = |name: &str| (name.into(), "other".into());
         let renamed = Env { set: vec![set("SERVICE"), set("INIT_SERVICE")], ..nothing };
         let made = build(&container(), "web", &renamed, None, &[]).unwrap();
-        assert_eq!(made, [c"INIT_SERVICE=web", c"SERVICE=other"].map(CString::from));
+        assert_eq!(made, [c"SERVICE=other", c"INIT_SERVICE=web"].map(CString::from));
     }
 
     #[test]
