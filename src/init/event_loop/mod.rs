@@ -97,7 +97,7 @@ pub struct Init {
     pub(crate) deferred: Option<Vec<(Id, Run, Role)>>,
     /// The exit was ordered, with this code.
     pub(crate) halted: Option<i32>,
-    changed: bool,
+    pub(crate) changed: bool,
     pub(crate) output: OutputWatch,
 }
 

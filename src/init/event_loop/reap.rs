@@ -80,6 +80,8 @@ impl Init {
         // Its last word may have been that another process is in its place.
         let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
         if !is_main {
+            // Somebody may wait for the end of a reload command, which is no change of state.
+            self.changed = true;
             self.take_last_words(id, run, zombie.exit == Exit::Code(0));
         }
         self.handles.ending(zombie.pid);
