@@ -21,6 +21,7 @@
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
+//! | `supervision` | services stopped, started and reloaded by hand; too few processes |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -47,6 +48,7 @@ mod powercut;
 mod quickstart;
 mod secrets;
 mod single;
+mod supervision;
 mod upgrade;
 mod variables;
 mod volumes;
