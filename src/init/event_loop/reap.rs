@@ -120,7 +120,7 @@ impl Init {
         if !self.leaves_daemons(id, succeeded) {
             lingering.strays = self.kill_strays(id);
         }
-        if lingering.strays && succeeded && self.supervisor.ended_by_itself(id) {
+        if lingering.strays && succeeded && self.is_to_stay(id) && self.supervisor.ended_by_itself(id) {
             self.warn(id, WENT_AWAY);
         }
         // What its group wrote before it was killed is in the pipe by now.

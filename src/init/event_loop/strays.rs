@@ -13,7 +13,7 @@ use crate::kernel::children;
 use crate::kernel::sys;
 use crate::service::environment::MARK;
 use init_core::status::{Stage, Stray};
-use init_plan::{Id, Kind};
+use init_plan::{Id, Kind, Policy};
 
 /// So many children are looked at. The next look finds those that were left when these are gone.
 const MAX_LOOKED_AT: usize = 256;
@@ -55,6 +55,13 @@ impl Init {
     pub(crate) fn leaves_daemons(&self, id: Id, succeeded: bool) -> bool {
         let kind = self.supervisor.plan().services.get(id.index()).map(|service| service.kind);
         succeeded && kind == Some(Kind::Oneshot)
+    }
+
+    /// Whether a service is a daemon that is started again when it ends, unlike the command of `init CMD`.
+    pub(crate) fn is_to_stay(&self, id: Id) -> bool {
+        let service = self.supervisor.plan().services.get(id.index());
+        service
+            .is_some_and(|service| service.kind == Kind::Longrun && service.restart.policy != Policy::Never)
     }
 
     /// The strays of a service, for people.
