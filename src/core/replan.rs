@@ -90,6 +90,7 @@ impl Supervisor {
                 first_start.waited_for = first_start.waited_for.and_then(new);
             }
         }
+        self.stopped = self.ids().filter(|&id| self.unit(id).goal.is_stopped()).collect();
     }
 
     fn after_replan(&mut self, differences: &Differences) {

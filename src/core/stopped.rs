@@ -51,7 +51,8 @@ impl Supervisor {
 
     /// The services that the stop of this one took along, and that are still down for that.
     pub fn stopped_with(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
-        self.ids().filter(move |&other| self.unit(other).goal == Goal::Down(Reason::StoppedWith(id)))
+        let goal = Goal::Down(Reason::StoppedWith(id));
+        self.stopped.iter().copied().filter(move |&other| self.unit(other).goal == goal)
     }
 
     /// The service whose stop keeps one down that is to be started: it is required, directly or not, and a start would

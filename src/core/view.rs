@@ -103,9 +103,9 @@ impl Supervisor {
     pub fn problems(&self, now: Time) -> Vec<String> {
         let shutdown = (self.stage() == Stage::Stopping).then(|| "shutting down".to_owned());
         // During a shutdown nothing is down because a person stopped it.
-        let is_stopped = self.ids().any(|id| self.unit(id).goal.is_stopped());
-        let of_boot = if is_stopped && shutdown.is_none() { self.of_boot() } else { BTreeSet::new() };
-        let is_missing = |id: Id| self.unit(id).goal.is_stopped() && of_boot.contains(&id);
+        let is_asked = !self.stopped.is_empty() && shutdown.is_none();
+        let of_boot = if is_asked { self.of_boot() } else { BTreeSet::new() };
+        let is_missing = |id: Id| of_boot.contains(&id) && self.stopped.contains(&id);
         let services = self.ids().filter(|&id| self.has_problem(id) || is_missing(id)).map(|id| {
             let note = self.note(id, now).map(|note| format!(": {note}")).unwrap_or_default();
             format!("{}: {}{note}", self.service(id).name, self.phase(id).as_str())

@@ -11,6 +11,10 @@ use init_plan::Id;
 
 /// A start brings back all that the stop of the service took along, and nothing that was stopped by its own name.
 pub(super) fn stops_are_remembered(core: &Supervisor, before: &Before) -> Outcome {
+    let wrong = core.ids().find(|id| core.unit(*id).goal.is_stopped() != core.stopped.contains(id));
+    must(wrong.is_none() && core.stopped.iter().all(|id| id.index() < core.units.len()), "books", || {
+        format!("the list of stopped services is wrong: {:?}, {wrong:?}", core.stopped)
+    })?;
     if core.stage() == Stage::Stopping || before.kind == EventKind::Replan {
         return Ok(());
     }

@@ -171,6 +171,9 @@ impl Init {
 
     /// What a stop took along, or a start brought back; and the words for it. `before` were down because of `ids` before.
     fn describe_others(&self, verb: Verb, ids: &[Id], before: &BTreeSet<Id>) -> (Vec<Id>, String) {
+        if verb != Verb::Stop && before.is_empty() {
+            return (Vec::new(), String::new());
+        }
         let now = self.stopped_along(ids);
         let names = |of: &[Id]| of.iter().map(|&id| self.name(id)).collect::<Vec<_>>().join(", ");
         let own = names(ids);

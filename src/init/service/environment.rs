@@ -109,7 +109,10 @@ fn inherited<'a>(container: &'a Container, env: &Env) -> Vec<Variable<'a>> {
         Inherit::Only(names) => names.iter().any(|wanted| OsStr::new(&**wanted) == name),
     };
     let kept = container.iter().filter(|(name, _)| wanted(name) && !is_unset(name));
-    kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
+    // With room for what is added.
+    let mut all = Vec::with_capacity(container.0.len() + env.set.len() + 8);
+    all.extend(kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
+    all
 }
 
 struct Variables<'a>(Vec<Variable<'a>>);
