@@ -16,6 +16,7 @@
 //! | `print-args WORD` | the word, and nothing else; for tests of quoting |
 //! | `ready-fd N` | writes a newline to the descriptor and closes it |
 //! | `notify TEXT` | sends it to `$NOTIFY_SOCKET`; `\n` in it is a line break |
+//! | `notify-flood TEXT` | sends it for ever, as fast as it is taken |
 //! | `notify-child TEXT` | the same by a child that is dead and reaped before the next word |
 //! | `on SIGNAL exit CODE` | …from now on, when the signal comes |
 //! | `on SIGNAL say TEXT`, `on SIGNAL touch PATH` | |
@@ -98,6 +99,9 @@ fn run(word: &str, words: &mut Words) {
         "print-args" => println!("{:?}", next(words)),
         "ready-fd" => ready_fd(number(words)),
         "notify" => notify(&next(words)),
+        "notify-flood" => loop {
+            notify(&next(&mut words.clone()));
+        },
         "notify-child" => {
             let text = next(words);
             in_dead_child(|| notify(&text));

@@ -250,7 +250,9 @@ fn built(service: &Service) -> Result<(), String> {
     }
     let container = Container::new([("PATH".into(), "/bin".into())]);
     let credentials = etc()?.resolve(&service.process)?;
-    for variable in environment::build(&container, &service.process.env, credentials.as_ref(), &[])? {
+    for variable in
+        environment::build(&container, &service.name, &service.process.env, credentials.as_ref(), &[])?
+    {
         fits(&variable)?;
     }
     Ok(())

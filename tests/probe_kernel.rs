@@ -315,7 +315,10 @@ fn cost_of_credentials_environment_and_notify_socket() {
     let user = users.resolve(&process).unwrap();
     each("credentials", Box::new(|_| drop(users.resolve(&process).unwrap())));
     let env = &process.env;
-    each("environment", Box::new(|_| drop(environment::build(&container, env, user.as_ref(), &[]).unwrap())));
+    each(
+        "environment",
+        Box::new(|_| drop(environment::build(&container, "s", env, user.as_ref(), &[]).unwrap())),
+    );
     each(
         "notify socket",
         Box::new(|n| drop(NotifySocket::bind(dir.path(), "web", n, Some(NOBODY)).unwrap())),

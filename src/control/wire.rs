@@ -221,7 +221,7 @@ pub enum FailureKind {
     BadPlan,
 }
 
-/// A service changed state.
+/// A service changed state, or, where both states are the same, its main process.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Event {
     /// The name of the service.

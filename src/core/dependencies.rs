@@ -89,7 +89,7 @@ impl Supervisor {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
                 // A complete oneshot stands for what it did until nothing needs that any more. So the database outlives
                 // whoever started after its migrations, although those ended long ago.
-                Phase::Done | Phase::Skipped | Phase::Failed if unit.goal == Goal::Down => true,
+                Phase::Done | Phase::Skipped | Phase::Failed if unit.goal.is_down() => true,
                 Phase::Done => self.has_down_command_to_run(id),
                 Phase::Skipped | Phase::Failed => false,
                 Phase::Down | Phase::Waiting | Phase::Checking | Phase::Backoff => false,

@@ -128,6 +128,8 @@ pub enum Notification {
     WatchdogTrigger,
     /// `WATCHDOG_USEC=`: the service wants another watchdog interval. Zero switches the watchdog off.
     WatchdogInterval(std::time::Duration),
+    /// `EXTEND_TIMEOUT_USEC=`: the service needs so much longer, from now on, to start or to stop.
+    ExtendTimeout(std::time::Duration),
     /// A probe or a condition of the service says why it fails.
     Reason(String),
 }
@@ -169,6 +171,13 @@ pub enum Action {
     },
     /// A service changed state.
     Changed(Change),
+    /// Another process is the main one of a service, in the same state.
+    MainPidChanged {
+        /// The service.
+        id: Id,
+        /// Its main process from now on.
+        pid: Pid,
+    },
     /// A person should know something beside changes of state.
     Warn {
         /// The service.

@@ -144,6 +144,7 @@ impl Supervisor {
                     *reloading = true;
                 }
             }
+            Notification::ExtendTimeout(time) => self.extend_timeout(id, run, time),
             Notification::WatchdogPing => self.restart_watchdog(id),
             Notification::WatchdogTrigger => {
                 self.stop_unhealthy(id, "says that it is broken (WATCHDOG=trigger)".into(), false);

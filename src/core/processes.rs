@@ -3,7 +3,7 @@
 //! Each function finds out which process of which service an event is about, and hands over to the file that has the
 //! rules for it.
 
-use super::event::{Pid, Run, SpawnError};
+use super::event::{Action, Pid, Run, SpawnError};
 use super::health::CheckResult;
 use super::state::{Cause, ProbeState, State, Timeout};
 use super::status::Exit;
@@ -47,6 +47,7 @@ impl Supervisor {
         let before = main.predecessor.replace((old_run, old));
         main.pid = Some(pid);
         let expired = main.timeout == Timeout::Expired;
+        self.emit(Action::MainPidChanged { id, pid });
         self.kill_predecessor(id, before);
         // If the old process was told to stop, or killed, so is the new one.
         match &self.unit(id).state {

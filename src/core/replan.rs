@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Action;
 use super::graph::dependents;
-use super::state::{Goal, State, Unit};
+use super::state::{Goal, Reason, State, Unit};
 use super::status::Stage;
 use super::supervisor::Supervisor;
 use init_plan::{Id, Kind, Plan, Service};
@@ -19,7 +19,8 @@ impl Supervisor {
         let mut ids = new_ids(&self.plan, &plan);
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
-        let mut units: Vec<Unit> = plan.services.iter().map(|_| Unit::new()).collect();
+        let mut units: Vec<Unit> =
+            plan.services.iter().map(|_| Unit { since: self.now, ..Unit::new() }).collect();
         let mut differences = Differences { fresh: (0..kept).collect(), ..Differences::default() };
         for (old, new) in ids.iter().enumerate() {
             let (Some(unit), Some(new)) = (self.units.get(old), *new) else { continue };
@@ -37,7 +38,7 @@ impl Supervisor {
                 *place = unit;
             }
         }
-        self.adopt(plan, units, &ids);
+        self.adopt(plan, units, &ids, kept);
         self.emit(Action::Replanned { ids });
         self.after_replan(&differences);
     }
@@ -64,7 +65,8 @@ impl Supervisor {
         }
     }
 
-    fn adopt(&mut self, plan: Plan, units: Vec<Unit>, ids: &[Option<Id>]) {
+    /// The services of the new plan proper are the first `kept`.
+    fn adopt(&mut self, plan: Plan, units: Vec<Unit>, ids: &[Option<Id>], kept: usize) {
         let new = |id: Id| new_id(ids, id);
         self.runs = self.runs.iter().filter_map(|(&run, &id)| Some((run, new(id)?))).collect();
         self.booting = self.booting.iter().filter_map(|&id| new(id)).collect();
@@ -79,10 +81,16 @@ impl Supervisor {
                 // If that service is no more, `after_replan` finds another reason, or none.
                 unit.goal = Goal::DependencyFailed(new(on).unwrap_or(id));
             }
+            if let Goal::Down(Reason::StoppedWith(on)) = unit.goal {
+                // Nobody can start what is not in the plan any more, so the service no longer waits for that.
+                let on = new(on).filter(|on| on.index() < kept);
+                unit.goal = Goal::Down(on.map_or(Reason::Stopped, Reason::StoppedWith));
+            }
             if let Some(first_start) = &mut unit.first_start {
                 first_start.waited_for = first_start.waited_for.and_then(new);
             }
         }
+        self.stopped = self.ids().filter(|&id| self.unit(id).goal.is_stopped()).collect();
     }
 
     fn after_replan(&mut self, differences: &Differences) {
@@ -94,7 +102,7 @@ impl Supervisor {
             self.change_kind(id);
         }
         for &(id, on, required) in &differences.dependencies {
-            if self.unit(id).goal != Goal::Down && self.must_be_started(on, required) {
+            if !self.unit(id).goal.is_down() && self.must_be_started(on, required) {
                 self.start(on);
             }
         }
@@ -105,7 +113,7 @@ impl Supervisor {
                 self.recheck_failed_dependency(id);
             }
             if self.unit(id).retired {
-                self.stop(id);
+                self.retire(id);
             } else if differences.fresh.contains(&id.index()) && self.service(id).autostart {
                 self.start(id);
             }

@@ -1,4 +1,4 @@
-//! What people ask for: start, stop, restart, reload, and signals that are passed on.
+//! What people ask for: start, restart, reload, and signals that are passed on.
 
 use std::collections::BTreeSet;
 
@@ -14,18 +14,25 @@ impl Supervisor {
         if self.stage == Stage::Stopping {
             return;
         }
+        // Dependencies have smaller ids, so they come first.
+        for next in self.to_be_started(id, |_| false) {
+            self.start_one(next);
+        }
+    }
+
+    /// A service, and everything that it requires and wants and that has to be started for its sake. What it wants may
+    /// be spared.
+    pub(super) fn to_be_started(&self, id: Id, is_spared: impl Fn(Id) -> bool) -> BTreeSet<Id> {
         let (mut queue, mut found) = (vec![id], BTreeSet::new());
         while let Some(next) = queue.pop() {
             if found.insert(next) {
                 let service = self.service(next);
+                let wants = service.wants.iter().filter(|&&on| self.must_be_started(on, false));
+                queue.extend(wants.filter(|&&on| !is_spared(on)));
                 queue.extend(service.requires.iter().filter(|&&on| self.must_be_started(on, true)));
-                queue.extend(service.wants.iter().filter(|&&on| self.must_be_started(on, false)));
             }
         }
-        // Dependencies have smaller ids, so they come first.
-        for next in found {
-            self.start_one(next);
-        }
+        found
     }
 
     /// Whether a dependency has to be started for the sake of its dependent.
@@ -39,7 +46,7 @@ impl Supervisor {
         unit.goal != Goal::Up || has_ended
     }
 
-    fn start_one(&mut self, id: Id) {
+    pub(super) fn start_one(&mut self, id: Id) {
         let before = self.unit(id).goal;
         if before != Goal::Up {
             self.forget_why_it_ends(id);
@@ -76,22 +83,12 @@ impl Supervisor {
         }
     }
 
-    /// Wants a service down, and before it what requires it.
-    pub(super) fn stop(&mut self, id: Id) {
-        let mut queue = vec![id];
-        while let Some(next) = queue.pop() {
-            self.set_goal(next, Goal::Down);
-            let dependents = self.dependents_that_require(next).into_iter();
-            queue.extend(dependents.filter(|&dependent| self.unit(dependent).goal != Goal::Down));
-        }
-    }
-
     /// Wants a service stopped and started, and nothing else disturbed.
     pub(super) fn restart(&mut self, id: Id) {
         if self.stage == Stage::Stopping {
             return;
         }
-        self.start(id);
+        self.start_on_request(id);
         match self.unit(id).state {
             State::Starting { .. } | State::Up { .. } => self.stop_main(id, Cause::Requested),
             State::Stopping { .. } | State::Ending { .. } | State::Finishing { .. } => self.note_request(id),
@@ -130,6 +127,7 @@ impl Supervisor {
     /// Starts the reload command. Only one runs at a time, and the newest request counts.
     fn start_reload_command(&mut self, id: Id, hook: &Hook) {
         let child = self.spawn(id, Role::Reload, hook.timeout);
+        self.unit_mut(id).reload_failure = None;
         let State::Up { helper, .. } = &mut self.unit_mut(id).state else { return };
         if let Some(pid) = helper.replace(child).and_then(|old| old.pid) {
             self.kill(id, pid);
@@ -138,7 +136,9 @@ impl Supervisor {
     }
 
     pub(super) fn reload_command_failed(&mut self, id: Id, how: &str) {
-        self.warn(id, format!("reload command: {how}"));
+        let why = format!("reload command: {how}");
+        self.unit_mut(id).reload_failure = Some(why.clone());
+        self.warn(id, why);
         self.clear_reload_command(id);
     }
 
@@ -153,7 +153,9 @@ impl Supervisor {
         let State::Up { helper, .. } = &mut self.unit_mut(id).state else { return };
         let pid = helper.take().and_then(|child| child.pid);
         self.update_timer(id);
-        self.warn(id, "the reload command took too long".into());
+        let why = "the reload command took too long".to_owned();
+        self.unit_mut(id).reload_failure = Some(why.clone());
+        self.warn(id, why);
         if let Some(pid) = pid {
             self.kill(id, pid);
         }

@@ -2,7 +2,7 @@
 
 use super::event::Action;
 use super::shutdown_budget::ShutdownBudget;
-use super::state::{Cause, Child, Goal, State, Timeout, Unit};
+use super::state::{Cause, Child, Goal, Reason, State, Timeout, Unit};
 use super::status::Stage;
 use super::supervisor::{Shutdown, Supervisor};
 
@@ -17,7 +17,7 @@ impl Supervisor {
         self.stage = Stage::Stopping;
         self.emit(Action::ShuttingDown { why });
         for id in self.ids() {
-            self.set_goal(id, Goal::Down);
+            self.set_goal(id, Goal::Down(Reason::Unasked));
             self.hurry(id);
         }
     }
@@ -56,7 +56,8 @@ impl Supervisor {
             }
             if let State::Starting { main, .. } | State::Up { main, .. } = self.unit(id).state {
                 let main = Child { timeout: Timeout::Expired, ..main };
-                self.transition(id, State::Stopping { main, helper: None, cause: Cause::Requested });
+                let cause = Cause::Requested;
+                self.transition(id, State::Stopping { main, helper: None, again: None, cause });
             }
         }
     }

@@ -11,21 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Pid, Run};
 use super::first_start::FirstStart;
+pub use super::goal::{Goal, Reason};
 use super::status::{Exit, Phase, Wellness};
 use super::time::Time;
-use init_plan::Id;
-
-/// What is wanted of a service.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Goal {
-    /// The service is to run, or to be complete.
-    Up,
-    /// The service is not to run.
-    Down,
-    /// The service is wanted up, but this service, which it requires directly or not, failed for good. So it stays down
-    /// until that one recovers.
-    DependencyFailed(Id),
-}
 
 /// How long a process may take for what it is to do.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -146,6 +134,8 @@ pub enum State {
         main: Child,
         /// Its stop command.
         helper: Option<Child>,
+        /// When the stop signal is sent again.
+        again: Option<Time>,
         /// Why it is stopped.
         cause: Cause,
     },
@@ -265,6 +255,7 @@ impl State {
         let own = match self {
             State::Backoff { until } | State::Ending { until, .. } => Some(*until),
             State::Up { watchdog, .. } => *watchdog,
+            State::Stopping { again, .. } => *again,
             _ => None,
         };
         let probe = match self {
@@ -328,6 +319,8 @@ pub struct Unit {
     pub said: Option<String>,
     /// Why its last probe or condition failed.
     pub reason: Option<String>,
+    /// Why its last reload command failed; `None` if it succeeded, or none was run.
+    pub reload_failure: Option<String>,
     /// How its main process last ended.
     pub last_exit: Option<Exit>,
     /// Whether the plan's definition is newer than the one its process was started with.
@@ -347,7 +340,7 @@ impl Unit {
     /// A service that nobody has asked for yet.
     pub fn new() -> Unit {
         Unit {
-            goal: Goal::Down,
+            goal: Goal::Down(Reason::Unasked),
             state: State::Down,
             since: Time::default(),
             started: Time::default(),
@@ -360,6 +353,7 @@ impl Unit {
             watchdog: None,
             said: None,
             reason: None,
+            reload_failure: None,
             last_exit: None,
             changed: false,
             retired: false,
@@ -372,9 +366,18 @@ impl Unit {
     /// Notes that the service enters a state of another phase.
     pub(super) fn enter(&mut self, to: Phase, now: Time) {
         self.since = now;
+        if matches!(to, Phase::Down | Phase::Skipped) {
+            // What was found out about its last process says nothing about a service without one.
+            self.wellness = Wellness::Unknown;
+            self.ready_after = None;
+        }
+        if self.state.is_inactive() {
+            // Its next start, whenever that is, will be by the definition of that time.
+            self.changed = false;
+        }
         let failed = match self.goal {
             Goal::DependencyFailed(on) => Some(on),
-            Goal::Up | Goal::Down => None,
+            Goal::Up | Goal::Down(_) => None,
         };
         match self.first_start.as_mut().filter(|first_start| !first_start.was_called_off()) {
             Some(first_start) => first_start.enter(to, failed, now),

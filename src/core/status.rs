@@ -148,6 +148,19 @@ pub struct ServiceStatus {
     /// Names of what it starts after.
     #[serde(default)]
     pub after: Vec<String>,
+    /// Processes of it that left its process group; only where services were asked for by name, by one who may act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
+}
+
+/// A process that left the process group of its service.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stray {
+    /// Its process id.
+    pub pid: i32,
+    /// The beginning of its command line.
+    pub command: String,
 }
 
 /// How a service came up the first time, as shown. Times are milliseconds since `init` began.

@@ -37,7 +37,7 @@ impl Supervisor {
             // These are ids of a plan that was replaced meanwhile.
             Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id)
                 if id.index() >= self.units.len() => {}
-            Event::Start(id) => self.start(id),
+            Event::Start(id) => self.start_on_request(id),
             Event::Stop(id) => self.stop(id),
             Event::Restart(id) => self.restart(id),
             Event::Reload(id) => self.reload(id),
@@ -55,12 +55,15 @@ impl Supervisor {
             (Goal::Up, Phase::Down) => self.transition(id, State::Waiting),
             (Goal::Up, Phase::Waiting) => self.start_if_possible(id),
             (Goal::Up, _) => {}
-            (Goal::Down | Goal::DependencyFailed(_), _) => self.bring_down(id),
+            (Goal::Down(_) | Goal::DependencyFailed(_), _) => self.bring_down(id),
         }
     }
 
     /// Wants every service up that starts at boot, and what these need.
     fn boot(&mut self) {
+        for id in self.ids() {
+            self.unit_mut(id).since = self.now;
+        }
         let ids: Vec<Id> = self.ids().filter(|&id| self.service(id).autostart).collect();
         for id in ids {
             self.start(id);

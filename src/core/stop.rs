@@ -17,11 +17,11 @@ impl Supervisor {
             Phase::Waiting | Phase::Backoff | Phase::Checking => self.become_inactive(id),
             Phase::Starting | Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed
                 if self.is_needed(id) => {}
-            Phase::Skipped | Phase::Failed if self.unit(id).goal == Goal::Down => self.become_inactive(id),
+            Phase::Skipped | Phase::Failed if self.unit(id).goal.is_down() => self.become_inactive(id),
             Phase::Skipped | Phase::Failed => {}
             Phase::Starting | Phase::Up => self.stop_main(id, Cause::Requested),
             Phase::Done if self.has_down_command_to_run(id) => self.run_down_command(id),
-            Phase::Done if self.unit(id).goal == Goal::Down => self.become_inactive(id),
+            Phase::Done if self.unit(id).goal.is_down() => self.become_inactive(id),
             Phase::Done => {}
         }
     }
@@ -33,7 +33,7 @@ impl Supervisor {
                 let why = format!("requires {}, which failed", self.service(on).name);
                 self.transition(id, State::Failed { why });
             }
-            Goal::Down | Goal::Up => self.transition(id, State::Down),
+            Goal::Down(_) | Goal::Up => self.transition(id, State::Down),
         }
     }
 
@@ -45,7 +45,7 @@ impl Supervisor {
         let patience = self.service(id).stop.timeout;
         let kill_at = self.now.plus(patience).min(self.latest_kill(id));
         let main = Child { timeout: Timeout::At(kill_at), ..main };
-        self.transition(id, State::Stopping { main, helper: None, cause });
+        self.transition(id, State::Stopping { main, helper: None, again: None, cause });
         if main.pid.is_some() {
             self.tell_to_stop(id);
         }
@@ -89,9 +89,22 @@ impl Supervisor {
 
     pub(super) fn send_stop_signal(&mut self, id: Id) {
         let Some(pid) = self.main_pid(id) else { return };
-        let (signal, scope) = (self.service(id).stop.signal, self.service(id).stop.scope);
+        let stop = &self.service(id).stop;
+        let (signal, scope, repeat) = (stop.signal, stop.scope, stop.repeat);
         self.emit(Action::Signal { id, pid, signal, scope });
         self.wake(id);
+        self.signal_again_after(id, repeat);
+    }
+
+    /// A process may miss a signal: one that has just forked still has its parent's signal handlers.
+    fn signal_again_after(&mut self, id: Id, repeat: Option<Duration>) {
+        let at = repeat.map(|repeat| self.now.plus(repeat));
+        if let State::Stopping { main: Child { timeout: Timeout::At(_), .. }, again, .. } =
+            &mut self.unit_mut(id).state
+        {
+            *again = at;
+        }
+        self.update_timer(id);
     }
 
     /// A process that SIGSTOP has stopped acts on no signal but KILL and CONT.
@@ -114,8 +127,9 @@ impl Supervisor {
 
     /// Kills a process that had its time to stop.
     pub(super) fn kill_main(&mut self, id: Id) {
-        if let State::Stopping { main, .. } = &mut self.unit_mut(id).state {
+        if let State::Stopping { main, again, .. } = &mut self.unit_mut(id).state {
             main.timeout = Timeout::Expired;
+            *again = None;
         }
         self.update_timer(id);
         // A process that is not known to run yet is killed as soon as it is.
@@ -139,7 +153,7 @@ impl Supervisor {
     pub(super) fn down_command_ended(&mut self, id: Id) {
         match self.unit(id).goal {
             Goal::Up => self.transition(id, State::Waiting),
-            Goal::Down | Goal::DependencyFailed(_) => self.become_inactive(id),
+            Goal::Down(_) | Goal::DependencyFailed(_) => self.become_inactive(id),
         }
     }
 }

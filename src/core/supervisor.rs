@@ -32,6 +32,8 @@ pub struct Supervisor {
     pub(super) timed: Vec<Option<Time>>,
     /// Services of the boot that have not settled yet.
     pub(super) booting: BTreeSet<Id>,
+    /// Services whose goal is to be stopped because a person said so, of them or of what they require.
+    pub(super) stopped: BTreeSet<Id>,
     pub(super) stage: Stage,
     /// When the boot was complete.
     pub(super) booted_at: Option<Time>,
@@ -77,6 +79,7 @@ impl Supervisor {
             timers: BTreeSet::new(),
             timed,
             booting: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             stage: Stage::Booting,
             booted_at: None,
             shutdown: None,
@@ -218,7 +221,12 @@ impl Supervisor {
 
     /// Changes what is wanted of a service.
     pub(super) fn set_goal(&mut self, id: Id, goal: Goal) {
-        self.unit_mut(id).goal = goal;
+        let before = std::mem::replace(&mut self.unit_mut(id).goal, goal);
+        match (before.is_stopped(), goal.is_stopped()) {
+            (false, true) => drop(self.stopped.insert(id)),
+            (true, false) => drop(self.stopped.remove(&id)),
+            (false, false) | (true, true) => {}
+        }
         self.mark_dirty_around(id);
     }
 

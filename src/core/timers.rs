@@ -1,9 +1,15 @@
 //! What happens when a time that a state holds has come.
 
+use std::time::Duration;
+
+use super::event::Run;
 use super::health::CheckResult;
-use super::state::{Cause, ProbeState, State};
+use super::state::{Cause, ProbeState, State, Timeout};
 use super::supervisor::Supervisor;
 use init_plan::Id;
+
+/// A service that asks for more time to start or to stop gets no more than this beyond its timeout.
+pub(super) const LONGEST_EXTENSION: Duration = Duration::from_secs(3600);
 
 impl Supervisor {
     /// Lets every service act whose time has come.
@@ -14,6 +20,26 @@ impl Supervisor {
         for id in due {
             self.expire(id);
         }
+    }
+
+    /// A service says that it needs so much longer to start or to stop. It never gets less than it had, and during a
+    /// shutdown no more than the shutdown leaves it.
+    pub(super) fn extend_timeout(&mut self, id: Id, run: Run, time: Duration) {
+        let (service, unit) = (self.service(id), self.unit(id));
+        let usual = match unit.state {
+            State::Starting { .. } => service.start_timeout,
+            State::Stopping { .. } => Some(service.stop.timeout),
+            _ => None,
+        };
+        let Some(usual) = usual else { return };
+        let latest = unit.since.plus(usual.saturating_add(LONGEST_EXTENSION)).min(self.latest_kill(id));
+        let wanted = self.now.plus(time).min(latest);
+        if let Some(main) = self.unit_mut(id).state.child_mut(run)
+            && let Timeout::At(at) = main.timeout
+        {
+            main.timeout = Timeout::At(at.max(wanted));
+        }
+        self.update_timer(id);
     }
 
     fn expire(&mut self, id: Id) {
@@ -39,7 +65,8 @@ impl Supervisor {
                 self.kill_probe(id);
                 self.health_checked(id, CheckResult::Failed("check took too long".into()));
             }
-            State::Stopping { .. } => self.kill_main(id),
+            State::Stopping { main, .. } if main.timeout.is_due(now) => self.kill_main(id),
+            State::Stopping { .. } => self.send_stop_signal(id),
             State::Ending { .. } => {
                 let message = "killed processes of its group do not vanish: going on without them";
                 self.warn(id, message.into());

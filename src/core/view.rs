@@ -1,9 +1,10 @@
 //! What the supervisor tells those who ask. Nothing here changes anything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dependencies::DependencyState;
-use super::state::{Cause, Goal, State, Timeout};
+use super::state::{Cause, Goal, Reason, State, Timeout};
 use super::status::{FirstStartStatus, Phase, ServiceStatus, Stage, Wellness};
 use super::supervisor::Supervisor;
 use super::time::{Time, millis, seconds};
@@ -32,12 +33,13 @@ impl Supervisor {
             requires: names(&service.requires),
             wants: names(&service.wants),
             after: names(&service.after),
+            strays: Vec::new(),
         }
     }
 
     /// Whether a service is wanted up.
     pub fn is_wanted(&self, id: Id) -> bool {
-        self.unit(id).goal != Goal::Down
+        !self.unit(id).goal.is_down()
     }
 
     /// Whether a service is in the state that somebody who waits for its readiness waits for.
@@ -47,6 +49,26 @@ impl Supervisor {
             Phase::Done => self.service(id).kind == Kind::Oneshot,
             _ => false,
         }
+    }
+
+    /// What came of the last reload command of a service: `None` if it runs still, otherwise why it failed, if it did.
+    pub fn reload_result(&self, id: Id) -> Option<Result<(), String>> {
+        let unit = self.unit(id);
+        match &unit.state {
+            State::Up { helper: Some(_), .. } => None,
+            State::Up { .. } => Some(unit.reload_failure.clone().map_or(Ok(()), Err)),
+            _ => Some(Err(format!("is {} now", unit.state.phase().as_str()))),
+        }
+    }
+
+    /// Whether the process of a service has just ended without being told to.
+    pub fn ended_by_itself(&self, id: Id) -> bool {
+        matches!(self.unit(id).state, State::Ending { cause: Cause::ExitedByItself, .. })
+    }
+
+    /// For how long a service has been in a state of its present phase.
+    pub fn time_in_phase(&self, id: Id, now: Time) -> Duration {
+        now.since(self.unit(id).since)
     }
 
     /// Whether a service has failed for good.
@@ -80,7 +102,11 @@ impl Supervisor {
     /// What is wrong, one line for each problem.
     pub fn problems(&self, now: Time) -> Vec<String> {
         let shutdown = (self.stage() == Stage::Stopping).then(|| "shutting down".to_owned());
-        let services = self.ids().filter(|&id| self.has_problem(id)).map(|id| {
+        // During a shutdown nothing is down because a person stopped it.
+        let is_asked = !self.stopped.is_empty() && shutdown.is_none();
+        let of_boot = if is_asked { self.of_boot() } else { BTreeSet::new() };
+        let is_missing = |id: Id| of_boot.contains(&id) && self.stopped.contains(&id);
+        let services = self.ids().filter(|&id| self.has_problem(id) || is_missing(id)).map(|id| {
             let note = self.note(id, now).map(|note| format!(": {note}")).unwrap_or_default();
             format!("{}: {}{note}", self.service(id).name, self.phase(id).as_str())
         });
@@ -123,7 +149,17 @@ impl Supervisor {
                 Some(format!("{said}; next start in {}", seconds(until.since(now))))
             }
             State::Skipped { why } | State::Failed { why } => Some(why.clone()),
-            State::Down | State::Done => None,
+            State::Down => self.stopped_by(unit.goal),
+            State::Done => None,
+        }
+    }
+
+    /// Whose stop keeps a service down.
+    fn stopped_by(&self, goal: Goal) -> Option<String> {
+        match goal {
+            Goal::Down(Reason::Stopped) => Some("stopped by hand".into()),
+            Goal::Down(Reason::StoppedWith(on)) => Some(format!("stopped with {}", self.service(on).name)),
+            Goal::Up | Goal::Down(Reason::Unasked) | Goal::DependencyFailed(_) => None,
         }
     }
 

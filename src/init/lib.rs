@@ -7,6 +7,7 @@
 //! | [`service`] | what one service holds: its environment, its descriptors, its log, its notify socket |
 //! | `server` | the control socket: connections, requests, and what is pushed without a request |
 //! | `event_loop` | waits, observes, asks the core, acts |
+//! | `second` | whether another `init` runs here already |
 //! | `trace` | `INIT_LOG=debug` |
 //! | `start` | how all of it begins |
 
@@ -14,6 +15,7 @@ pub mod check;
 pub mod command_line;
 mod event_loop;
 pub mod kernel;
+mod second;
 mod server;
 pub mod service;
 mod start;

@@ -13,6 +13,7 @@ use crate::kernel::fault::{self, Call};
 use crate::kernel::poll::Poll;
 use crate::kernel::runtime_dir;
 use crate::kernel::sys;
+use crate::second;
 use crate::server::clients::Server;
 use crate::service::environment::Container;
 use crate::service::launch::Launcher;
@@ -26,6 +27,9 @@ use init_plan::Plan;
 const EX_CONFIG: i32 = 78;
 /// sysexits(3): the system refused something that cannot be done without.
 const EX_OSERR: i32 = 71;
+
+/// sysexits(3) has EX_CANTCREAT for it: another `init` runs here.
+const ALREADY_RUNNING: i32 = 73;
 
 /// Runs `init` until the container is to end.
 pub fn run(options: Options) -> ExitCode {
@@ -43,6 +47,9 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     sys::block_signals().map_err(system("sigprocmask"))?;
     sys::close_on_exec_from(3);
     ensure_stdio();
+    if let Some(why) = second::refusal() {
+        return Err((why, ALREADY_RUNNING));
+    }
     let container = Container::snapshot();
     let plan = read_plan(&options, &container.text()).map_err(|problems| (problems, EX_CONFIG))?;
 
@@ -69,7 +76,11 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     {
         logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
     }
-    let launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    let mut launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    if let Some(command) = plan.services.iter().find(|service| &*service.name == init_plan::COMMAND) {
+        // Before anything is started for it in vain.
+        launcher.find_program(command).map_err(|error| (error.message, error.code))?;
+    }
     let (runtime, server) = listen(&mut logs, &mut poll);
     let cgroups = cgroups(&plan, &mut logs);
     let supervisor = Supervisor::new(plan, sys::now().0);

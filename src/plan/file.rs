@@ -315,6 +315,8 @@ pub struct StopTable {
     pub scope: Option<ScopeWord>,
     /// Runs instead of the signal.
     pub exec: Option<Command>,
+    /// How often the signal is sent again until the process has ended; at least 100ms. Default: it is sent once.
+    pub repeat: Option<Time>,
     /// Until KILL. Default: 5s.
     pub timeout: Option<Time>,
 }
@@ -423,4 +425,6 @@ pub struct SettingsFile {
     pub log: Option<LogWord>,
     /// How much of each service's output is kept; 0 keeps nothing. At most 64MiB. Default: 64KiB.
     pub log_ring: Option<Size>,
+    /// The group whose members may read that, beside root and the user `init` runs as. Default: none.
+    pub log_group: Option<Account>,
 }

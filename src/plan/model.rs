@@ -44,12 +44,19 @@ pub struct Settings {
     pub log: Log,
     /// How much of each service's output is kept for `svctl logs`, in bytes.
     pub log_ring: usize,
+    /// The group, a name or a number, whose members may read that beside root and the user `init` runs as; `None`: none.
+    pub log_group: Option<Box<str>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // 9 s: docker and podman send KILL 10 s after TERM.
-        Settings { shutdown_timeout: Duration::from_secs(9), log: Log::Prefix, log_ring: 64 * 1024 }
+        Settings {
+            shutdown_timeout: Duration::from_secs(9),
+            log: Log::Prefix,
+            log_ring: 64 * 1024,
+            log_group: None,
+        }
     }
 }
 
@@ -255,6 +262,8 @@ pub struct Stop {
     pub scope: Scope,
     /// Runs instead of the signal; if it fails the signal is sent after all.
     pub exec: Option<Vec<Box<str>>>,
+    /// The signal is sent again so often until the process has ended; `None`: it is sent once.
+    pub repeat: Option<Duration>,
     /// From the first signal or the start of the command until KILL.
     pub timeout: Duration,
 }

@@ -73,7 +73,7 @@ pub(super) fn process<'a>(table: &mut Table<'a>) -> (Process, Option<Item<'a>>) 
 }
 
 /// A user or group: a name, or a number.
-fn account(item: &Item<'_>, claim: fn(String) -> Claim) -> Option<Box<str>> {
+pub(super) fn account(item: &Item<'_>, claim: fn(String) -> Claim) -> Option<Box<str>> {
     let name = match item.node.value {
         Value::Integer(_) => item.integer(0..=i64::from(u32::MAX - 1))?.to_string().into_boxed_str(),
         _ => item.parsed(values::account)?,

@@ -129,7 +129,21 @@ const SCOPES: &[(&str, StopScope)] = &[("leader", StopScope::Leader), ("group", 
 
 /// What holds where a service says nothing.
 pub(super) fn default_stop() -> Stop {
-    Stop { signal: Signal::TERM, scope: StopScope::Leader, exec: None, timeout: Duration::from_secs(5) }
+    Stop {
+        signal: Signal::TERM,
+        scope: StopScope::Leader,
+        exec: None,
+        repeat: None,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+/// More often, a process would have no time to do what the signal asks for.
+const SHORTEST_REPEAT: Duration = Duration::from_millis(100);
+
+fn repeat(item: &Item<'_>) -> Option<Duration> {
+    let time = item.duration()?;
+    if time < SHORTEST_REPEAT { item.wrong("must be at least 100ms") } else { Some(time) }
 }
 
 /// `[stop]`. The second of the pair: where its timeout stands.
@@ -143,6 +157,7 @@ pub(super) fn stop(item: &Item<'_>) -> (Stop, Option<At>) {
         stop.scope = scope;
     }
     stop.exec = table.take("exec").and_then(|item| item.command());
+    stop.repeat = table.take("repeat").and_then(|item| repeat(&item));
     let timeout = table.take("timeout");
     if let Some(value) = timeout.and_then(|item| item.timeout()) {
         stop.timeout = value;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::model::Settings;
-use super::process::LOGS;
-use super::read::{Item, Scope, Table};
+use super::process::{LOGS, account};
+use super::read::{Claim, Item, Scope, Table};
 use super::report::At;
 use super::tree::Tree;
 
@@ -21,6 +21,7 @@ pub(super) fn settings<'a>(scope: &'a Scope<'a>, at: At, tree: &'a Tree<'a>) -> 
             .unwrap_or(default.shutdown_timeout),
         log: table.take("log").and_then(|item| item.word(LOGS)).unwrap_or(default.log),
         log_ring: table.take("log-ring").and_then(|item| ring(&item)).unwrap_or(default.log_ring),
+        log_group: table.take("log-group").and_then(|item| account(&item, Claim::Group)),
     };
     table.done();
     settings

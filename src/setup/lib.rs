@@ -34,7 +34,7 @@ use check::{ready, readyz, space};
 pub use context::Context;
 pub use problem::Problem;
 use problem::{EX_CONFIG, FAILED};
-use programs::{exec, imports, manager, single, web};
+use programs::{exec, imports, manager, reload, single, web};
 use steps::{
     admin, certs, database, keys, memory, migrations, nginx_config, ports, postgres_init, route_paths,
     secrets, server, settings, signing, variables, volumes,
@@ -57,6 +57,7 @@ const STEPS: &[Step] = &[
     Step("exec", "become api, content, worker, imports, postgresql, redis or nginx", exec::run),
     Step("shared-imports", "whether Pulp is imported once for its services", imports::run),
     Step("nginx", "configure nginx", nginx_config::run),
+    Step("reload", "let nginx read its configuration again, if that is right", reload::run),
     Step("route_paths", "print the URL paths of the plugins", route_paths::run),
     Step("postgres", "makes the database cluster, or upgrades it", postgres_init::run),
     Step("ended", "says it if want of space or memory may have ended a service", space::ended),

@@ -57,6 +57,8 @@ Signals:
 Exit codes:
    0  it was asked to shut down, and did
    N  COMMAND's own (128 + the signal's number if it was killed), or that
-      of an essential service that failed for good
+      of an essential service that failed for good; 127 if there
+      is no such COMMAND, before anything is started
   64  the command line makes no sense
+  73  another init runs here already: use svctl
   78  the service definitions are wrong";

@@ -116,5 +116,6 @@ pub fn service(name: &str, state: Phase) -> ServiceStatus {
         requires: Vec::new(),
         wants: Vec::new(),
         after: Vec::new(),
+        strays: Vec::new(),
     }
 }

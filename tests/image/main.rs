@@ -22,6 +22,7 @@
 //! | `places` | read-only containers, foreign folders, services of one's own |
 //! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
+//! | `supervision` | services stopped, started and reloaded by hand; too few processes |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -49,6 +50,7 @@ mod quickstart;
 mod secrets;
 mod serve;
 mod single;
+mod supervision;
 mod upgrade;
 mod variables;
 mod volumes;

@@ -15,6 +15,11 @@ fn dump(setup: Setup, rest: &str) -> Vec<String> {
     // The shell's own.
     lines.retain(|line| !["PWD=", "OLDPWD=", "SHLVL=", "_="].iter().any(|own| line.starts_with(own)));
     lines.sort();
+    // Whose it is.
+    for own in ["INIT_SERVICE=web", "SERVICE=web"] {
+        assert!(lines.contains(&own.to_owned()), "{own} in {lines:?}");
+    }
+    lines.retain(|line| !line.ends_with("SERVICE=web"));
     lines
 }
 

@@ -26,7 +26,7 @@ fn limit_on_processes_is_said_with_its_cure_and_services_start_once_there_is_roo
     running.reach("c", Up);
     assert!(running.fails(1, &["start", "b"]).contains("limit on processes"));
     running.ok(&["stop", "b"]);
-    running.ok(&["health"]);
+    assert_eq!(running.svctl(&["health"]).out, "b: down: stopped by hand\n");
     assert_eq!(running.stop().0, 0);
 }
 

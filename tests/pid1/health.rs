@@ -187,8 +187,6 @@ fn health_says_what_is_wrong_and_only_that() {
     std::fs::write(running.setup.work("gate"), "").unwrap();
     running.booted();
     running.ok(&["health"]);
-    running.ok(&["stop", "web"]);
-    running.ok(&["health"]);
     running.ok(&["health", "--quiet"]);
 }
 

@@ -215,3 +215,39 @@ fn service_that_makes_orphans_for_ever_holds_up_nobody() {
     running.ok(&["stop", "storm"]);
     running.until("only the service is left", || running.processes().len() == 1);
 }
+
+#[test]
+fn service_that_floods_its_notify_socket_holds_up_nobody() {
+    let running = Setup::new()
+        .longrun("flood", "say begins notify-flood 'STATUS=again\\nWATCHDOG=1'", "[ready]\nnotify = true")
+        .longrun("web", "sleep-forever", "")
+        .start();
+    running.line("begins");
+    running.until("it is heard", || running.note("flood") == "again");
+    let before = memory(&running);
+    for _ in 0..10 {
+        running.ok(&["restart", "web"]);
+    }
+    unharmed(&running, before);
+    running.ok(&["stop", "flood"]);
+}
+
+#[test]
+fn term_is_obeyed_while_many_services_flood() {
+    let mut setup = Setup::new().unhurried();
+    let patient = "[stop]\ntimeout = \"1h\"";
+    for number in 0..8 {
+        setup = setup
+            .longrun(&format!("log-{number}"), "spew 1000000000 100", &format!("log = \"ring\"\n{patient}"))
+            .longrun(
+                &format!("say-{number}"),
+                "notify-flood STATUS=again",
+                &format!("notify = true\n{patient}"),
+            );
+    }
+    let running = setup.start();
+    running.booted();
+    let (code, text) = running.stop();
+    assert_eq!(code, 0, "{text}");
+    assert!(!text.contains("killing it"), "{text}");
+}

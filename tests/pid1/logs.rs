@@ -308,6 +308,24 @@ fn output_nobody_reads_blocks_the_service_and_not_init() {
 }
 
 #[test]
+fn last_lines_of_a_service_that_a_reload_removed_are_kept_though_the_output_was_full() {
+    let setup = Setup::new();
+    let flag = setup.path("flag");
+    let script = format!("on TERM say 'last of web' on TERM exit 0 touch {flag} sleep-forever");
+    let (running, read) = choked(setup.longrun("web", &script, ""));
+    running.until("it handles the signal", || running.setup.work("flag").exists());
+    std::fs::remove_file(running.setup.services().join("web.toml")).unwrap();
+    running.ok(&["reload"]);
+    running.until("it is gone", || !running.services().contains_key("web"));
+    // The next plan knows nothing of it at all.
+    running.ok(&["reload"]);
+    let mut lines = BufReader::new(read).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("last of web")), "its last line is lost");
+    running.ok(&["shutdown"]);
+    for _ in lines {}
+}
+
+#[test]
 fn shutdown_is_bounded_though_nobody_reads_the_output() {
     let (running, read) = choked(Setup::new());
     assert_eq!(running.stop().0, 0);

@@ -40,6 +40,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
 mod anywhere;
 mod attributes;
 mod boot;
@@ -50,6 +51,7 @@ mod definitions;
 mod dependencies;
 mod environment;
 mod faults;
+mod flood;
 mod harness;
 mod health;
 mod hostile;
@@ -65,6 +67,8 @@ mod shutdown;
 mod signals;
 mod socket;
 mod stop;
+mod stopped;
+mod strays;
 mod svctl;
 mod terminal;
 

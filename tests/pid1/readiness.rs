@@ -238,10 +238,10 @@ fn daemon_that_ends_before_it_is_ready_has_failed_whatever_its_code() {
 fn readiness_of_an_earlier_process_does_not_count_for_a_later_one() {
     let setup = Setup::new();
     let (first, gate, sent) = (setup.path("first"), setup.path("gate"), setup.path("sent"));
-    // The first one leaves behind, in a session of its own, somebody who will speak for it.
+    // The first one leaves behind, in a session of its own, somebody who will speak for it and hides whose it is.
     let script = format!(
         "[ -e {first} ] && exec PUPPET sleep-forever\n\
-         setsid sh -c 'touch {first}; PUPPET wait-file {gate}; PUPPET notify READY=1; touch {sent}' > /dev/null 2>&1 &\n\
+         unset INIT_SERVICE; setsid sh -c 'touch {first}; PUPPET wait-file {gate}; PUPPET notify READY=1; touch {sent}' > /dev/null 2>&1 &\n\
          PUPPET wait-file {first}; exit 1"
     );
     let running = setup.shell("web", "longrun", &script, "[ready]\nnotify = true").start();

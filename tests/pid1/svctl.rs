@@ -238,7 +238,7 @@ fn reload_of_a_service_does_what_its_definition_says() {
     running.line("got-hup");
     running.ok(&["reload", "exec"]);
     running.until("the command ran", || running.read("log") == ["reloaded"]);
-    running.svctl(&["reload", "bad"]);
+    assert!(running.fails(1, &["reload", "bad"]).contains("bad: reload command: ended with exit code 3"));
     running.line("reload command");
     let said = running.svctl(&["reload", "none"]);
     assert_ne!(said.code, 0, "{said:?}");

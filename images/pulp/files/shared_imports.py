@@ -32,7 +32,7 @@ SOCKET = "/run/pulp/imports/socket"
 INHERITED = "PULP_IMPORTS_FD"
 PROGRAMS = ("pulpcore-api", "pulpcore-content", "pulpcore-worker")
 # Variables in which processes differ by themselves.
-OWN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", INHERITED}
+OWN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INIT_SERVICE", "SERVICE", "TEMPLATE", "INSTANCE", INHERITED}
 # Where setproctitle is: in a place of its own. gunicorn, where it finds it, hides its options with it.
 TITLES = "/usr/local/lib/pulp"
 # What a child has from this process, and not from the one that it stands in for (proc_pid_status(5)).

@@ -3,7 +3,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use init_core::status::Wellness;
+use init_core::status::{Stray, Wellness};
 use init_plan::Kind;
 
 fn name() -> impl Strategy<Value = String> {
@@ -96,6 +96,7 @@ fn service() -> impl Strategy<Value = ServiceStatus> {
                 requires,
                 wants,
                 after,
+                strays: vec![Stray { pid: 77, command: "sleep 1000".into() }],
             }
         },
     )

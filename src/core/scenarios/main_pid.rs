@@ -26,6 +26,12 @@ fn heir_is_the_main_process_and_its_readiness_counts() {
 }
 
 #[test]
+fn heir_is_told_of_although_the_state_stays() {
+    let (mut script, ..) = main_pid_changed();
+    assert!(script.take().contains(&"a changes its main process".to_owned()));
+}
+
+#[test]
 fn heir_that_comes_after_the_stop_signal_is_told_too() {
     let mut script = Script::running(vec![longrun("a")]);
     let run = script.main("a");

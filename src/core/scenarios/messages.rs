@@ -174,3 +174,26 @@ fn service_told_to_stop_that_cannot_be_signalled_yet_is_told_once_it_runs() {
     script.pass(1);
     assert_eq!(script.deeds(), ["KILL a"]);
 }
+
+#[test]
+fn result_of_a_reload_command_is_known_until_the_next() {
+    let def = longrun("a").with(|service| service.reload = Some(Reload::Exec(hook(Some(3)))));
+    let mut script = Script::running(vec![def]);
+    let id = script.id("a");
+    script.event(Event::Reload(id));
+    assert_eq!(script.core.reload_result(id), None);
+    script.run("a");
+    script.end_helper("a", code(2));
+    assert_eq!(script.core.reload_result(id), Some(Err("reload command: ended with exit code 2".into())));
+    script.event(Event::Reload(id));
+    script.run("a");
+    assert_eq!(script.core.reload_result(id), None);
+    script.end_helper("a", code(0));
+    assert_eq!(script.core.reload_result(id), Some(Ok(())));
+    script.event(Event::Reload(id));
+    script.run("a");
+    script.pass(3000);
+    assert_eq!(script.core.reload_result(id), Some(Err("the reload command took too long".into())));
+    script.stop("a");
+    assert_eq!(script.core.reload_result(id), Some(Err("is stopping now".into())));
+}

@@ -9,11 +9,13 @@ mod first_start;
 mod health;
 mod main_pid;
 mod messages;
+mod more_time;
 mod ready;
 mod replan;
 mod restart;
 mod shutdown;
 mod start_stop;
+mod stopped;
 mod view;
 
 use std::collections::BTreeMap;
@@ -202,6 +204,9 @@ impl Script {
             }
             Action::Changed(change) => {
                 self.done.push(format!("{}: {}", name(&change.id), change.to.as_str()));
+            }
+            Action::MainPidChanged { id, .. } => {
+                self.done.push(format!("{} changes its main process", name(id)))
             }
             Action::Warn { id, message } => self.warned.push(format!("{}: {message}", name(id))),
             Action::Replanned { .. } => {}

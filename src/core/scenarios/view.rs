@@ -10,12 +10,12 @@ fn said(text: &str) -> Notification {
 }
 
 impl Script {
-    fn says(&mut self, name: &str, notification: Notification) {
+    pub(super) fn says(&mut self, name: &str, notification: Notification) {
         let run = self.main(name);
         self.event(Event::Notify { run, notification });
     }
 
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         self.core.problems(self.now)
     }
 }
@@ -145,7 +145,10 @@ fn problems_are_told_of_services_that_are_wanted_and_not_well() {
     script.run_all();
     script.stop("f");
     script.end_helper("s", code(1));
-    assert_eq!(script.problems(), ["s: up: 1 health checks in a row failed: check ended with exit code 1"]);
+    assert_eq!(
+        script.problems(),
+        ["f: down: stopped by hand", "s: up: 1 health checks in a row failed: check ended with exit code 1"]
+    );
     script.event(Event::Shutdown(None));
     assert_eq!(script.core.stage(), Stage::Stopping);
     assert_eq!(script.problems(), ["shutting down"]);
@@ -314,4 +317,64 @@ fn definition_that_changed_is_shown_until_the_restart() {
     script.restart("a");
     script.end("a", code(0));
     assert_eq!(changed(&script), [false, false]);
+}
+
+#[test]
+fn service_that_never_ran_is_down_since_the_boot() {
+    let idle = longrun("a").with(|service| service.autostart = false);
+    let (core, now) = (Supervisor::new(plan(vec![idle.clone()]), 1), Time(5_000_000_000));
+    let mut script = Script { core, now, ..Script::of(plan(Vec::new())) };
+    script.event(Event::Boot);
+    script.pass(250);
+    assert_eq!(script.core.status(Id(0), script.now).for_ms, 250);
+    script.event(Event::Replan(Box::new(plan(vec![
+        idle.clone(),
+        Def { service: idle.service.clone(), ..longrun("b") }.with(|service| service.name = "b".into()),
+    ]))));
+    script.pass(100);
+    assert_eq!(script.core.status(Id(1), script.now).for_ms, 100);
+}
+
+#[test]
+fn skipped_service_shows_nothing_of_its_earlier_life() {
+    let def = longrun("a").with(|service| {
+        service.health = health(1, HealthAction::None);
+        service.conditions = vec![init_plan::Condition::Exec(hook(None))];
+    });
+    let mut script = Script::running(vec![def]);
+    script.end_helper("a", code(0));
+    script.run("a");
+    script.pass(1000);
+    script.run("a");
+    script.end_helper("a", code(0));
+    assert_eq!(script.core.status(Id(0), script.now).health, Wellness::Healthy);
+    script.restart("a");
+    script.end("a", code(0));
+    script.run("a");
+    script.end_helper("a", code(1));
+    let status = script.core.status(Id(0), script.now);
+    assert_eq!(
+        (status.state, status.health, status.ready_after_ms),
+        (Phase::Skipped, Wellness::Unknown, None)
+    );
+}
+
+#[test]
+fn definition_that_changed_is_no_news_of_a_service_that_does_not_run() {
+    let checked = |word: &str| {
+        longrun("a").with(|service| {
+            service.exec = vec![word.into()];
+            service.conditions = vec![init_plan::Condition::Exec(hook(None))];
+        })
+    };
+    let mut script = Script::running(vec![checked("one")]);
+    script.end_helper("a", code(0));
+    script.run("a");
+    script.event(Event::Replan(Box::new(plan(vec![checked("two")]))));
+    assert!(script.core.status(Id(0), script.now).changed);
+    script.restart("a");
+    script.end("a", code(0));
+    script.run("a");
+    script.end_helper("a", code(1));
+    assert_eq!((script.phase("a"), script.core.status(Id(0), script.now).changed), (Phase::Skipped, false));
 }

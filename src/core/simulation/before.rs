@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::event::{Event, Pid, Role, Run};
-use crate::state::{Cause, Goal, State, Unit};
+use crate::state::{Cause, Goal, Reason, State, Unit};
 use crate::status::{Exit, Phase};
 use crate::time::Time;
 use init_plan::Id;
@@ -21,7 +21,7 @@ pub(super) struct UnitBefore {
 impl UnitBefore {
     /// A service of which nothing is known.
     pub(super) fn unknown() -> UnitBefore {
-        UnitBefore { goal: Goal::Down, phase: Phase::Down, requested: true, exit: None }
+        UnitBefore { goal: Goal::Down(Reason::Unasked), phase: Phase::Down, requested: true, exit: None }
     }
 
     fn of(unit: &Unit) -> UnitBefore {

@@ -89,7 +89,7 @@ impl Rules {
                 format!("{below} stops, but {above} is {}", phase.as_str())
             })?;
             if matches!(phase, Phase::Done | Phase::Skipped | Phase::Failed)
-                && core.unit(above).goal == Goal::Down
+                && core.unit(above).goal.is_down()
             {
                 next.extend(core.dependents_of(above).iter().map(|&(above, _)| above));
             }

@@ -145,12 +145,13 @@ fn trouble(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
 }
 
 fn notification(choices: &mut Choices<'_>) -> Notification {
-    match choices.below(7) {
+    match choices.below(8) {
         0 | 1 => Notification::WatchdogPing,
         2 => Notification::WatchdogTrigger,
         3 => Notification::Reloading,
         4 => Notification::WatchdogInterval(Duration::from_secs(choices.one_of(&[3, 0, 1]))),
         5 => Notification::Status("busy".into()),
+        6 => Notification::ExtendTimeout(Duration::from_secs(choices.one_of(&[5, 60, 100_000]))),
         _ => Notification::Stopping,
     }
 }
@@ -287,7 +288,7 @@ fn converged(world: &World) -> Outcome {
         let phase = core.phase(id);
         let right = match core.unit(id).goal {
             Goal::Up => matches!(phase, Phase::Up | Phase::Done | Phase::Skipped | Phase::Failed),
-            Goal::Down => phase == Phase::Down,
+            Goal::Down(_) => phase == Phase::Down,
             Goal::DependencyFailed(_) => matches!(phase, Phase::Failed | Phase::Done | Phase::Skipped),
         };
         if !right {

@@ -2,7 +2,7 @@
 //!
 //! A case is a sequence of numbers ([`choices`]). They decide a plan ([`plans`]) and what happens to it ([`history`]) in a
 //! world of processes that obey, are slow, ignore signals or cannot even die ([`world`]). After every step
-//! ([`simulated`]) the rules are checked ([`rules`], [`change_rules`], [`state_rules`]). A case that breaks a rule is cut
+//! ([`simulated`]) the rules are checked ([`rules`], [`change_rules`], [`state_rules`], [`stop_rules`]). A case that breaks a rule is cut
 //! down to a short one and printed ([`shrink`]). [`tampering`] shows that the rules can be broken.
 //!
 //! | variable | meaning |
@@ -23,6 +23,7 @@ mod shrink;
 mod simulated;
 mod state_rules;
 mod states;
+mod stop_rules;
 mod tampering;
 mod world;
 

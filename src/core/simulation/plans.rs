@@ -55,6 +55,7 @@ pub(in super::super) fn plain(name: &str) -> Service {
             signal: Signal::TERM,
             scope: Scope::Leader,
             exec: None,
+            repeat: None,
             timeout: Duration::from_secs(5),
         }),
         finish: None,
@@ -177,6 +178,7 @@ fn stop(choices: &mut Choices<'_>) -> Stop {
         signal: choices.one_of(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::KILL]),
         scope: choices.one_of(&[Scope::Leader, Scope::Group]),
         exec: choices.chance(12).then(|| vec!["stop".into()]),
+        repeat: choices.chance(15).then(|| Duration::from_secs(choices.one_of(&[1, 3]))),
         timeout: Duration::from_secs(choices.one_of(&[5, 1, longest, 0])),
     }
 }

@@ -8,6 +8,7 @@ use super::state_rules::{
     bookkeeping_is_right, failures_spread, first_start_is_in_order, nothing_is_left_undone, stop_has_an_end,
     timers_are_right,
 };
+use super::stop_rules::stops_are_remembered;
 use super::world::{Temper, World};
 use crate::event::{Action, Pid, Role};
 use crate::state::{Goal, State};
@@ -89,7 +90,7 @@ impl Rules {
                 self.on_replan(world, before, ids);
                 Ok(())
             }
-            Action::Warn { .. } => Ok(()),
+            Action::MainPidChanged { .. } | Action::Warn { .. } => Ok(()),
         }
     }
 
@@ -220,6 +221,7 @@ impl Rules {
             stop_has_an_end(core, id)?;
             first_start_is_in_order(core, id)?;
         }
+        stops_are_remembered(core, before)?;
         timers_are_right(world, before)?;
         bookkeeping_is_right(world)
     }

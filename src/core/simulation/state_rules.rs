@@ -51,7 +51,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
             must(missing.is_none(), "failure-spreads", || {
                 format!("{} is still wanted without {:?}", service.name, missing.map(|id| id.0))
             })?;
-            let unwanted = service.requires.iter().find(|&&on| core.unit(on).goal == Goal::Down);
+            let unwanted = service.requires.iter().find(|&&on| core.unit(on).goal.is_down());
             must(unwanted.is_none(), "failure-spreads", || {
                 format!("{} is wanted, but what it requires is not", service.name)
             })
@@ -59,7 +59,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
         Goal::DependencyFailed(on) => {
             let met = |&on: &Id| core.required_state(on) == DependencyState::Met;
             let well = service.requires.iter().all(met);
-            must(!well && core.unit(on).goal != Goal::Down, "failure-spreads", || {
+            must(!well && !core.unit(on).goal.is_down(), "failure-spreads", || {
                 format!(
                     "{} failed because of {}, but all it requires is well",
                     service.name,
@@ -72,7 +72,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
                 format!("{} failed because `{why}`, which does not name its cause", service.name)
             })
         }
-        Goal::Down => Ok(()),
+        Goal::Down(_) => Ok(()),
     }
 }
 
@@ -108,10 +108,10 @@ pub(super) fn nothing_is_left_undone(core: &Supervisor, id: Id) -> Outcome {
         (Goal::Up, Phase::Waiting) => !matches!(core.dependency_state(id), DependencyState::Pending(_)),
         (Goal::Up, _) => false,
         (_, Phase::Waiting | Phase::Backoff | Phase::Checking) => true,
-        (Goal::Down, Phase::Failed | Phase::Skipped) => !is_needed(core, id),
+        (Goal::Down(_), Phase::Failed | Phase::Skipped) => !is_needed(core, id),
         (_, Phase::Starting | Phase::Up) => !is_needed(core, id),
         (_, Phase::Done) if service.down.is_some() => !is_needed(core, id) && !core.is_forced(),
-        (Goal::Down, Phase::Done) => !is_needed(core, id),
+        (Goal::Down(_), Phase::Done) => !is_needed(core, id),
         _ => false,
     };
     must(!undone, "settled", || format!("{} is {} for no reason", service.name, unit.state.phase().as_str()))
@@ -122,7 +122,7 @@ fn is_needed(core: &Supervisor, id: Id) -> bool {
         core.unit(above).goal != Goal::Up
             && match core.phase(above) {
                 Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ending | Phase::Undoing => true,
-                Phase::Done | Phase::Skipped | Phase::Failed if core.unit(above).goal == Goal::Down => true,
+                Phase::Done | Phase::Skipped | Phase::Failed if core.unit(above).goal.is_down() => true,
                 Phase::Done => core.service(above).down.is_some(),
                 _ => false,
             }
@@ -132,7 +132,9 @@ fn is_needed(core: &Supervisor, id: Id) -> bool {
 pub(super) fn stop_has_an_end(core: &Supervisor, id: Id) -> Outcome {
     let (unit, service) = (core.unit(id), core.service(id));
     let State::Stopping { main, .. } = &unit.state else { return Ok(()) };
-    let longest = service.stop.timeout.max(super::plans::LONGEST_STOP) + Duration::from_nanos(1);
+    let longest = service.stop.timeout.max(super::plans::LONGEST_STOP)
+        + crate::timers::LONGEST_EXTENSION
+        + Duration::from_nanos(1);
     must(main.timeout.at().is_none_or(|at| at <= unit.since.plus(longest)), "stop-ends", || {
         format!("{} has more than its stop timeout", service.name)
     })

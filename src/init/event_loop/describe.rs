@@ -84,6 +84,9 @@ impl Display for Described<'_, Action> {
                 write!(f, "action: {} goes from {from} to {to}", self.name(change.id))?;
                 change.why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
             }
+            Action::MainPidChanged { id, pid } => {
+                write!(f, "action: the main process of {} is {pid} now", self.name(*id))
+            }
             Action::Warn { id, message } => write!(f, "action: warn of {}: {message}", self.name(*id)),
             Action::Booted => write!(f, "action: booted"),
             Action::ShuttingDown { .. } => write!(f, "action: shutting down"),

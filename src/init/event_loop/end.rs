@@ -27,6 +27,7 @@ impl Init {
         let pipes: Vec<_> = self
             .service_io
             .iter()
+            .chain(&self.leaving)
             .filter_map(|io| io.pipe.as_ref().map(|(read, ..)| (io.log, read.as_fd())))
             .collect();
         self.logs.final_flush(&pipes, Instant::now() + LOG_PATIENCE);

@@ -80,6 +80,9 @@ impl Init {
             notify::Watchdog::Ping => Notification::WatchdogPing,
             notify::Watchdog::Trigger => Notification::WatchdogTrigger,
         }));
+        notifications.extend(
+            said.extend_timeout_usec.map(|usec| Notification::ExtendTimeout(Duration::from_micros(usec))),
+        );
         notifications.extend(said.reloading.then_some(Notification::Reloading));
         notifications.extend(said.stopping.then_some(Notification::Stopping));
         for notification in notifications {

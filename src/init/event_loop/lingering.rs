@@ -1,4 +1,4 @@
-//! Process groups that were killed and of which something may be left.
+//! Process groups and strays that were killed and of which something may be left.
 
 use crate::kernel::handles::Remains;
 use init_core::Run;
@@ -12,4 +12,6 @@ pub(crate) struct Lingering {
     pub(crate) pgid: i32,
     /// The handle on the process, if it had one.
     pub(crate) remains: Option<Remains>,
+    /// Strays of the service were killed, and may be left.
+    pub(crate) strays: bool,
 }

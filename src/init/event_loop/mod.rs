@@ -11,9 +11,11 @@ mod lingering;
 pub(crate) mod messages;
 mod output;
 mod processes;
+mod progress;
 mod reap;
 pub(crate) mod reload;
 pub(crate) mod signals;
+mod strays;
 mod terminal;
 
 use std::collections::{HashMap, VecDeque};
@@ -33,9 +35,8 @@ use crate::server::clients::Server;
 use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
-use crate::service::notify;
 use crate::trace;
-use init_core::status::{Phase, Stage};
+use init_core::status::Phase;
 use init_core::{Action, Event, Role, Run, Supervisor, Time};
 use init_plan::load::Directory;
 use init_plan::{Id, Log};
@@ -66,6 +67,8 @@ pub struct Init {
     pub(crate) poll: Poll,
     pub(crate) server: Option<Server>,
     pub(crate) service_io: Vec<ServiceIo>,
+    /// Services that are forgotten, until their last lines have found room in the output.
+    pub(crate) leaving: Vec<ServiceIo>,
     pub(crate) sources: HashMap<Token, Source>,
     pub(crate) signals: OwnedFd,
     pub(crate) signals_token: Token,
@@ -94,7 +97,7 @@ pub struct Init {
     pub(crate) deferred: Option<Vec<(Id, Run, Role)>>,
     /// The exit was ordered, with this code.
     pub(crate) halted: Option<i32>,
-    changed: bool,
+    pub(crate) changed: bool,
     pub(crate) output: OutputWatch,
 }
 
@@ -131,8 +134,6 @@ const BULK_TURNS: u32 = 32;
 const MUCH: usize = 64 * 1024;
 /// Reminders of what a boot waits for come after 10 s, and then further and further apart.
 const FIRST_BOOT_REMINDER: Duration = Duration::from_secs(10);
-/// A shutdown is shorter; a person watches it.
-const SHUTDOWN_REMINDER: Duration = Duration::from_secs(2);
 
 impl Init {
     /// Puts the parts together. Nothing runs yet.
@@ -157,6 +158,7 @@ impl Init {
             poll,
             server: None,
             service_io: Vec::new(),
+            leaving: Vec::new(),
             sources: HashMap::from([(signals_token, Source::Signals)]),
             signals,
             signals_token,
@@ -327,8 +329,16 @@ impl Init {
                 if self.server.as_ref().is_some_and(Server::has_watchers) {
                     self.publish(&change);
                 }
+                if change.from == Phase::Done || change.from == Phase::Undoing {
+                    self.kill_strays(change.id);
+                }
                 if change.to == Phase::Down {
                     self.forget_if_retired(change.id);
+                }
+            }
+            Action::MainPidChanged { id, pid } => {
+                if self.server.as_ref().is_some_and(Server::has_watchers) {
+                    self.publish_main_pid(id, pid);
                 }
             }
             Action::Warn { id, message } => {
@@ -355,40 +365,5 @@ impl Init {
         let name =
             self.supervisor.plan().services.get(id.index()).map(|s| s.name.clone()).unwrap_or_default();
         self.log(&format!("{name}: {message}"));
-    }
-
-    fn booted(&mut self) {
-        self.remind_at = None;
-        let complete = self.supervisor.booted_at().unwrap_or_else(sys::now);
-        let line = messages::of_boot(&self.supervisor, complete.since(self.booted_at));
-        self.log(&line);
-        if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
-            self.log(&error);
-        }
-        self.logs.flush();
-        self.logs.trim();
-        sys::give_back_memory();
-    }
-
-    fn shutting_down(&mut self, why: Option<String>) {
-        self.remind_at = Some(sys::now().plus(SHUTDOWN_REMINDER));
-        let why = why.unwrap_or_else(|| "on request".to_owned());
-        self.log(&format!("shutting down: {why}"));
-        let _ = notify::notify_manager(&format!("STOPPING=1\nSTATUS=shutting down: {why}"));
-    }
-
-    fn remind(&mut self, now: Time) {
-        let (line, next) = match self.supervisor.stage() {
-            Stage::Booting => {
-                let so_far = now.since(self.booted_at);
-                (messages::of_wait(&self.supervisor, now), so_far.min(Duration::from_secs(60)))
-            }
-            Stage::Stopping => (messages::of_shutdown(&self.supervisor, now), SHUTDOWN_REMINDER),
-            Stage::Running => return self.remind_at = None,
-        };
-        self.remind_at = Some(now.plus(next));
-        if let Some(line) = line {
-            self.log(&line);
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The container's output, from the loop's side: when to write, and when services have to wait for it.
 
+use std::os::fd::AsFd;
+
 use crate::event_loop::{Init, Source};
 use crate::kernel::poll::Interest;
 use init_plan::Id;
@@ -30,8 +32,22 @@ impl Init {
         for id in ids {
             if !self.output.paused && self.service_io.get(id.index()).is_some_and(|io| io.unfinished) {
                 self.finish_log(id);
+                self.forget_if_retired(id);
             }
         }
+        self.finish_leaving();
+    }
+
+    /// The same for services that are forgotten.
+    fn finish_leaving(&mut self) {
+        let logs = &mut self.logs;
+        self.leaving.retain(|io| {
+            let is_empty = io.pipe.as_ref().is_none_or(|(read, ..)| logs.finish_run(io.log, read.as_fd()));
+            if is_empty {
+                logs.forget(io.log);
+            }
+            !is_empty
+        });
     }
 
     /// Watches the output only while something waits to be written: a closed one would be ready for ever.

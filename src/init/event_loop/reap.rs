@@ -9,11 +9,16 @@ use crate::event_loop::Init;
 use crate::event_loop::lingering::Lingering;
 use crate::kernel::handles::is_group_alive;
 use crate::kernel::sys::{self, Children, Zombie};
+use init_core::status::Exit;
 use init_core::{Event, Run, SpawnError};
 use init_plan::Id;
 
 /// Children reaped in one turn of the loop: in a storm of orphans, timers and clients still get their turn.
 const BATCH: usize = 512;
+
+/// What is said of a program that forks, ends, and lets its child go on.
+const WENT_AWAY: &str = "its program ended and left others running, which are killed: if it goes to the background, tell it to \
+     stay in the foreground";
 
 impl Init {
     /// Takes in every signal that is pending, then every child that has ended.
@@ -75,7 +80,9 @@ impl Init {
         // Its last word may have been that another process is in its place.
         let is_main = self.supervisor.main_pid(id) == Some(zombie.pid);
         if !is_main {
-            self.take_last_words(id, run, zombie.exit == init_core::status::Exit::Code(0));
+            // Somebody may wait for the end of a reload command, which is no change of state.
+            self.changed = true;
+            self.take_last_words(id, run, zombie.exit == Exit::Code(0));
         }
         self.handles.ending(zombie.pid);
         self.feed(Event::Exited { pid: zombie.pid, exit: zombie.exit });
@@ -84,7 +91,8 @@ impl Init {
         }
         let remains = self.handles.leave();
         if is_main {
-            self.main_reaped(Lingering { run, id, pgid: zombie.pid, remains });
+            let lingering = Lingering { run, id, pgid: zombie.pid, remains, strays: false };
+            self.main_reaped(lingering, zombie.exit);
         } else if self.supervisor.main_pid(id).is_none() {
             // A hook's last line may be as unfinished as a service's.
             self.finish_log(id);
@@ -106,8 +114,15 @@ impl Init {
         }
     }
 
-    fn main_reaped(&mut self, lingering: Lingering) {
+    fn main_reaped(&mut self, mut lingering: Lingering, exit: Exit) {
         let Lingering { id, run, .. } = lingering;
+        let succeeded = exit == Exit::Code(0);
+        if !self.leaves_daemons(id, succeeded) {
+            lingering.strays = self.kill_strays(id);
+        }
+        if lingering.strays && succeeded && self.is_to_stay(id) && self.supervisor.ended_by_itself(id) {
+            self.warn(id, WENT_AWAY);
+        }
         // What its group wrote before it was killed is in the pipe by now.
         self.finish_log(id);
         if let Some(io) = self.service_io.get_mut(id.index()) {
@@ -125,7 +140,8 @@ impl Init {
 
     fn is_gone(&self, lingering: &Lingering) -> bool {
         let cgroup = self.service_io.get(lingering.id.index()).and_then(|io| io.cgroup.as_ref());
-        !is_group_alive(lingering.pgid, lingering.remains.as_ref())
+        !lingering.strays
+            && !is_group_alive(lingering.pgid, lingering.remains.as_ref())
             && cgroup.is_none_or(crate::kernel::cgroup::Cgroup::is_empty)
     }
 
@@ -134,7 +150,11 @@ impl Init {
         if self.lingering.is_empty() {
             return;
         }
-        let (gone, left) = std::mem::take(&mut self.lingering).into_iter().partition(|one| self.is_gone(one));
+        let mut all = std::mem::take(&mut self.lingering);
+        for one in all.iter_mut().filter(|one| one.strays) {
+            one.strays = self.kill_strays(one.id);
+        }
+        let (gone, left) = all.into_iter().partition(|one| self.is_gone(one));
         self.lingering = left;
         let gone: Vec<Lingering> = gone;
         for one in gone {

@@ -2,6 +2,7 @@
 
 use crate::event_loop::{Init, Options};
 use crate::kernel::sys;
+use crate::service::io::ServiceIo;
 use init_core::Event;
 use init_plan::{Environment, Id, Plan};
 
@@ -18,6 +19,9 @@ pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, S
     };
     Ok(plan.with_command(options.command.clone()))
 }
+
+/// So many forgotten services may wait for room in the output.
+const MAX_LEAVING: usize = 64;
 
 impl Init {
     /// The service that is the command `init` was given.
@@ -95,7 +99,7 @@ impl Init {
         }
         for mut io in old.into_iter().flatten() {
             io.close_run(&mut self.poll);
-            self.logs.forget(io.log);
+            self.let_go(io);
         }
         self.sources.retain(|_, source| source.renumber(new));
         if let Some(server) = &mut self.server {
@@ -109,6 +113,19 @@ impl Init {
             .collect();
     }
 
+    /// Forgets a service, but not before its last lines have found room in the output.
+    fn let_go(&mut self, io: ServiceIo) {
+        let Some((read, ..)) = io.pipe.as_ref().filter(|_| io.unfinished) else {
+            return self.logs.forget(io.log);
+        };
+        self.poll.remove(read);
+        if self.leaving.len() == MAX_LEAVING {
+            let oldest = self.leaving.remove(0);
+            self.logs.forget(oldest.log);
+        }
+        self.leaving.push(io);
+    }
+
     /// A service that left the plan and is down gives back what it held.
     pub(crate) fn forget_if_retired(&mut self, id: Id) {
         if !self.supervisor.is_forgotten(id) {
@@ -116,6 +133,10 @@ impl Init {
         }
         if let Some(io) = self.service_io.get_mut(id.index()) {
             io.close_run(&mut self.poll);
+            // Its last lines are still in the pipe: once they have found room, this is called again.
+            if io.unfinished {
+                return;
+            }
             if let Some((read, _, token)) = io.pipe.take() {
                 self.poll.remove(&read);
                 self.sources.remove(&token);

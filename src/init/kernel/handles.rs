@@ -63,6 +63,11 @@ impl Handles {
         self.able && self.bare == 0
     }
 
+    /// How many processes of ours there are.
+    pub fn count(&self) -> usize {
+        self.ours.len()
+    }
+
     /// Takes note of a process of ours, with its handle if it has one. A handle that takes what others need is closed.
     pub fn add(&mut self, pid: Pid, handle: Option<OwnedFd>) {
         let handle = handle.filter(|handle| handle.as_raw_fd() < self.below);

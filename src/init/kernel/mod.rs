@@ -1,6 +1,7 @@
 //! System calls, with a name for each failure. All `unsafe` code of the supervisor is here.
 
 pub mod cgroup;
+pub mod children;
 pub mod datagram;
 pub mod fault;
 pub mod handles;

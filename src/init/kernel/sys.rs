@@ -65,10 +65,9 @@ pub fn peek_zombie() -> Children {
 
 /// Reaps one zombie.
 pub fn reap(pid: i32) {
-    // SAFETY: no answer is asked for.
-    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) } == -1
-        && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
-    {}
+    use nix::sys::wait::{WaitPidFlag, waitpid};
+    let pid = nix::unistd::Pid::from_raw(pid);
+    while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Err(nix::errno::Errno::EINTR) {}
 }
 
 /// Reaps any child that has ended.
@@ -208,6 +207,25 @@ pub fn ignored_signals() -> Vec<i32> {
 
 /// More kinds of signals than are handled, so that one read takes all that are pending.
 const MOST_PENDING: usize = 16;
+
+/// A process of more groups than this is taken for one of none.
+const MOST_GROUPS: usize = 1024;
+
+/// The supplementary groups of the process at the other end of a Unix socket, as they were when it connected.
+///
+/// # Errors
+/// `ERANGE` if there are too many, `ENOPROTOOPT` before Linux 4.13.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0_u32; MOST_GROUPS];
+    let mut size = libc::socklen_t::try_from(size_of_val(groups.as_slice())).unwrap_or(0);
+    // SAFETY: `groups` has room for as many bytes as `size` says, and the kernel writes no more.
+    check(unsafe {
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERGROUPS);
+        libc::getsockopt(socket.as_raw_fd(), level, option, groups.as_mut_ptr().cast(), &raw mut size)
+    })?;
+    groups.truncate(usize::try_from(size).unwrap_or(0) / size_of::<u32>());
+    Ok(groups)
+}
 
 /// The signals that are pending; each kind is there once, however often it was sent.
 pub fn read_signals(fd: BorrowedFd<'_>) -> Vec<i32> {

@@ -135,7 +135,11 @@ impl Users {
         Ok(known.unwrap_or(User { uid, gid, name: None, home: None, shell: None }))
     }
 
-    fn group(&mut self, wanted: &str) -> Result<u32, String> {
+    /// The number of a group, by its name or its number.
+    ///
+    /// # Errors
+    /// One line that names the group and the cure.
+    pub fn group(&mut self, wanted: &str) -> Result<u32, String> {
         let known = self
             .group
             .find(|line| GroupLine::parse(line).filter(|g| g.name == wanted.as_bytes()).map(|g| g.gid))?;

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::kernel::poll::{Interest, Token};
+use crate::kernel::sys;
 use init_control::wire::{self, Failure, FailureKind, Request, Response};
 use init_core::Time;
 use init_plan::Id;
@@ -43,6 +45,7 @@ pub struct Server {
 pub(crate) struct Client {
     pub(crate) stream: UnixStream,
     pub(crate) uid: u32,
+    pub(crate) gid: u32,
     pub(crate) may_act: bool,
     input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -60,13 +63,39 @@ pub(crate) enum Mode {
     /// It has not sent its whole request yet.
     Asking,
     /// It waits for a state of these services. `gone`: the plan has lost one of them.
-    Waiting { goal: WaitGoal, ids: Vec<Id>, deadline: Option<Time>, gone: bool },
+    Waiting(Wait),
     /// It is sent every event.
     Watching,
     /// It is sent lines of logs.
     Reading { cursors: Vec<Cursor>, follow: bool },
     /// It has had its answer.
     Answered,
+}
+
+/// What a client waits for.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    /// The state.
+    pub(crate) goal: WaitGoal,
+    /// Of these services.
+    pub(crate) ids: Vec<Id>,
+    /// When it gives up.
+    pub(crate) deadline: Option<Time>,
+    /// When to look again although nothing changes.
+    pub(crate) look_again: Option<Time>,
+    /// Whether services that do not say when they are ready have to prove that they stay.
+    pub(crate) trial: bool,
+    /// The plan has lost one of the services.
+    pub(crate) gone: bool,
+    /// What to say beside the result.
+    pub(crate) note: String,
+}
+
+impl Wait {
+    /// For ever, until somebody sets a deadline.
+    pub(crate) fn new(goal: WaitGoal, ids: Vec<Id>) -> Wait {
+        Wait { goal, ids, deadline: None, look_again: None, trial: false, gone: false, note: String::new() }
+    }
 }
 
 /// How far a client has read the log of a service.
@@ -86,6 +115,8 @@ pub(crate) enum WaitGoal {
     Ready { asked: bool },
     /// All services down.
     Down,
+    /// The reload commands of all services ended.
+    Reloaded,
     /// The boot complete.
     Booted,
 }
@@ -115,7 +146,7 @@ impl Server {
     /// When the server wants to act by itself.
     pub fn deadline(&self) -> Option<Time> {
         let waits = self.clients.values().filter_map(|client| match client.mode {
-            Mode::Waiting { deadline, .. } => deadline,
+            Mode::Waiting(ref wait) => wait.deadline.into_iter().chain(wait.look_again).min(),
             Mode::Asking | Mode::Watching | Mode::Reading { .. } | Mode::Answered => None,
         });
         waits.chain(self.resting_until).min()
@@ -154,7 +185,7 @@ impl Server {
 
     /// Whether anybody wants to be told of changes.
     pub fn has_watchers(&self) -> bool {
-        self.clients.values().any(|c| matches!(c.mode, Mode::Watching | Mode::Waiting { .. }))
+        self.clients.values().any(|c| matches!(c.mode, Mode::Watching | Mode::Waiting(_)))
     }
 
     /// Whether anybody reads logs.
@@ -167,9 +198,9 @@ impl Server {
         let map = |id: &Id| new.get(id.index()).copied().flatten();
         for client in self.clients.values_mut() {
             match &mut client.mode {
-                Mode::Waiting { ids, gone, .. } => {
-                    *gone |= ids.iter().any(|id| map(id).is_none());
-                    *ids = ids.iter().filter_map(map).collect();
+                Mode::Waiting(wait) => {
+                    wait.gone |= wait.ids.iter().any(|id| map(id).is_none());
+                    wait.ids = wait.ids.iter().filter_map(map).collect();
                 }
                 Mode::Reading { cursors, .. } => {
                     *cursors =
@@ -183,10 +214,11 @@ impl Server {
 
 impl Client {
     /// Somebody who has just connected.
-    pub(crate) fn new(stream: UnixStream, uid: u32, may_act: bool) -> Client {
+    pub(crate) fn new(stream: UnixStream, (uid, gid): (u32, u32), may_act: bool) -> Client {
         Client {
             stream,
             uid,
+            gid,
             may_act,
             input: Vec::new(),
             output: Vec::new(),
@@ -195,6 +227,11 @@ impl Client {
             behind: false,
             closing: false,
         }
+    }
+
+    /// Whether its process was of this group when it connected.
+    pub(crate) fn is_member(&self, group: u32) -> bool {
+        self.gid == group || sys::peer_groups(self.stream.as_fd()).is_ok_and(|groups| groups.contains(&group))
     }
 
     /// The bytes of its buffers.

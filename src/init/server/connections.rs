@@ -56,9 +56,8 @@ impl Init {
 
     /// Keeps a new connection, unless its user has too many.
     fn admit(&mut self, stream: UnixStream) {
-        let Ok(uid) = getsockopt(&stream, PeerCredentials).map(|credentials| credentials.uid()) else {
-            return;
-        };
+        let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
+        let (uid, gid) = (peer.uid(), peer.gid());
         // Root and our own user may act, everybody may look.
         let may_act = uid == 0 || uid == nix::unistd::geteuid().as_raw();
         let Some(server) = &mut self.server else { return };
@@ -67,7 +66,7 @@ impl Init {
         }
         let token = self.poll.token();
         if stream.set_nonblocking(true).is_ok() && self.poll.add(&stream, token, Interest::Read).is_ok() {
-            server.clients.insert(token, Client::new(stream, uid, may_act));
+            server.clients.insert(token, Client::new(stream, (uid, gid), may_act));
         }
     }
 

@@ -7,11 +7,11 @@ use std::iter::Peekable;
 
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
-use crate::server::clients::{Client, Cursor, Mode, done, text};
+use crate::server::clients::{Client, Cursor, Mode, done, failure, text};
 use crate::service::io::ServiceIo;
 use crate::service::log::Logs;
 use crate::service::log::ring::Records;
-use init_control::wire::Response;
+use init_control::wire::{FailureKind, Response};
 use init_core::Supervisor;
 
 /// The lines of one service that a client has not got.
@@ -31,6 +31,9 @@ impl Unread<'_> {
 
 impl Init {
     pub(crate) fn handle_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
+        if !self.may_read_logs(token) {
+            return self.reply(token, &failure(FailureKind::Denied, self.who_may_read_logs()));
+        }
         let Some(ids) = self.resolve_or_all(token, names) else { return };
         let mut cursors = Vec::new();
         for id in ids {
@@ -43,6 +46,25 @@ impl Init {
             client.mode = Mode::Reading { cursors, follow };
         }
         self.send_logs();
+    }
+
+    /// Services may print what is no business of other users: root, our own user and the members of one group read it.
+    fn may_read_logs(&mut self, token: Token) -> bool {
+        let group = self.supervisor.plan().settings.log_group.clone();
+        // A group that does not exist has no members.
+        let group = group.and_then(|name| self.launcher.group(&name).ok());
+        let Some(client) = self.client(token) else { return false };
+        client.may_act || group.is_some_and(|group| client.is_member(group))
+    }
+
+    fn who_may_read_logs(&self) -> String {
+        match &self.supervisor.plan().settings.log_group {
+            Some(group) => {
+                format!("only root, the user init runs as and the group `{group}` may read logs (`log-group` of init.toml)")
+            }
+            None => "only root and the user init runs as may read logs; `log-group` in init.toml lets a group read them, too"
+                .to_owned(),
+        }
     }
 
     /// Moves cursors forward until only the last lines of all services together are left.

@@ -7,9 +7,11 @@
 //! | `requests` | what each request does |
 //! | `logs` | lines of logs, from the rings to clients |
 //! | `push` | what clients are told without asking again |
+//! | `waits` | clients that wait for services, and when that is over |
 
 pub(crate) mod clients;
 mod connections;
 mod logs;
 mod push;
 mod requests;
+mod waits;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
-use crate::server::clients::{Mode, WaitGoal, done, failure};
+use crate::server::clients::{Mode, Wait, WaitGoal, done, failure};
 use init_control::wire::{FailureKind, Request, Response, Until, Verb};
 use init_core::status::{Phase, Stage};
 use init_core::{Event, Time};
@@ -99,7 +99,14 @@ impl Init {
     fn handle_list(&mut self, token: Token, names: &[String]) {
         let Some(ids) = self.resolve_or_all(token, names) else { return };
         let now = sys::now();
-        let services = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
+        let mut services: Vec<_> = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
+        // Looking for them is work, which nobody may ask for without bounds.
+        let may_act = self.client(token).is_some_and(|client| client.may_act);
+        if may_act && !names.is_empty() && self.has_orphans() {
+            for (service, &id) in services.iter_mut().zip(&ids) {
+                service.strays = self.shown_strays(id);
+            }
+        }
         let response = Response::Services { services, stage: self.supervisor.stage() };
         if let Some(client) = self.client(token) {
             client.send(&response);
@@ -132,16 +139,66 @@ impl Init {
         let goal = if verb == Verb::Stop { WaitGoal::Down } else { WaitGoal::Ready { asked: true } };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
         if wait {
-            self.set_mode(token, Mode::Waiting { goal, ids: ids.clone(), deadline, gone: false });
+            // It hears of every change from here on.
+            let trial = verb == Verb::Start;
+            self.set_mode(token, Mode::Waiting(Wait { deadline, trial, ..Wait::new(goal, ids.clone()) }));
         }
-        for id in ids {
+        let before = self.stopped_along(&ids);
+        for &id in &ids {
             self.feed(match verb {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
                 Verb::Restart => Event::Restart(id),
             });
         }
-        if wait { self.finish_waits() } else { self.reply(token, &done("")) }
+        let (others, note) = self.describe_others(verb, &ids, &before);
+        if !wait {
+            return self.reply(token, &done(note));
+        }
+        if let Some(client) = self.client(token)
+            && let Mode::Waiting(wait) = &mut client.mode
+        {
+            wait.ids.extend(others);
+            wait.note = note;
+        }
+        self.finish_waits();
+    }
+
+    /// The services that are down because these were stopped.
+    fn stopped_along(&self, ids: &[Id]) -> BTreeSet<Id> {
+        ids.iter().flat_map(|&id| self.supervisor.stopped_with(id)).collect()
+    }
+
+    /// What a stop took along, or a start brought back; and the words for it. `before` were down because of `ids` before.
+    fn describe_others(&self, verb: Verb, ids: &[Id], before: &BTreeSet<Id>) -> (Vec<Id>, String) {
+        if verb != Verb::Stop && before.is_empty() {
+            return (Vec::new(), String::new());
+        }
+        let now = self.stopped_along(ids);
+        let names = |of: &[Id]| of.iter().map(|&id| self.name(id)).collect::<Vec<_>>().join(", ");
+        let own = names(ids);
+        if verb == Verb::Stop {
+            let taken: Vec<Id> = now.difference(before).copied().filter(|id| !ids.contains(id)).collect();
+            let note =
+                format!("stopped, too: {}; svctl start {own} brings back what it took along", names(&taken));
+            return if taken.is_empty() { (taken, String::new()) } else { (taken, note) };
+        }
+        let left = before.difference(&now).copied().filter(|id| !ids.contains(id));
+        let (back, still): (Vec<Id>, Vec<Id>) = left.partition(|&id| self.supervisor.is_wanted(id));
+        let why = |&id: &Id| {
+            format!("{} ({})", self.name(id), self.supervisor.note(id, sys::now()).unwrap_or_default())
+        };
+        let still = still.iter().map(why).collect::<Vec<_>>().join(", ");
+        let back_note =
+            if back.is_empty() { String::new() } else { format!("started, too: {}", names(&back)) };
+        let still_note = if still.is_empty() { String::new() } else { format!("still down: {still}") };
+        let notes: Vec<String> =
+            [back_note, still_note].into_iter().filter(|note| !note.is_empty()).collect();
+        (back, notes.join("\n"))
+    }
+
+    pub(crate) fn name(&self, id: Id) -> &str {
+        self.supervisor.plan().services.get(id.index()).map_or("?", |service| &service.name)
     }
 
     fn signal_services(&mut self, token: Token, names: &[String], signal: init_plan::Signal) {
@@ -182,10 +239,12 @@ impl Init {
             };
             return self.reply(token, &failure(FailureKind::Failed, message));
         }
-        for id in ids {
+        // A signal is sent; a command is waited for.
+        for &id in &ids {
             self.feed(Event::Reload(id));
         }
-        self.reply(token, &done(""));
+        self.set_mode(token, Mode::Waiting(Wait::new(WaitGoal::Reloaded, ids)));
+        self.finish_waits();
     }
 
     fn handle_wait(&mut self, token: Token, names: &[String], until: Until, timeout_ms: Option<u64>) {
@@ -197,7 +256,7 @@ impl Init {
         };
         let ids = if names.is_empty() { self.all_ids() } else { ids };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
-        self.set_mode(token, Mode::Waiting { goal, ids, deadline, gone: false });
+        self.set_mode(token, Mode::Waiting(Wait { deadline, ..Wait::new(goal, ids) }));
         self.finish_waits();
     }
 

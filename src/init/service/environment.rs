@@ -1,8 +1,8 @@
 //! The environment a service's program sees.
 //!
-//! Later wins: what is inherited from the container, HOME and the like of the service's user, the files of `[env]`
-//! (read at each start, so that a oneshot can write them), its `set`, and last what `init` itself has to say, such as
-//! `NOTIFY_SOCKET`. The container's own variables may hold any bytes and pass through as they are.
+//! Later wins: what is inherited from the container, the service's name, HOME and the like of the service's user, the
+//! files of `[env]` (read at each start, so that a oneshot can write them), its `set`, and last what `init` itself has to
+//! say, such as `NOTIFY_SOCKET`. The container's own variables may hold any bytes and pass through as they are.
 
 pub mod file;
 
@@ -16,7 +16,8 @@ use init_plan::{Env, Inherit};
 
 /// What a container manager or another supervisor says to `init` alone. A service that read them would talk to the
 /// wrong end.
-const NOT_INHERITED: [&str; 7] = [
+const NOT_INHERITED: [&str; 8] = [
+    MARK,
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -25,6 +26,9 @@ const NOT_INHERITED: [&str; 7] = [
     "LISTEN_FDNAMES",
     "MAINPID",
 ];
+
+/// The variable that says whose a process is.
+pub const MARK: &str = "INIT_SERVICE";
 
 /// The container's environment, as it was when `init` started.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +73,13 @@ impl Container {
 /// One line that names the file and line, or the variable, and the cure.
 pub fn build(
     container: &Container,
+    service: &str,
     env: &Env,
     credentials: Option<&Credentials>,
     extra: &[(&str, &OsStr)],
 ) -> Result<Vec<CString>, String> {
     let mut made = Variables(inherited(container, env));
+    made.name(service);
     if let Some(user) = credentials.filter(|credentials| credentials.user_given) {
         made.become_user(user, &env.inherit);
     }
@@ -88,6 +94,8 @@ pub fn build(
     for &(name, value) in extra {
         made.set(Cow::Borrowed(OsStr::new(name)), Cow::Borrowed(value));
     }
+    // Nobody but `init` says whose a process is.
+    made.set(Cow::Borrowed(OsStr::new(MARK)), Cow::Borrowed(OsStr::new(service)));
     made.0.iter().map(|(name, value)| assignment(name, value)).collect()
 }
 
@@ -101,7 +109,10 @@ fn inherited<'a>(container: &'a Container, env: &Env) -> Vec<Variable<'a>> {
         Inherit::Only(names) => names.iter().any(|wanted| OsStr::new(&**wanted) == name),
     };
     let kept = container.iter().filter(|(name, _)| wanted(name) && !is_unset(name));
-    kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
+    // With room for what is added.
+    let mut all = Vec::with_capacity(container.0.len() + env.set.len() + 8);
+    all.extend(kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
+    all
 }
 
 struct Variables<'a>(Vec<Variable<'a>>);
@@ -111,6 +122,18 @@ impl<'a> Variables<'a> {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name, value)),
+        }
+    }
+
+    /// The variables that a definition may use for the service's name, for its processes too.
+    fn name(&mut self, service: &'a str) {
+        let mut set = |name: &'static str, value: &'a str| {
+            self.set(Cow::Borrowed(OsStr::new(name)), Cow::Borrowed(OsStr::new(value)));
+        };
+        set("SERVICE", service);
+        if let Some((template, instance)) = service.split_once('@') {
+            set("TEMPLATE", template);
+            set("INSTANCE", instance);
         }
     }
 
@@ -176,7 +199,27 @@ mod tests {
     }
 
     fn built(env: &Env, credentials: Option<&Credentials>, extra: &[(&str, &OsStr)]) -> Vec<Vec<u8>> {
-        build(&container(), env, credentials, extra).unwrap().into_iter().map(CString::into_bytes).collect()
+        let made = build(&container(), "web", env, credentials, extra).unwrap();
+        let mut made: Vec<Vec<u8>> = made.into_iter().map(CString::into_bytes).collect();
+        let before = made.len();
+        made.retain(|variable| variable != b"INIT_SERVICE=web" && variable != b"SERVICE=web");
+        assert_eq!(made.len(), before - 2);
+        made
+    }
+
+    #[test]
+    fn process_knows_its_service_and_a_definition_may_call_it_otherwise() {
+        let nothing = Env { inherit: Inherit::Nothing, ..Env::default() };
+        let made = build(&container(), "web@two", &nothing, None, &[]).unwrap();
+        assert_eq!(
+            made,
+            [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"]
+                .map(CString::from)
+        );
+        let set = |name: &str| (name.into(), "other".into());
+        let renamed = Env { set: vec![set("SERVICE"), set("INIT_SERVICE")], ..nothing };
+        let made = build(&container(), "web", &renamed, None, &[]).unwrap();
+        assert_eq!(made, [c"SERVICE=other", c"INIT_SERVICE=web"].map(CString::from));
     }
 
     #[test]
@@ -241,7 +284,7 @@ mod tests {
         for (name, value) in [("A", "x\0y"), ("A\0", "x"), ("", "x"), ("A=B", "x")] {
             let env = Env { set: vec![(name.into(), value.into())], ..Env::default() };
             assert!(
-                build(&container(), &env, None, &[])
+                build(&container(), "web", &env, None, &[])
                     .unwrap_err()
                     .starts_with("cannot set environment variable")
             );

@@ -10,6 +10,8 @@ use crate::kernel::spawn::{Session, Spawned, Spawner, Spec};
 use crate::kernel::sys;
 use crate::kernel::users::{Credentials, Users};
 use crate::service::environment::{self, Container};
+use nix::unistd::{AccessFlags, access};
+
 use init_core::status::Exit;
 use init_core::{Role, SpawnError};
 use init_plan::probe_command;
@@ -90,6 +92,44 @@ impl Launcher {
         self.users.resolve(process)
     }
 
+    /// The number of a group.
+    ///
+    /// # Errors
+    /// An unknown group.
+    pub fn group(&mut self, name: &str) -> Result<u32, String> {
+        self.users.group(name)
+    }
+
+    /// Makes sure that a service's program exists and can be executed, as far as that can be told without doing it.
+    ///
+    /// # Errors
+    /// What a shell would say: code 127 if there is no such program, 126 if it is not executable.
+    pub fn find_program(&mut self, service: &Service) -> Result<(), SpawnError> {
+        let credentials = self.credentials(&service.process).map_err(lasting)?;
+        let arguments = self.command(service, Role::Main)?.arguments;
+        let environment = environment::build(
+            &self.container,
+            &service.name,
+            &service.process.env,
+            credentials.as_ref(),
+            &[],
+        )
+        .map_err(lasting)?;
+        let places = candidates(&arguments, &environment);
+        let path = |place: &CString| PathBuf::from(OsStr::from_bytes(place.as_bytes()));
+        let is_executable = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+        if places.iter().map(path).any(|path| is_executable(&path)) {
+            return Ok(());
+        }
+        let program = service.exec.first().map(|program| &**program).unwrap_or_default();
+        if places.iter().map(path).any(|path| path.exists()) {
+            let why = "not allowed: is it a program, and executable?";
+            return Err(lasting(format!("cannot execute `{program}`: {why}")));
+        }
+        let why = if program.contains('/') { "no such program" } else { "not found in PATH" };
+        Err(SpawnError { code: 127, ..lasting(format!("cannot execute `{program}`: {why}")) })
+    }
+
     /// Starts a process of a service.
     ///
     /// # Errors
@@ -105,9 +145,14 @@ impl Launcher {
         let command = self.command(service, role)?;
         let variables: Vec<(&str, &OsStr)> =
             inherited.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
-        let mut environment =
-            environment::build(&self.container, &process.env, credentials.as_ref(), &variables)
-                .map_err(lasting)?;
+        let mut environment = environment::build(
+            &self.container,
+            &service.name,
+            &process.env,
+            credentials.as_ref(),
+            &variables,
+        )
+        .map_err(lasting)?;
         environment.extend(command.environment);
         let arguments = command.arguments;
         let programs = if command.ours { self.probe.clone() } else { candidates(&arguments, &environment) };

@@ -64,7 +64,7 @@ pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
 }
 
 /// Why imports are not to be shared, if they are not.
-fn unwanted(variables: &Variables) -> Option<&'static str> {
+pub fn unwanted(variables: &Variables) -> Option<&'static str> {
     if !variables.shared_imports {
         Some("PULP_SHARED_IMPORTS is false")
     } else if variables.reload {

@@ -9,5 +9,6 @@ pub mod environment;
 pub mod exec;
 pub mod imports;
 pub mod manager;
+pub mod reload;
 pub mod single;
 pub mod web;

@@ -1,8 +1,12 @@
-//! `memory`: whether the container was given enough to come up at all; and who ended for want of it.
+//! `memory`: whether the container was given enough memory and processes to come up at all; and who ended for want of it.
 //!
-//! Where the limit is reached the kernel kills whichever process is largest, and says so in the host's log alone. Services
-//! would be started and killed for ever. So a limit that cannot be enough ends the boot, and one that was not is named.
+//! Where the limit of memory is reached the kernel kills whichever process is largest, and says so in the host's log alone.
+//! Where the limit of processes is reached, each program fails in its own words wherever it happens to start one. Services
+//! would be started and end for ever. So a limit that cannot be enough ends the boot, one that is likely too low is warned
+//! of, and one that was not enough is named.
 
+use crate::programs::imports;
+use crate::steps::variables::Variables;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -12,21 +16,72 @@ const LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/m
 const KILLS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 /// Less is not enough for PostgreSQL and one each of Pulp's processes, whatever the settings.
 const LEAST: u64 = 384 << 20;
+/// What a boot takes beside the processes that can be chosen: PostgreSQL, redis, nginx, the imports that all share, and the
+/// steps of the boot itself …
+const BASE: u64 = 420 << 20;
+/// … and each of those processes …
+const EACH: u64 = 50 << 20;
+/// … or, if it imports Pulp by itself, this much.
+const EACH_ALONE: u64 = 130 << 20;
+/// Where the container's limit on processes and threads is, in cgroups of version 2 and 1.
+const TASK_LIMITS: [&str; 2] = ["/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"];
+/// Processes and threads that a boot takes beside those that can be chosen …
+const BASE_TASKS: u64 = 50;
+/// … and each of those, with its connection to the database.
+const EACH_TASKS: u64 = 5;
 /// What to do about it.
 const CURE: &str = "give the container 2 GB or more (`--memory`), or let it have fewer processes (PULP_WORKERS, PULP_API_WORKERS, PULP_CONTENT_WORKERS)";
 
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
-    match limit(context)? {
-        Some(limit) if limit < LEAST => Err(Problem::config(
+    let variables = Variables::read(context)?;
+    enough_tasks(context, &variables)?;
+    let Some(limit) = limit(context)? else { return Ok(()) };
+    if limit < LEAST {
+        return Err(Problem::config(
             format!(
                 "the container may use {} of memory; less than {} is not enough for Pulp",
                 mega(limit),
                 mega(LEAST)
             ),
             CURE,
+        ));
+    }
+    let (count, needed) = (chosen(&variables), memory_needed(&variables));
+    if limit < needed {
+        context.say(&format!(
+            "warning: the container may use {} of memory; with {count} processes of Pulp it needs about {}, and is likely to be \
+             killed; {CURE}",
+            mega(limit),
+            mega(needed)
+        ));
+    }
+    Ok(())
+}
+
+/// The processes whose number the user chooses.
+fn chosen(variables: &Variables) -> u64 {
+    [variables.api.workers, variables.content.workers, variables.workers].map(u64::from).iter().sum()
+}
+
+fn memory_needed(variables: &Variables) -> u64 {
+    let shared = imports::unwanted(variables).is_none();
+    BASE + chosen(variables).saturating_mul(if shared { EACH } else { EACH_ALONE })
+}
+
+fn enough_tasks(context: &Context, variables: &Variables) -> Result<(), Problem> {
+    // Without a limit: `max`.
+    let limit = first(context, &TASK_LIMITS)?.and_then(|text| text.trim().parse::<u64>().ok());
+    let count = chosen(variables);
+    let needed = BASE_TASKS + count.saturating_mul(EACH_TASKS);
+    match limit.filter(|&limit| limit < needed) {
+        None => Ok(()),
+        Some(limit) => Err(Problem::config(
+            format!(
+                "the container may have {limit} processes and threads; with {count} processes of Pulp it needs about {needed}"
+            ),
+            "give the container more (`--pids-limit`), or let it have fewer processes (PULP_WORKERS, PULP_API_WORKERS, PULP_CONTENT_WORKERS)",
         )),
-        _ => Ok(()),
     }
 }
 
@@ -94,6 +149,36 @@ mod tests {
             }
         }
         run(&container(&[]).1, &[]).unwrap();
+    }
+
+    #[test]
+    fn too_few_processes_are_refused_under_both_kinds_of_cgroups() {
+        for path in TASK_LIMITS {
+            let (_dir, context) = container(&[(path, "30\n")]);
+            let problem = run(&context, &[]).unwrap_err();
+            assert!(problem.what().contains("may have 30 processes"), "{problem}");
+            assert_eq!(problem.code(), 78);
+            for enough in ["max\n", "2048\n"] {
+                run(&container(&[(path, enough)]).1, &[]).unwrap();
+            }
+        }
+        let (dir, _) = container(&[(TASK_LIMITS[0], "200\n")]);
+        let many = Context::for_test(dir.path(), [("PULP_WORKERS", "100")]);
+        assert!(run(&many, &[]).unwrap_err().what().contains("with 104 processes"));
+    }
+
+    #[test]
+    fn memory_that_is_needed_grows_with_the_processes() {
+        let needed = |env: &[(&str, &str)]| {
+            let (dir, _) = container(&[]);
+            memory_needed(&Variables::read(&Context::for_test(dir.path(), env.iter().copied())).unwrap())
+                >> 20
+        };
+        let usual = needed(&[]);
+        assert!((600..1000).contains(&usual), "{usual} MB");
+        assert!(
+            needed(&[("PULP_WORKERS", "10")]) > usual && needed(&[("PULP_SHARED_IMPORTS", "false")]) > usual
+        );
     }
 
     #[test]

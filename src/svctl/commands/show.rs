@@ -67,9 +67,14 @@ pub fn status(init: &Init, options: &Status, out: &mut Out) -> Result<(), Troubl
     let (all, _) = init.services(&[])?;
     for (index, service) in services.iter().enumerate() {
         let lines =
-            if options.lines == 0 { Vec::new() } else { last_lines(init, &service.name, options.lines)? };
+            if options.lines == 0 { Ok(Vec::new()) } else { last_lines(init, &service.name, options.lines) };
+        // Whoever may not read logs may see the rest.
+        let lines = match lines {
+            Err(Trouble::Said(Code::Denied, why)) => Err(why),
+            other => Ok(other?),
+        };
         out.write(if index == 0 { "" } else { "\n" })?;
-        out.write(&details(service, &all, &lines, out.screen))?;
+        out.write(&details(service, &all, lines.as_deref().map_err(String::as_str), out.screen))?;
     }
     Ok(())
 }

@@ -4,15 +4,20 @@ use std::fmt::Write;
 
 use crate::duration::{age, taken};
 use crate::output::Screen;
-use init_core::status::{ServiceStatus, Wellness};
+use init_core::status::{ServiceStatus, Stray, Wellness};
 use init_plan::Kind;
 
 use super::paint::{self, BOLD, DIM, one_line};
 
 /// One service at length: a heading, a line for each thing there is to say, and its last lines of output.
 ///
-/// `all` is where the states of its neighbours are looked up.
-pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String], screen: Screen) -> String {
+/// `all` is where the states of its neighbours are looked up; `lines` may be why they are not shown.
+pub fn details(
+    service: &ServiceStatus,
+    all: &[ServiceStatus],
+    lines: Result<&[String], &str>,
+    screen: Screen,
+) -> String {
     let mut text = String::with_capacity(1024);
     heading(&mut text, service, screen);
     let mut fact = |name: &str, value: &str| {
@@ -24,6 +29,7 @@ pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String],
     fact("note", &service.note.as_deref().map(one_line).unwrap_or_default());
     fact("pid", &service.pid.map(|pid| pid.to_string()).unwrap_or_default());
     fact("ready after", &service.ready_after_ms.map(taken).unwrap_or_default());
+    fact("strays", &strays(&service.strays));
     fact("restarts", &service.restarts.to_string());
     fact("health", health(service.health));
     fact("last exit", &service.last_exit.map(|exit| exit.to_string()).unwrap_or_default());
@@ -38,7 +44,12 @@ pub fn details(service: &ServiceStatus, all: &[ServiceStatus], lines: &[String],
     let (required_by, wanted_by) = (above(|other| &other.requires), above(|other| &other.wants));
     fact("required by", &required_by);
     fact("wanted by", &wanted_by);
-    output(&mut text, lines, screen);
+    match lines {
+        Ok(lines) => output(&mut text, lines, screen),
+        Err(why) => {
+            let _ = writeln!(text, "  {:<12} {}", "last output", one_line(why));
+        }
+    }
     text
 }
 
@@ -71,6 +82,12 @@ fn health(wellness: Wellness) -> &'static str {
         Wellness::Failing => "failing: the last check failed",
         Wellness::Unhealthy => "unhealthy",
     }
+}
+
+/// `12 (sleep 1000), 13 (gpg-agent)`: processes that are killed when the service stops.
+fn strays(strays: &[Stray]) -> String {
+    let one = |stray: &Stray| format!("{} ({})", stray.pid, one_line(&stray.command));
+    strays.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// `certs (done), redis (up)`.

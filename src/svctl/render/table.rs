@@ -19,7 +19,8 @@ pub fn is_of_interest(service: &ServiceStatus) -> bool {
     let ran = service.last_exit.is_some() || service.ready_after_ms.is_some() || service.restarts > 0;
     match service.state {
         Phase::Done | Phase::Skipped => service.kind == Kind::Longrun || service.changed,
-        Phase::Down => service.wanted || ran,
+        // A note says who stopped it.
+        Phase::Down => service.wanted || ran || service.note.is_some(),
         _ => true,
     }
 }

@@ -98,7 +98,7 @@ fn status_on_a_terminal_is_coloured_and_cuts_output_only() {
 
 fn status_of(name: &str, lines: &[String], screen: Screen) -> String {
     let all = several();
-    details(all.iter().find(|service| service.name == name).unwrap(), &all, lines, screen)
+    details(all.iter().find(|service| service.name == name).unwrap(), &all, Ok(lines), screen)
 }
 
 #[test]

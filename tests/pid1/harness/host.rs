@@ -19,7 +19,7 @@ pub fn podman() -> Command {
 
 /// The name of the container it is to run in; `None`: in a namespace.
 pub(super) fn container(setup: &Setup) -> Option<String> {
-    let wanted = cfg!(feature = "containers");
+    let wanted = cfg!(feature = "containers") && std::env::var_os("PULP_INIT_NAMESPACES").is_none();
     let possible = setup.before.is_empty()
         && setup.uid.is_none()
         && !setup.not_pid1

@@ -191,12 +191,18 @@ fn replace(context: &Context, path: &Path, text: &str) -> Result<(), Problem> {
     // It stays if it is wrong, since nginx names lines of it.
     let candidate = path.with_extension("conf.new");
     files::write(context, &candidate, text.as_bytes(), ROOT, 0o644)?;
-    nginx(context).arg("-t").arg("-q").arg("-c").arg(&candidate).run(
+    try_it(context, &candidate)?;
+    fs::rename(&candidate, path).map_err(|error| Problem::io("write", path, &error))
+}
+
+/// Has nginx try a configuration.
+pub(crate) fn try_it(context: &Context, path: &Path) -> Result<(), Problem> {
+    nginx(context).arg("-t").arg("-q").arg("-c").arg(path).run(
         "configure nginx",
         "look at the file and line it names: a plugin's snippet in /etc/nginx/pulp, one of yours in /etc/pulp/nginx.d, \
          or a setting such as API_ROOT or CONTENT_PATH_PREFIX that makes two locations the same",
     )?;
-    fs::rename(&candidate, path).map_err(|error| Problem::io("write", path, &error))
+    Ok(())
 }
 
 /// nginx, which may not find the log file that Debian has built in: the image may be read-only.
