@@ -20,7 +20,10 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `restricted` | those without any right: another user, no capabilities, nothing that can be written |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
+//! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
+//! | `swaps` | directories that become links all the time, during many boots |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -45,8 +48,11 @@ mod mistakes;
 mod places;
 mod powercut;
 mod quickstart;
+mod restricted;
 mod secrets;
 mod single;
+mod structure;
+mod swaps;
 mod upgrade;
 mod variables;
 mod volumes;
