@@ -15,7 +15,7 @@ scripts/base.sh
 QUIET=1 host_podman
 mapfile -t mounts < <(host_build_mounts trixie)
 say "resolving what pip installs (a few minutes)"
-podman build --quiet --network host --target tools --tag localhost/pulp-init-tools "${mounts[@]}" \
+podman build --format docker --quiet --network host --target tools --tag localhost/pulp-init-tools "${mounts[@]}" \
     --build-arg BASE=localhost/pulp-init-base --build-context "bin=$cache/bin" --build-context "repository=$PWD" \
     --file $here/Containerfile $here >"$cache/lock.log" 2>&1 || die "cannot build the tools: see .cache/lock.log"
 pip=(--env PIP_BREAK_SYSTEM_PACKAGES=1 --env PIP_ROOT_USER_ACTION=ignore --env CFLAGS=-fpermissive)
