@@ -17,6 +17,7 @@ may_skip=(
     catatonit            # podman works without it, and Debian only suggests it
     interrupted-upgrades # minutes for each: by hand, with PULP_INIT_UPGRADES
     swaps                # the same, with PULP_INIT_SWAPS
+    trace                # the same, with PULP_INIT_TRACE
 )
 PULP_INIT_MAY_SKIP=${PULP_INIT_MAY_SKIP-$(IFS=,; echo "${may_skip[*]}")}
 export PULP_INIT_MAY_SKIP

@@ -24,6 +24,7 @@
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
 //! | `swaps` | directories that become links all the time, during many boots |
+//! | `trace` | what root does on the volumes, system call by system call |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -53,6 +54,7 @@ mod secrets;
 mod single;
 mod structure;
 mod swaps;
+mod trace;
 mod upgrade;
 mod variables;
 mod volumes;
