@@ -1,5 +1,10 @@
 //! What is linked into the programs: licences, crates and sources are those that `deny.toml` allows.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic"
+)]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,10 @@
 //! What the documentation promises of the code itself: where unsafe code is, and that the tests exist which it names.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on is to panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +71,8 @@ fn every_known_mistake_cannot_happen_or_names_tests_that_exist() {
     assert!(rows.len() >= 25, "{} rows", rows.len());
     for row in rows {
         assert_eq!(row.len(), 4, "{row:?}");
-        let tests: Vec<_> = name.captures_iter(&row[3]).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+        let tests: Vec<_> =
+            name.captures_iter(&row[3]).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
         assert_eq!(tests.is_empty(), row[2].starts_with("cannot: ") && row[3] == "—", "{row:?}");
         for (file, test) in tests {
             assert!(exists(&file, &test), "{file} has no test {test}");

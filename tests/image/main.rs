@@ -5,6 +5,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `bill` | the SBOM of each image |
 //! | `quickstart` | no settings at all: everything answers |
 //! | `secrets` | what nobody but Pulp may see, and who listens where |
 //! | `volumes` | the documented folders, a second boot, a clean stop |
@@ -36,6 +37,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bill;
 mod chaos;
 mod external;
 mod faults;

@@ -44,7 +44,11 @@ fn one_process_images_need_no_capability_no_user_of_their_own_and_nothing_to_wri
         }
         assert_eq!(is["NoNewPrivs"], "1", "{}", container.name);
         let uid = is["Uid"].split_whitespace().next().unwrap().to_owned();
-        assert_ne!(container.exec(&["grep", "-q", &format!(":{uid}:"), "/etc/passwd"]).code, 0, "{uid} is known");
+        assert_ne!(
+            container.exec(&["grep", "-q", &format!(":{uid}:"), "/etc/passwd"]).code,
+            0,
+            "{uid} is known"
+        );
         assert_eq!(writable(container), places, "{}", container.name);
         assert_eq!(container.exec(&["pulp-setup", "healthy"]).code, 0, "{}", container.logs());
     }

@@ -88,7 +88,10 @@ fn check_commands(container: &Pulp, checks: &Value, wrong: &mut Vec<String>) -> 
         let command = [vec![check["command"].as_str().unwrap()], words(&check["args"])].concat();
         let said = container.exec(&command);
         if !as_listed(check, &said) {
-            wrong.push(format!("{}: {command:?}: exit code {}: {}{}", check["name"], said.code, said.out, said.err));
+            wrong.push(format!(
+                "{}: {command:?}: exit code {}: {}{}",
+                check["name"], said.code, said.out, said.err
+            ));
         }
     }
     checks.len()
@@ -98,16 +101,23 @@ fn check_commands(container: &Pulp, checks: &Value, wrong: &mut Vec<String>) -> 
 fn fits(check: &Value, value: Option<&str>) -> bool {
     let wanted = check["value"].as_str().unwrap();
     let pattern = check["isRegex"].as_bool().unwrap_or(false);
-    value.is_some_and(|value| if pattern { Regex::new(wanted).unwrap().is_match(value) } else { wanted == value })
+    value.is_some_and(
+        |value| if pattern { Regex::new(wanted).unwrap().is_match(value) } else { wanted == value },
+    )
 }
 
 fn check_metadata(image: &str, checks: &Value, wrong: &mut Vec<String>) -> usize {
     let said = podman_ok(&["image", "inspect", "--format", "{{json .Config}}", image]);
     let config: Value = serde_json::from_str(&said).unwrap();
     let listed = &checks["metadataTest"];
-    let variable = |name: &str| words(&config["Env"]).into_iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let variables = list(listed, "envVars").iter().map(|check| (check, variable(check["key"].as_str().unwrap())));
-    let labels = list(listed, "labels").iter().map(|check| (check, config["Labels"][check["key"].as_str().unwrap()].as_str()));
+    let variable = |name: &str| {
+        words(&config["Env"]).into_iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
+    let variables =
+        list(listed, "envVars").iter().map(|check| (check, variable(check["key"].as_str().unwrap())));
+    let labels = list(listed, "labels")
+        .iter()
+        .map(|check| (check, config["Labels"][check["key"].as_str().unwrap()].as_str()));
     let mut count = 0;
     for (check, value) in variables.chain(labels) {
         count += 1;
@@ -115,15 +125,22 @@ fn check_metadata(image: &str, checks: &Value, wrong: &mut Vec<String>) -> usize
             wrong.push(format!("{} is {value:?}, and the list says {check}", check["key"]));
         }
     }
-    let names = |value: &Value| value.as_object().map_or(Vec::new(), |all| all.keys().map(|key| key.replace("/tcp", "")).collect());
-    for (key, found) in [("exposedPorts", names(&config["ExposedPorts"])), ("volumes", names(&config["Volumes"]))] {
+    let names = |value: &Value| {
+        value.as_object().map_or(Vec::new(), |all| all.keys().map(|key| key.replace("/tcp", "")).collect())
+    };
+    for (key, found) in
+        [("exposedPorts", names(&config["ExposedPorts"])), ("volumes", names(&config["Volumes"]))]
+    {
         count += words(&listed[key]).len();
         if listed[key].is_array() && words(&listed[key]) != found {
             wrong.push(format!("{key} are {found:?}, and the list says {}", listed[key]));
         }
     }
-    for (key, name) in [("cmd", "Cmd"), ("entrypoint", "Entrypoint"), ("user", "User"), ("workdir", "WorkingDir")] {
-        let nothing = config[name].is_null() && (listed[key] == "" || listed[key] == Value::Array(Vec::new()));
+    for (key, name) in
+        [("cmd", "Cmd"), ("entrypoint", "Entrypoint"), ("user", "User"), ("workdir", "WorkingDir")]
+    {
+        let nothing =
+            config[name].is_null() && (listed[key] == "" || listed[key] == Value::Array(Vec::new()));
         count += usize::from(!listed[key].is_null());
         if !listed[key].is_null() && listed[key] != config[name] && !nothing {
             wrong.push(format!("{key} is {}, and the list says {}", config[name], listed[key]));
@@ -142,7 +159,11 @@ fn images_are_as_their_lists_say() {
         ("pulp-minimal", minimal(), include_str!("structure/pulp-minimal.json")),
         ("pulp-web", web(), include_str!("structure/pulp-web.json")),
     ] {
-        let boot = Boot::new("structure").of(image, &[]).podman(&["--network=none", "--user=root", "--stop-signal=KILL"]);
+        let boot = Boot::new("structure").of(image, &[]).podman(&[
+            "--network=none",
+            "--user=root",
+            "--stop-signal=KILL",
+        ]);
         let container = boot.instead(&["sleep", "infinity"]).start();
         let mut found = Vec::new();
         for list in [EVERY, own] {

@@ -10,7 +10,7 @@ use nix::sys::stat::fstatat;
 use nix::unistd::{Gid, Uid, fchownat, symlinkat};
 
 use crate::harness::{Folders, number, podman_ok, turn};
-use crate::hostile::{PULP, POSTGRES, listing, settles, what_changed};
+use crate::hostile::{POSTGRES, PULP, listing, settles, what_changed};
 
 /// What is swapped, for a link to what, and by whom.
 const SWAPPED: &[(&str, &str, u32)] = &[

@@ -70,7 +70,9 @@ impl Reader<'_> {
 
     /// Whether a call of root goes by the path of something on a volume.
     fn judge(&mut self, name: &str, arguments: &str, process: &Process) {
-        let below = |path: &str| VOLUMES.iter().any(|volume| path == *volume || path.starts_with(&format!("{volume}/")));
+        let below = |path: &str| {
+            VOLUMES.iter().any(|volume| path == *volume || path.starts_with(&format!("{volume}/")))
+        };
         let concerns = VOLUMES.iter().any(|volume| arguments.contains(volume));
         if !concerns {
             return;

@@ -249,9 +249,9 @@ pub(super) fn may(context: &Context, user: Owner, what: &str, path: &Path) -> Re
 
 /// Whether we can write there at all. Even root cannot where the volume is mounted read-only.
 fn can_be_written(directory: &Directory) -> Result<(), Problem> {
-    directory.may_be_written().map_err(|errno| {
-        Problem::io("write to", directory.path(), &std::io::Error::from(errno))
-    })
+    directory
+        .may_be_written()
+        .map_err(|errno| Problem::io("write to", directory.path(), &std::io::Error::from(errno)))
 }
 
 #[cfg(test)]
