@@ -26,6 +26,9 @@ MADE = [
     (r"(etc/pam\.d/common-|var/lib/pam/).*", "libpam-runtime"),
     (r"var/lib/ucf/.*", "ucf"),
     (r"etc/(hosts|hostname|resolv\.conf|machine-id|timezone|localtime|\.pwd\.lock)", "base-files"),
+    (r"etc/(environment|fstab|inputrc|motd|networks|nsswitch\.conf|profile)|root/\.(bashrc|profile)", "base-files"),
+    (r"var/log/(btmp|lastlog|wtmp)|var/spool/mail|usr/local/man|usr/share/info/dir", "base-files"),
+    (r"etc/shells|var/lib/shells\.state", "debianutils"),
     (r"(bin|sbin|lib|lib64)", "base-files"),
 ]
 # Ours. Links to these are ours too.
