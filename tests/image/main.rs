@@ -22,6 +22,7 @@
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
 //! | `restricted` | those without any right: another user, no capabilities, nothing that can be written |
+//! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
 //! | `swaps` | directories that become links all the time, during many boots |
@@ -53,6 +54,7 @@ mod powercut;
 mod quickstart;
 mod restricted;
 mod secrets;
+mod serve;
 mod single;
 mod structure;
 mod swaps;
