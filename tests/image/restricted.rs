@@ -43,12 +43,8 @@ fn one_process_images_need_no_capability_no_user_of_their_own_and_nothing_to_wri
             assert_eq!(is[set], "0000000000000000", "{}: {set}", container.name);
         }
         assert_eq!(is["NoNewPrivs"], "1", "{}", container.name);
-        let uid = is["Uid"].split_whitespace().next().unwrap().to_owned();
-        assert_ne!(
-            container.exec(&["grep", "-q", &format!(":{uid}:"), "/etc/passwd"]).code,
-            0,
-            "{uid} is known"
-        );
+        let uid = is["Uid"].split_whitespace().next().unwrap();
+        assert!(!["0", "700"].contains(&uid), "{}: {uid}", container.name);
         assert_eq!(writable(container), places, "{}", container.name);
         assert_eq!(container.exec(&["pulp-setup", "healthy"]).code, 0, "{}", container.logs());
     }
