@@ -22,7 +22,17 @@ fn follow(pulp: &Pulp, folder: &Path) -> Child {
     podman_ok(&["init", &pulp.name]);
     let pid = pulp.inspect("{{.State.Pid}}");
     let mut strace = Command::new("strace");
-    strace.args(["-ff", "-y", "-s", "4096", "-e", "trace=%file,%process,%creds", "-e", "signal=none"]);
+    strace.args([
+        "-ff",
+        "-y",
+        "-s",
+        "4096",
+        "-e",
+        "trace=%file,%process,%creds",
+        "-e",
+        "signal=none",
+        "--pidns-translation",
+    ]);
     strace.arg("-o").arg(folder.join("trace")).args(["-p", &pid]).stderr(Stdio::piped());
     let mut strace = strace.spawn().unwrap();
     let mut said = BufReader::new(strace.stderr.take().unwrap());
@@ -43,7 +53,12 @@ struct Process {
 
 struct Reader<'a> {
     folder: &'a Path,
+    /// A call, its arguments, its result, and that as a number of a process outside of the container.
     call: Regex,
+    /// A path among the arguments.
+    quoted: Regex,
+    /// The open directory that a call begins with, or the current one.
+    held: Regex,
     wrong: BTreeMap<String, usize>,
     seen: usize,
 }
@@ -55,14 +70,17 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         for line in text.lines() {
             let Some(parts) = self.call.captures(line) else { continue };
-            let (name, arguments, result) = (parts[1].to_owned(), parts[2].to_owned(), parts[3].to_owned());
-            match name.as_str() {
-                "clone" | "clone3" | "fork" | "vfork" => self.read(&result, process.clone()),
+            let (name, arguments, result) = (&parts[1], &parts[2], &parts[3]);
+            match name {
+                // strace names files by the numbers that processes have outside of the container.
+                "clone" | "clone3" | "fork" | "vfork" => {
+                    self.read(parts.get(4).map_or(result, |outside| outside.as_str()), process.clone());
+                }
                 "setuid" | "setreuid" | "setresuid" if result == "0" => {
                     process.root &= !arguments.split(", ").any(|id| id != "0" && id != "-1");
                 }
-                "execve" if result == "0" => process.program = arguments,
-                _ if process.root => self.judge(&name, &arguments, &process),
+                "execve" if result == "0" => process.program = arguments.to_owned(),
+                _ if process.root => self.judge(name, arguments, &process),
                 _ => {}
             }
         }
@@ -73,17 +91,19 @@ impl Reader<'_> {
         let below = |path: &str| {
             VOLUMES.iter().any(|volume| path == *volume || path.starts_with(&format!("{volume}/")))
         };
-        let concerns = VOLUMES.iter().any(|volume| arguments.contains(volume));
-        if !concerns {
+        // What a link says is a result.
+        let most = if name == "readlinkat" { 1 } else { usize::MAX };
+        let quoted = self.quoted.captures_iter(arguments).take(most);
+        let paths: Vec<&str> = quoted.map(|path| path.get(1).unwrap().as_str()).collect();
+        let held = self.held.captures(arguments).filter(|at| below(&at[2]));
+        let by_path = paths.iter().any(|path| below(path));
+        let relative = held.is_some() && paths.iter().any(|path| !path.starts_with('/'));
+        if !by_path && !relative {
             return;
         }
         self.seen += 1;
-        let quoted = Regex::new(r#""((?:[^"\\]|\\.)*)""#).unwrap();
-        let held = Regex::new(r"[0-9]+<([^>]*)>").unwrap();
-        let by_path = quoted.captures_iter(arguments).any(|path| below(&path[1]));
-        let several = held.captures_iter(arguments).any(|at| below(&at[1]))
-            && quoted.captures_iter(arguments).any(|path| path[1].contains('/'));
-        let relative = arguments.starts_with("AT_FDCWD</var/lib/p") && !arguments.contains("\"/");
+        let by_cwd = held.is_some_and(|at| &at[1] == "AT_FDCWD");
+        let several = paths.iter().any(|path| path.contains('/'));
         let follows = match name {
             "openat" => !arguments.contains("O_NOFOLLOW"),
             "openat2" => !arguments.contains("RESOLVE_NO_SYMLINKS") && !arguments.contains("O_NOFOLLOW"),
@@ -93,7 +113,7 @@ impl Reader<'_> {
             "mkdirat" | "unlinkat" | "renameat" | "renameat2" | "readlinkat" => false,
             _ => true,
         };
-        if by_path || several || relative || follows {
+        if by_path || by_cwd || several || follows {
             let program = process.program.split(", [").next().unwrap_or_default().to_owned();
             *self.wrong.entry(format!("{program}: {name}({arguments})")).or_default() += 1;
         }
@@ -102,8 +122,10 @@ impl Reader<'_> {
 
 /// What was wrong with root's calls, and how many there were.
 fn judged(folder: &Path, first: &str) -> (BTreeMap<String, usize>, usize) {
-    let call = Regex::new(r"^([a-z0-9_]+)\((.*)\) += (-?[0-9]+)").unwrap();
-    let mut reader = Reader { folder, call, wrong: BTreeMap::new(), seen: 0 };
+    let call = Regex::new(r"^([a-z0-9_]+)\((.*)\) += (-?[0-9]+)(?: /\* ([0-9]+) in )?").unwrap();
+    let quoted = Regex::new(r#""((?:[^"\\]|\\.)*)""#).unwrap();
+    let held = Regex::new(r"^([0-9]+|AT_FDCWD)<([^>]*)>").unwrap();
+    let mut reader = Reader { folder, call, quoted, held, wrong: BTreeMap::new(), seen: 0 };
     reader.read(first, Process { root: true, program: String::new() });
     (reader.wrong, reader.seen)
 }
