@@ -7,17 +7,20 @@ PREFIX  ?= /usr/local
 # cost 220 KiB of private memory in every container. --target keeps these flags away from proc macros.
 static_flags := -C target-feature=+crt-static -C relocation-model=static
 # Rust links with lld here, which can fold functions that are the same: 1 % less. GNU ld, elsewhere, cannot.
+# Where cargo and Rust are on this machine is in no program: two builds are the same byte by byte.
+static_flags += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+static_flags += --remap-path-prefix=$(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust=/rustc
 ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants audit reproducible lock install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 build:           ## the static release binaries
 	@scripts/need-cargo.sh
-	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --workspace --bins
+	RUSTFLAGS='$(static_flags)' scripts/cargo-build.sh --release --locked --target $(target) --workspace --bins
 
 # System calls that fail on request: for tests of faults only, and never installed. The other programs are those that ship.
 .PHONY: build-faulty
@@ -92,6 +95,15 @@ fuzz:            ## each fuzz target for FUZZ_SECONDS (600)
 
 mutants:         ## makes mistakes in src/plan and src/core: the unit tests must notice 90 % of them
 	@scripts/mutants.sh
+
+audit:           ## licences, bans and sources of all crates, and known vulnerabilities, as cargo-deny judges them
+	@scripts/audit.sh
+
+reproducible:    ## builds the programs twice in different folders: they must be the same, byte by byte
+	@scripts/reproducible.sh
+
+lock:            ## resolves anew what pip installs in the images: images/pulp/requirements.lock
+	@scripts/lock.sh
 
 install: build   ## under DESTDIR, PREFIX=/usr/local
 	install -D -m 755 $(binary) '$(DESTDIR)$(PREFIX)/bin/pulp-init'

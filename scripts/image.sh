@@ -26,6 +26,10 @@ if [ -n "${NIGHTLY:-}" ]; then
         < <(sed -n 's/^ARG \(PULP[A-Z_]*_VERSION\)=.*/\1/p' images/pulp/Containerfile)
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# What it stands on. A base that was made here, of Debian's packages, has a digest that no registry knows.
+base_digest=$(podman image inspect -f '{{.Digest}}' localhost/pulp-init-base)
+base_name=${BASE_IMAGE:-docker.io/library/debian:trixie-slim}
+podman image exists "$base_name" || base_name="Debian trixie, made by mmdebstrap"
 revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 for target in "${targets[@]}"; do
     image=localhost/${TAG:-pulp}
@@ -35,7 +39,8 @@ for target in "${targets[@]}"; do
     # --format docker: OCI's own format has no HEALTHCHECK. --network host: a host's mirror may be on it alone.
     podman build --format docker --layers --network host --target "$target" "${tags[@]/#/--tag=$image:}" \
         --build-context "bin=$cache/bin" --build-context "repository=$PWD" "${mounts[@]}" \
-        --build-arg BASE=localhost/pulp-init-base \
+        --build-arg BASE=localhost/pulp-init-base --label "org.opencontainers.image.base.digest=$base_digest" \
+        --label "org.opencontainers.image.base.name=$base_name" \
         --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
         --build-arg "CREATED=$(git log -1 --format=%cI 2>/dev/null || date -u +%FT%TZ)" \
         ${extra[@]+"${extra[@]}"} \

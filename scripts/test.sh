@@ -16,6 +16,8 @@ may_skip=(
     old-postgresql       # Debian has one release; upgrades are tested in the image, which brings the others
     catatonit            # podman works without it, and Debian only suggests it
     interrupted-upgrades # minutes for each: by hand, with PULP_INIT_UPGRADES
+    swaps                # the same, with PULP_INIT_SWAPS
+    trace                # the same, with PULP_INIT_TRACE
 )
 PULP_INIT_MAY_SKIP=${PULP_INIT_MAY_SKIP-$(IFS=,; echo "${may_skip[*]}")}
 export PULP_INIT_MAY_SKIP

@@ -14,8 +14,8 @@ use nix::unistd::mkfifo;
 
 use crate::harness::{Folders, PATIENCE, Pulp, number, podman_ok, turn};
 
-const PULP: u32 = 700;
-const POSTGRES: u32 = 26;
+pub const PULP: u32 = 700;
+pub const POSTGRES: u32 = 26;
 const WWW_DATA: u32 = 33;
 
 /// What is left where, and by whom. Paths begin with the name of a folder.
@@ -72,7 +72,7 @@ impl Drop for Trap<'_> {
 }
 
 /// Owner, mode, size and target of all that the container has outside its volumes, and the content of what matters most.
-fn listing(pulp: &Pulp) -> String {
+pub fn listing(pulp: &Pulp) -> String {
     let root = podman_ok(&["mount", &pulp.name]);
     let script = "cd \"$1\" && find . -xdev \\( -path ./run -o -path ./tmp -o -path ./var/tmp -o -path ./dev \
                   -o -path ./proc -o -path ./sys \\) -prune -o -printf '%P %U:%G %m %s %l\\n' | LC_ALL=C sort \
@@ -87,7 +87,7 @@ fn listing(pulp: &Pulp) -> String {
 }
 
 /// Waits until it is ready, or has ended. Says whether it is ready.
-fn settles(pulp: &Pulp) -> bool {
+pub fn settles(pulp: &Pulp) -> bool {
     let begun = Instant::now();
     loop {
         if pulp.exec(&["svctl", "wait", "-t", "120s"]).code == 0 {
@@ -100,7 +100,7 @@ fn settles(pulp: &Pulp) -> bool {
     }
 }
 
-fn what_changed(before: &str, after: &str) -> Vec<String> {
+pub fn what_changed(before: &str, after: &str) -> Vec<String> {
     let before: HashSet<&str> = before.lines().collect();
     after.lines().filter(|line| !before.contains(line)).map(str::to_owned).collect()
 }

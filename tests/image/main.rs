@@ -5,6 +5,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `bill` | the SBOM of each image |
 //! | `quickstart` | no settings at all: everything answers |
 //! | `secrets` | what nobody but Pulp may see, and who listens where |
 //! | `volumes` | the documented folders, a second boot, a clean stop |
@@ -20,9 +21,13 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `restricted` | those without any right: another user, no capabilities, nothing that can be written |
 //! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `supervision` | services stopped, started and reloaded by hand; too few processes |
+//! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
+//! | `swaps` | directories that become links all the time, during many boots |
+//! | `trace` | what root does on the volumes, system call by system call |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -34,6 +39,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bill;
 mod chaos;
 mod external;
 mod faults;
@@ -47,10 +53,14 @@ mod mistakes;
 mod places;
 mod powercut;
 mod quickstart;
+mod restricted;
 mod secrets;
 mod serve;
 mod single;
 mod supervision;
+mod structure;
+mod swaps;
+mod trace;
 mod upgrade;
 mod variables;
 mod volumes;

@@ -22,6 +22,10 @@ const DATABASE_PASSWORD: &str = "elsewhere-s3cret";
 const PASSWORD: &str = "first-s3cret";
 /// Such as OpenShift gives: nobody the image knows, in group 0.
 const ANYBODY: &str = "1000650000:0";
+/// Nothing that a process can do without: no capability, no way to gain one, and no file system of the container's own to
+/// write to. podman would put a tmpfs at /tmp and /run.
+const RESTRICTED: [&str; 6] =
+    ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"];
 const STATUS: &str = "/pulp/api/v3/status/";
 
 /// The folder that is mounted at /etc/pulp.
@@ -78,17 +82,17 @@ fn migrate(postgresql: &Pulp) {
 }
 
 /// All of a Pulp, a process a container.
-struct Cluster {
+pub struct Cluster {
     settings: Settings,
     data: String,
     postgresql: Pulp,
-    api: Pulp,
-    content: Pulp,
-    worker: Pulp,
-    web: Pulp,
+    pub api: Pulp,
+    pub content: Pulp,
+    pub worker: Pulp,
+    pub web: Pulp,
 }
 
-fn cluster() -> &'static Cluster {
+pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let (settings, data) = (Settings::new("postgres"), volume());
@@ -99,13 +103,13 @@ fn cluster() -> &'static Cluster {
         assert_eq!(set.ends_within(PATIENCE), 0, "{}", set.logs());
         let start = |what: &str, user: &str| {
             let boot = settings.boot(what, minimal(), &[]).mount(&data, "/var/lib/pulp");
-            let boot = boot.podman(&["--read-only", "--network-alias", what, "--user", user]);
+            let boot = boot.podman(&RESTRICTED).podman(&["--network-alias", what, "--user", user]);
             boot.command(&[what]).start()
         };
         let (api, worker) = (start("pulp-api", ANYBODY), start("pulp-worker", ANYBODY));
-        let content = start("pulp-content", "pulp");
+        let content = start("pulp-content", "12345:0");
         let web = Boot::new("pulp-web").of(web(), &[8080]);
-        let web = web.podman(&["--network", net(), "--read-only", "--user", ANYBODY]).start();
+        let web = web.podman(&RESTRICTED).podman(&["--network", net(), "--user", ANYBODY]).start();
         let cluster = Cluster { settings, data, postgresql: database, api, content, worker, web };
         until("the API's readiness", PATIENCE, || ready(&cluster.api, STATUS).code == 0);
         until("the content app's readiness", PATIENCE, || {

@@ -10,7 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, eaccess};
 
 use crate::ask::command::Tool;
 use crate::ask::users;
@@ -108,28 +107,33 @@ fn ours(context: &Context, path: &Path, owner: Owner, mode: u32) -> Result<(), P
     if context.accounts.may_chown {
         files::own(context, path, owner, mode)?;
     }
-    can_be_written(path)
+    can_be_written(&path::open(path).map_err(|failure| failure.problem("look at"))?)
 }
 
-/// Makes a directory, gives it to its owner if it is another's, and sees that it is of use.
-fn hand_over(context: &Context, place: &Place) -> Result<(), Problem> {
+/// Makes a directory, gives it to its owner if it is another's, and sees that it is of use. Returns it, unless a link is
+/// on the way, which root does not follow.
+fn hand_over(context: &Context, place: &Place) -> Result<Option<Directory>, Problem> {
     let path = context.path(place.path);
     let owner = context.accounts.may_chown.then_some(place.owner);
     let directory = match path::open_or_make(&path, owner, 0o755) {
-        Err(Failure { reason: Reason::Found(Kind::Link), .. }) => return linked(context, place, &path),
+        Err(Failure { reason: Reason::Found(Kind::Link), .. }) => {
+            return linked(context, place, &path).map(|()| None);
+        }
         other => other.map_err(|failure| failure.problem("make the directory"))?,
     };
     let is = directory.stat().map_err(|failure| failure.problem("look at"))?;
     if context.accounts.may_chown && is.st_uid != place.owner.uid {
         let from = Owner { uid: is.st_uid, gid: is.st_gid };
         if let Err(failure) = give(context, place, &directory, from) {
-            return refused(context, place, &path, &failure);
+            refused(context, place, &path, &failure)?;
+            return Ok(Some(directory));
         }
     }
     match place.needs {
-        Needs::Reading => Ok(()),
-        Needs::Writing | Needs::Owning => can_be_written(&path),
+        Needs::Reading => {}
+        Needs::Writing | Needs::Owning => can_be_written(&directory)?,
     }
+    Ok(Some(directory))
 }
 
 /// A link that the volume's owner can have made, here or above. Root does not follow it. Where it leads to a directory
@@ -211,32 +215,32 @@ fn refused(context: &Context, place: &Place, path: &Path, failure: &Failure) -> 
 fn database(context: &Context) -> Result<(), Problem> {
     const DATA: &str = "/var/lib/pgsql/data";
     let (path, owner) = (context.path(DATA), context.accounts.postgres);
-    if !path.is_dir() {
+    if path::open(&path).is_err_and(|failure| failure.is_missing()) {
         return Ok(()); // `postgres` makes it
     }
-    hand_over(context, &Place { path: DATA, owner, content: Content::Given, needs: Needs::Owning })?;
-    let is = fs::metadata(&path).map_err(|error| Problem::io("look at", &path, &error))?;
-    if is.uid() != owner.uid {
-        return Err(Problem::config(
-            format!(
-                "{} belongs to user {}, and PostgreSQL is run by user {}",
-                path.display(),
-                is.uid(),
-                owner.uid
-            ),
-            format!("on the host, `chown -R {}:{}` the folder that is mounted there", owner.uid, owner.gid),
-        ));
-    }
-    // A group that may read is somebody's decision (`initdb --allow-group-access`), and fine with PostgreSQL.
-    if ![0o700, 0o750].contains(&(is.mode() & 0o7777)) {
+    let place = Place { path: DATA, owner, content: Content::Given, needs: Needs::Owning };
+    let Some(directory) = hand_over(context, &place)? else {
         // Behind a link it is for the step `postgres`, which is PostgreSQL's user by then.
-        let set = path::open(&path).and_then(|directory| directory.set(None, 0o700));
-        match set {
-            Err(Failure { reason: Reason::Found(Kind::Link), .. }) => {}
-            other => drop(other.map_err(|failure| failure.problem("set the mode of"))?),
-        }
+        let is = fs::metadata(&path).map_err(|error| Problem::io("look at", &path, &error))?;
+        return owned(&path, is.uid(), owner);
+    };
+    let is = directory.stat().map_err(|failure| failure.problem("look at"))?;
+    owned(&path, is.st_uid, owner)?;
+    // A group that may read is somebody's decision (`initdb --allow-group-access`), and fine with PostgreSQL.
+    if ![0o700, 0o750].contains(&(is.st_mode & 0o7777)) {
+        directory.set(None, 0o700).map_err(|failure| failure.problem("set the mode of"))?;
     }
     Ok(())
+}
+
+fn owned(path: &Path, uid: u32, owner: Owner) -> Result<(), Problem> {
+    if uid == owner.uid {
+        return Ok(());
+    }
+    Err(Problem::config(
+        format!("{} belongs to user {uid}, and PostgreSQL is run by user {}", path.display(), owner.uid),
+        format!("on the host, `chown -R {}:{}` the folder that is mounted there", owner.uid, owner.gid),
+    ))
 }
 
 /// Whether a user may read (`-r`) or write (`-w`) something: asked of the kernel as that user, which knows of access
@@ -246,9 +250,10 @@ pub(super) fn may(context: &Context, user: Owner, what: &str, path: &Path) -> Re
 }
 
 /// Whether we can write there at all. Even root cannot where the volume is mounted read-only.
-fn can_be_written(path: &Path) -> Result<(), Problem> {
-    eaccess(path, AccessFlags::W_OK | AccessFlags::X_OK)
-        .map_err(|errno| Problem::io("write to", path, &std::io::Error::from(errno)))
+fn can_be_written(directory: &Directory) -> Result<(), Problem> {
+    directory
+        .may_be_written()
+        .map_err(|errno| Problem::io("write to", directory.path(), &std::io::Error::from(errno)))
 }
 
 #[cfg(test)]

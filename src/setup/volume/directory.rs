@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat, renameat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fchown, fchownat, geteuid, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, eaccess, fchown, fchownat, geteuid, unlinkat};
 
 use super::failure::{Failure, Kind};
 use crate::context::Owner;
@@ -67,6 +67,12 @@ impl Directory {
     /// What stat(2) says of the directory itself.
     pub fn stat(&self) -> Result<FileStat, Failure> {
         fstat(&self.fd).map_err(|errno| Failure::kernel(&self.path, errno))
+    }
+
+    /// Whether we can write in it and go through it. Asked by its descriptor: what is at its path may be another by now.
+    pub fn may_be_written(&self) -> Result<(), Errno> {
+        let opened = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        eaccess(opened.as_str(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// A directory in this one. A link is not followed.

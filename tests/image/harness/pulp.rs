@@ -93,17 +93,17 @@ impl Boot {
 
     /// Starts it.
     pub fn start(self) -> Pulp {
+        self.made(&["run", "--detach"])
+    }
+
+    /// Makes it, and leaves its start to the caller.
+    pub fn create(self) -> Pulp {
+        self.made(&["create"])
+    }
+
+    fn made(self, how: &[&str]) -> Pulp {
         let mut run = Command::new("podman");
-        run.args([
-            "run",
-            "--detach",
-            "--name",
-            &self.name,
-            "--label",
-            "pulp-init-test=image",
-            "--label",
-            &label(),
-        ]);
+        run.args(how).args(["--name", &self.name, "--label", "pulp-init-test=image", "--label", &label()]);
         for port in &self.ports {
             run.args(["--publish", &format!("127.0.0.1::{port}")]);
         }

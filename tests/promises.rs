@@ -1,0 +1,81 @@
+//! What the documentation promises of the code itself: where unsafe code is, and that the tests exist which it names.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic"
+)]
+
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// How many `unsafe` blocks there may be. This number only ever gets smaller.
+const UNSAFE_BLOCKS: usize = 62;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All Rust files below a folder, as paths from the top of the repository.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap());
+    let below = entries.map(|entry| format!("{folder}/{}", entry.file_name().to_str().unwrap()));
+    let (folders, files): (Vec<_>, Vec<_>) = below.partition(|path| root().join(path).is_dir());
+    let files = files.into_iter().filter(|path| path.ends_with(".rs")).map(PathBuf::from);
+    files.chain(folders.iter().flat_map(|folder| sources(folder))).collect()
+}
+
+/// A file's code, without comments and without attributes about unsafe code.
+fn code(path: &Path) -> String {
+    let text = text(path);
+    let lines = text.lines().map(|line| line.split("//").next().unwrap());
+    lines.filter(|line| !line.contains("unsafe_code")).flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn unsafe_code_is_in_one_place_and_does_not_grow() {
+    let (word, block) = (Regex::new(r"(?-u)\bunsafe\b").unwrap(), Regex::new(r"(?-u)\bunsafe *\{").unwrap());
+    let (kernel, elsewhere): (Vec<_>, Vec<_>) =
+        sources("src").into_iter().partition(|path| path.starts_with("src/init/kernel"));
+    let other: Vec<_> = elsewhere.iter().filter(|path| word.is_match(&code(path))).collect();
+    assert!(other.is_empty(), "unsafe code outside of src/init/kernel: {other:?}");
+    let blocks: usize = kernel.iter().map(|path| block.find_iter(&code(path)).count()).sum();
+    assert_eq!(blocks, UNSAFE_BLOCKS, "if there are fewer now, lower the number in this test");
+}
+
+/// The rows of the table of mistakes, each as its cells.
+fn mistakes() -> Vec<Vec<String>> {
+    let page = text("docs/threat-model.md");
+    let table = page.split("| mistake |").nth(1).unwrap().lines().skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// Whether a file has this test.
+fn exists(file: &str, test: &str) -> bool {
+    let text = text(file);
+    let at = text.find(&format!("fn {test}("));
+    at.is_some_and(|at| text[..at].trim_end().rsplit('\n').take(3).any(|line| line.trim() == "#[test]"))
+}
+
+#[test]
+fn every_known_mistake_cannot_happen_or_names_tests_that_exist() {
+    let name = Regex::new(r"`([a-z0-9_/]+\.rs)::([a-z0-9_]+)`").unwrap();
+    let rows = mistakes();
+    assert!(rows.len() >= 25, "{} rows", rows.len());
+    for row in rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        let tests: Vec<_> =
+            name.captures_iter(&row[3]).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+        assert_eq!(tests.is_empty(), row[2].starts_with("cannot: ") && row[3] == "—", "{row:?}");
+        for (file, test) in tests {
+            assert!(exists(&file, &test), "{file} has no test {test}");
+        }
+    }
+}
