@@ -102,6 +102,7 @@ fn settings() -> PulpSettings {
         token_public_key: String::new(),
         media_root: "/var/lib/pulp/media".to_owned(),
         static_root: "/var/lib/operator/static/".to_owned(),
+        installed_apps: Vec::new(),
         migrated_settings: String::new(),
     }
 }
