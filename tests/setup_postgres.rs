@@ -183,7 +183,7 @@ impl Image {
         if checksums { initdb.arg("-k") } else { initdb }.run("initdb", "").unwrap();
         let conf = self.data().join("postgresql.conf");
         let text = fs::read_to_string(&conf).unwrap()
-            + "\nmax_connections = 77\nvacuum_cleanup_index_scale_factor = 0.5\n";
+            + "\nmax_connections = 77\nold_snapshot_threshold = 60\n"; // the second is gone in 17
         fs::write(&conf, text).unwrap();
         // By a server: tables that are made without one lack the type of their rows, which no upgrade survives.
         let server = self.serve_old(old);
@@ -713,9 +713,11 @@ fn with_each_old(test: impl Fn(&Image, &Release)) {
         let why = format!("there is no older PostgreSQL beside {}", first.release.bin.display());
         needs::skip("old-postgresql", &why);
     }
+    let bin = tempfile::tempdir().unwrap();
+    let path = manager(bin.path(), "");
     for old in olds {
         println!("from PostgreSQL {}", old.major);
-        test(&image(&[]).unwrap(), &old);
+        test(&image(&[("PATH", &path)]).unwrap(), &old);
     }
 }
 
