@@ -16,7 +16,7 @@ use pulp_setup::check::abandoned;
 use pulp_setup::context::{Accounts, Owner};
 use pulp_setup::postgres::place::Place;
 use pulp_setup::postgres::release::Release;
-use pulp_setup::postgres::{self, lock};
+use pulp_setup::postgres::{self, connections, lock};
 use pulp_setup::pulp_settings::{Database, PulpSettings};
 use pulp_setup::steps::database::prepared;
 use pulp_setup::steps::keys::proof;
@@ -182,8 +182,8 @@ impl Image {
         let initdb = initdb.args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"]);
         if checksums { initdb.arg("-k") } else { initdb }.run("initdb", "").unwrap();
         let conf = self.data().join("postgresql.conf");
-        let text = fs::read_to_string(&conf).unwrap()
-            + "\nmax_connections = 77\nold_snapshot_threshold = 60\n"; // the second is gone in 17
+        let text =
+            fs::read_to_string(&conf).unwrap() + "\nmax_connections = 77\nold_snapshot_threshold = 60\n"; // the second is gone in 17
         fs::write(&conf, text).unwrap();
         // By a server: tables that are made without one lack the type of their rows, which no upgrade survives.
         let server = self.serve_old(old);
@@ -346,6 +346,31 @@ fn the_users_own_pg_hba_is_used_instead_of_ours() {
     assert_eq!(image.read("/run/pulp/pg_hba.conf"), "local all all peer map=pulp\n");
     let _server = image.serve("", 5432);
     database::run(&image.context, &[]).unwrap();
+}
+
+#[test]
+fn connections_follow_the_processes_unless_the_databases_own_files_say_how_many() {
+    let many = [("PULP_WORKERS", "40"), ("PULP_API_WORKERS", "20"), ("PULP_CONTENT_WORKERS", "20")];
+    let Some(image) = image(&many) else { return };
+    image.postgres().unwrap();
+    let postgres = image.release.bin.join("postgres");
+    let set = || connections::to_set(&image.context, &postgres, &image.data()).unwrap();
+    assert_eq!(set(), Some(300));
+    let write = |name: &str, text: &str| {
+        let path = image.data().join(name);
+        let text = fs::read_to_string(&path).unwrap_or_default() + text;
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    };
+    // What ALTER SYSTEM writes, even if it is PostgreSQL's own number.
+    write("postgresql.auto.conf", "max_connections = '100'\n");
+    assert_eq!(set(), None);
+    fs::remove_file(image.data().join("postgresql.auto.conf")).unwrap();
+    assert_eq!(set(), Some(300));
+    fs::create_dir(image.data().join("conf.d")).unwrap();
+    write("conf.d/mine.conf", "max_connections = 60\n");
+    write("postgresql.conf", "\ninclude_dir 'conf.d'\n");
+    assert_eq!(set(), None);
 }
 
 /// Gives the calling thread, and the processes that it starts, a network of their own, in which every port is free. Only

@@ -20,7 +20,9 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `settings_folder` | the folder of settings as people bring it: a strict umask, a key that is being changed |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
+//! | `trust` | a company's authority, brought as upstream's guide says; Python packages that upstream's image has |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -46,7 +48,9 @@ mod places;
 mod powercut;
 mod quickstart;
 mod secrets;
+mod settings_folder;
 mod single;
+mod trust;
 mod upgrade;
 mod variables;
 mod volumes;

@@ -127,8 +127,10 @@ fn databases_of_every_older_postgresql_are_upgraded_without_a_network_and_leftov
         }
         let pulp = folders.boot("upgrade").unpublished().podman(&["--network=none"]).ready();
         assert!(pulp.sql("show server_version").starts_with("17."), "{release}");
-        let other = "select count(*) || ' ' || convert_from(lo_get(4711), 'UTF8') from pairs where pair ? 'word'";
-        let found = pulp.ok(&["psql", "-h", "/run/postgresql", "-U", "postgres", "-d", "other", "-Atc", other]);
+        let other =
+            "select count(*) || ' ' || convert_from(lo_get(4711), 'UTF8') from pairs where pair ? 'word'";
+        let found =
+            pulp.ok(&["psql", "-h", "/run/postgresql", "-U", "postgres", "-d", "other", "-Atc", other]);
         assert_eq!(found.trim(), "1000 a large object", "{release}");
         let roles = "select count(*) from pg_authid where rolname = 'other' and rolpassword is not null";
         assert_eq!(pulp.ok(&["psql", "-h", "/run/postgresql", "-U", "postgres", "-Atc", roles]).trim(), "1");
@@ -149,7 +151,11 @@ fn database_of_todays_upstream_in_postgresql_16_comes_up_with_its_content() {
     let folders = Folders::new("");
     let pulp = shared();
     let certs = folders.path("settings/certs");
-    std::fs::write(certs.join("database_fields.symmetric.key"), pulp.ok(&["cat", "/etc/pulp/certs/database_fields.symmetric.key"])).unwrap();
+    std::fs::write(
+        certs.join("database_fields.symmetric.key"),
+        pulp.ok(&["cat", "/etc/pulp/certs/database_fields.symmetric.key"]),
+    )
+    .unwrap();
     old_cluster("16", &folders.path("pgsql").to_string_lossy(), &todays_database());
     let users = pulp.sql("select count(*) from auth_user");
     let pulp = folders.boot("upgrade").ready();

@@ -47,8 +47,9 @@ fn ours(users: Option<u32>, needed: u32) -> Option<u32> {
 /// What is in the server's files, with all that they include: it reads them itself. Where it cannot, it will say so
 /// when it starts.
 fn found(context: &Context, postgres: &Path, data: &Path) -> Option<u32> {
-    let tool = Tool::new(context, &postgres.to_string_lossy()).arg("-D").arg(data);
-    tool.args(["-C", "max_connections"]).output().ok()?.out.trim().parse().ok()
+    // First, as who asks may be root, whom it refuses otherwise.
+    let tool = Tool::new(context, &postgres.to_string_lossy()).args(["-C", "max_connections", "-D"]);
+    tool.arg(data).output().ok()?.out.trim().parse().ok()
 }
 
 /// The user's number: any but `initdb`'s, or one that was set by `ALTER SYSTEM`.

@@ -3,6 +3,7 @@
 //! Where the limit is reached the kernel kills whichever process is largest, and says so in the host's log alone. Services
 //! would be started and killed for ever. So a limit that cannot be enough ends the boot, and one that was not is named.
 
+use super::variables::Variables;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -10,24 +11,36 @@ use crate::{Context, Problem};
 const LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 /// Where the kernel counts whom it has killed, in both.
 const KILLS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
-/// Less is not enough for PostgreSQL and one each of Pulp's processes, whatever the settings.
+/// Less is not enough for PostgreSQL and the few processes of Pulp that there are without settings.
 const LEAST: u64 = 384 << 20;
+/// How many processes that covers.
+const COVERED: u32 = 6;
+/// What each more needs at least, idle, with its connections to PostgreSQL.
+const EACH: u64 = 25 << 20;
 /// What to do about it.
 const CURE: &str = "give the container 2 GB or more (`--memory`), or let it have fewer processes (PULP_WORKERS, PULP_API_WORKERS, PULP_CONTENT_WORKERS)";
 
 /// The step.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
+    let variables = Variables::read(context)?;
+    let processes =
+        variables.workers.saturating_add(variables.api.workers).saturating_add(variables.content.workers);
+    let least = least(processes);
     match limit(context)? {
-        Some(limit) if limit < LEAST => Err(Problem::config(
+        Some(limit) if limit < least => Err(Problem::config(
             format!(
-                "the container may use {} of memory; less than {} is not enough for Pulp",
+                "the container may use {} of memory; less than {} is not enough for {processes} processes of Pulp",
                 mega(limit),
-                mega(LEAST)
+                mega(least)
             ),
             CURE,
         )),
         _ => Ok(()),
     }
+}
+
+fn least(processes: u32) -> u64 {
+    LEAST + u64::from(processes.saturating_sub(COVERED)) * EACH
 }
 
 /// What to say of a service that was killed, if the kernel has killed somebody here for want of memory.
@@ -94,6 +107,18 @@ mod tests {
             }
         }
         run(&container(&[]).1, &[]).unwrap();
+    }
+
+    #[test]
+    fn many_processes_need_more_than_few() {
+        let (dir, _) = container(&[(LIMITS[0], "1073741824\n")]);
+        let with = |env: &[(&str, &str)]| run(&Context::for_test(dir.path(), env.iter().copied()), &[]);
+        with(&[("PULP_WORKERS", "20")]).unwrap();
+        let problem = with(&[("PULP_WORKERS", "40"), ("PULP_API_WORKERS", "20")]).unwrap_err();
+        assert!(
+            problem.what().contains("may use 1024 MB") && problem.what().contains("62 processes"),
+            "{problem}"
+        );
     }
 
     #[test]
