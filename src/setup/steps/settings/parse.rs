@@ -47,6 +47,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
         some_plugins: set.get("ENABLED_PLUGINS").is_some_and(|value| !value.is_null()),
         installed_apps: installed_apps(set),
         migrated_settings: migrated_settings(set),
+        sent_files_location: None, // decided by the step alone
         static_root: text(
             "STATIC_ROOT",
             context.var("PULP_STATIC_ROOT").unwrap_or("/var/lib/operator/static/"),
