@@ -20,6 +20,7 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `settings_folder` | the folder of settings as people bring it: a strict umask, a key that is being changed |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `trust` | a company's authority, brought as upstream's guide says; Python packages that upstream's image has |
@@ -48,6 +49,7 @@ mod places;
 mod powercut;
 mod quickstart;
 mod secrets;
+mod serve;
 mod settings_folder;
 mod single;
 mod trust;
