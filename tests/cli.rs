@@ -198,6 +198,33 @@ fn health_is_0_or_1_with_a_line_for_each_problem() {
 }
 
 #[test]
+fn health_of_a_boot_that_goes_on_is_0_for_who_would_kill_it() {
+    let boot = |stage, state| {
+        let first = ServiceStatus { wanted: true, ..service("a", state) };
+        Peer::answering(move |request| match request {
+            Request::Health => {
+                let problems = names(&["a: waiting: for b"]);
+                vec![Response::Health { healthy: false, stage, problems }, done()]
+            }
+            _ => vec![Response::Services { services: vec![first.clone()], stage }, done()],
+        })
+    };
+    let outcome = |code, out: &str| Outcome { code, out: out.into(), err: String::new() };
+    let told = "a: waiting: for b\n";
+    for state in [Phase::Waiting, Phase::Starting, Phase::Up, Phase::Done] {
+        let booting = boot(Stage::Booting, state);
+        assert_eq!(booting.svctl(&["health", "--live"]), outcome(0, "still booting\n"));
+        assert_eq!(booting.svctl(&["health"]), outcome(1, told));
+    }
+    assert_eq!(boot(Stage::Booting, Phase::Backoff).svctl(&["health", "--live"]), outcome(1, told));
+    assert_eq!(
+        boot(Stage::Stopping, Phase::Stopping).svctl(&["health", "--live"]),
+        outcome(0, "shutting down\n")
+    );
+    assert_eq!(boot(Stage::Running, Phase::Starting).svctl(&["health", "--live"]), outcome(1, told));
+}
+
+#[test]
 fn health_without_init_is_1_and_quiet_if_asked() {
     let nowhere = tempfile::tempdir().unwrap();
     let loud = Outcome::of(svctl(nowhere.path()).arg("health"));

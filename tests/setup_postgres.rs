@@ -16,7 +16,7 @@ use pulp_setup::check::abandoned;
 use pulp_setup::context::{Accounts, Owner};
 use pulp_setup::postgres::place::Place;
 use pulp_setup::postgres::release::Release;
-use pulp_setup::postgres::{self, lock};
+use pulp_setup::postgres::{self, connections, lock};
 use pulp_setup::pulp_settings::{Database, PulpSettings};
 use pulp_setup::steps::database::prepared;
 use pulp_setup::steps::keys::proof;
@@ -171,15 +171,6 @@ impl Image {
             .map(|out| out.trim().to_owned())
     }
 
-    fn old(&self, major: u32) -> Option<Release> {
-        let old = self.release.beside(major);
-        if old.is_none() {
-            let why = format!("there is no PostgreSQL {major} beside {}", self.release.bin.display());
-            needs::skip("old-postgresql", &why);
-        }
-        old
-    }
-
     /// A cluster as upstream's image makes it: `trust`, its locale, Pulp's database and a row in it.
     fn old_cluster(&self, old: &Release, checksums: bool) {
         let postgres = self.context.accounts.postgres;
@@ -191,17 +182,22 @@ impl Image {
         let initdb = initdb.args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"]);
         if checksums { initdb.arg("-k") } else { initdb }.run("initdb", "").unwrap();
         let conf = self.data().join("postgresql.conf");
-        let text = fs::read_to_string(&conf).unwrap()
-            + "\nmax_connections = 77\nvacuum_cleanup_index_scale_factor = 0.5\n";
+        let text =
+            fs::read_to_string(&conf).unwrap() + "\nmax_connections = 77\nold_snapshot_threshold = 60\n"; // the second is gone in 17
         fs::write(&conf, text).unwrap();
         // By a server: tables that are made without one lack the type of their rows, which no upgrade survives.
         let server = self.serve_old(old);
-        self.old_sql(old, "postgres", "create role pulp login; create database pulp owner pulp");
+        self.old_sql("postgres", "create role pulp login password 'pw'; create database pulp owner pulp");
         self.old_sql(
-            old,
+            "postgres",
+            "create role \"other user\"; create database \"host=x y='z\" owner \"other user\"",
+        );
+        self.old_sql(
             "pulp",
             "create extension hstore; create table t (word text primary key);
-             insert into t select 'word ' || n from generate_series(1, 1000) n; alter table t owner to pulp",
+             insert into t select 'word ' || n from generate_series(1, 1000) n; alter table t owner to pulp;
+             create table h (pairs hstore); insert into h values ('a=>1'); alter table h owner to pulp;
+             select lo_from_bytea(4711, 'a large object'); create index on t (lower(word))",
         );
         server.stop();
     }
@@ -216,28 +212,29 @@ impl Image {
         self.as_postgres(&mut command);
         let server = Server(command.spawn().unwrap());
         let end = Instant::now() + Duration::from_secs(30);
-        while !self.old_psql(old, "postgres", "select 1").output().unwrap().status.success() {
+        while !self.old_psql("postgres", "select 1").output().unwrap().status.success() {
             assert!(Instant::now() < end);
             std::thread::sleep(Duration::from_millis(50));
         }
         server
     }
 
-    fn old_psql(&self, old: &Release, database: &str, sql: &str) -> Tool {
-        let psql = old.tool(&self.context, "psql").env("PGHOST", self.context.path("/run/old"));
+    /// By the new release's client: the image has no old ones.
+    fn old_psql(&self, database: &str, sql: &str) -> Tool {
+        let psql = self.release.tool(&self.context, "psql").env("PGHOST", self.context.path("/run/old"));
         psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", database]).input(sql)
     }
 
-    fn old_sql(&self, old: &Release, database: &str, sql: &str) {
+    fn old_sql(&self, database: &str, sql: &str) {
         for statement in sql.split(';') {
-            self.old_psql(old, database, &format!("{statement};")).run("test", "").unwrap();
+            self.old_psql(database, &format!("{statement};")).run("test", "").unwrap();
         }
     }
 
     /// As a SIGKILL of the container does: the server of the old release is killed while it runs.
     fn kill_while_it_runs(&self, old: &Release) {
         let mut server = self.serve_old(old);
-        self.old_sql(old, "pulp", "insert into t values ('written before the kill')");
+        self.old_sql("pulp", "insert into t values ('written before the kill')");
         server.0.kill().unwrap();
         server.0.wait().unwrap();
     }
@@ -349,6 +346,31 @@ fn the_users_own_pg_hba_is_used_instead_of_ours() {
     assert_eq!(image.read("/run/pulp/pg_hba.conf"), "local all all peer map=pulp\n");
     let _server = image.serve("", 5432);
     database::run(&image.context, &[]).unwrap();
+}
+
+#[test]
+fn connections_follow_the_processes_unless_the_databases_own_files_say_how_many() {
+    let many = [("PULP_WORKERS", "40"), ("PULP_API_WORKERS", "20"), ("PULP_CONTENT_WORKERS", "20")];
+    let Some(image) = image(&many) else { return };
+    image.postgres().unwrap();
+    let postgres = image.release.bin.join("postgres");
+    let set = || connections::to_set(&image.context, &postgres, &image.data()).unwrap();
+    assert_eq!(set(), Some(300));
+    let write = |name: &str, text: &str| {
+        let path = image.data().join(name);
+        let text = fs::read_to_string(&path).unwrap_or_default() + text;
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    };
+    // What ALTER SYSTEM writes, even if it is PostgreSQL's own number.
+    write("postgresql.auto.conf", "max_connections = '100'\n");
+    assert_eq!(set(), None);
+    fs::remove_file(image.data().join("postgresql.auto.conf")).unwrap();
+    assert_eq!(set(), Some(300));
+    fs::create_dir(image.data().join("conf.d")).unwrap();
+    write("conf.d/mine.conf", "max_connections = 60\n");
+    write("postgresql.conf", "\ninclude_dir 'conf.d'\n");
+    assert_eq!(set(), None);
 }
 
 /// Gives the calling thread, and the processes that it starts, a network of their own, in which every port is free. Only
@@ -677,9 +699,19 @@ fn upgrade(image: &Image, old: &Release) {
         assert!(!shelf.join(gone).exists(), "{gone}");
     }
     let server = image.serve("", 5432);
-    assert!(image.data().join(postgres::REINDEX).exists());
+    // Indexes that a dump has made are new.
+    let dumped = !old.bin.join("pg_resetwal").exists();
+    assert_eq!(image.data().join(postgres::REINDEX).exists(), !dumped);
     database::run(&image.context, &[]).unwrap();
     assert!(!image.data().join(postgres::REINDEX).exists());
+    assert_eq!(
+        image.sql("pulp", "select convert_from(lo_get(4711), 'UTF8'), (select pairs -> 'a' from h)"),
+        "a large object\t1"
+    );
+    let roles = "select rolname, rolpassword is not null from pg_authid where rolname in ('other user', 'pulp') order by 1";
+    assert_eq!(image.sql("postgres", roles), "other user\tf\npulp\tt");
+    let other = "select pg_get_userbyid(datdba) from pg_database where datname = E'host=x y=\\'z'";
+    assert_eq!(image.sql("postgres", other), "other user");
     assert_eq!(image.pulp_sql("select count(*) from t where word like 'word %'").unwrap(), "1000");
     assert_eq!(image.sql("postgres", "show max_connections"), "77");
     assert_ne!(image.sql("pulp", "select reltuples from pg_class where relname = 't'"), "-1");
@@ -697,60 +729,108 @@ fn upgrade(image: &Image, old: &Release) {
     assert!(!kept.exists() && image.data().join("PG_VERSION").exists());
 }
 
+/// For each older release of PostgreSQL beside this host's: an image of its own, and the release.
+fn with_each_old(test: impl Fn(&Image, &Release)) {
+    let Some(first) = image(&[]) else { return };
+    let olds: Vec<Release> =
+        (12..first.release.major).filter_map(|major| first.release.beside(major)).collect();
+    if olds.is_empty() {
+        let why = format!("there is no older PostgreSQL beside {}", first.release.bin.display());
+        needs::skip("old-postgresql", &why);
+    }
+    let bin = tempfile::tempdir().unwrap();
+    let path = manager(bin.path(), "");
+    for old in olds {
+        println!("from PostgreSQL {}", old.major);
+        test(&image(&[("PATH", &path)]).unwrap(), &old);
+    }
+}
+
 #[test]
-fn a_cluster_of_postgresql_13_is_upgraded_with_its_data_and_settings() {
-    let Some(image) = image(&[]) else { return };
-    let Some(old) = image.old(13) else { return };
-    image.old_cluster(&old, false);
-    upgrade(&image, &old);
+fn a_cluster_of_an_older_postgresql_is_upgraded_with_its_data_and_settings() {
+    with_each_old(|image, old| {
+        image.old_cluster(old, false);
+        upgrade(image, old);
+    });
 }
 
 #[test]
 fn a_cluster_that_was_killed_is_recovered_then_upgraded_inside_a_volume_mounted_at_data() {
-    let Some(image) = image(&[]) else { return };
-    let Some(old) = image.old(13) else { return };
-    image.old_cluster(&old, true);
-    image.kill_while_it_runs(&old);
-    let volume = image.context.path("/volume");
-    fs::rename(image.data(), &volume).unwrap();
-    std::os::unix::fs::symlink(&volume, image.data()).unwrap();
-    // What a first try left, with a lock file whose number lives.
-    fs::create_dir_all(volume.join("data.new/base")).unwrap();
-    let lock = volume.join("postmaster.pid");
-    let text = fs::read_to_string(&lock).unwrap_or_default();
-    let mut other = Command::new("sleep");
-    other.arg("120");
-    image.as_postgres(&mut other);
-    let other = Server(other.spawn().unwrap());
-    fs::write(&lock, format!("{}\n{}", other.0.id(), text.split_once('\n').map_or("", |(_, rest)| rest)))
-        .unwrap();
-    upgrade(&image, &old);
-    let _server = image.serve("", 5432);
-    assert_eq!(image.pulp_sql("select count(*) from t where word = 'written before the kill'").unwrap(), "1");
+    with_each_old(|image, old| {
+        image.old_cluster(old, true);
+        image.kill_while_it_runs(old);
+        let volume = image.context.path("/volume");
+        fs::rename(image.data(), &volume).unwrap();
+        std::os::unix::fs::symlink(&volume, image.data()).unwrap();
+        // What a first try left, with a lock file whose number lives.
+        fs::create_dir_all(volume.join("data.new/base")).unwrap();
+        let lock = volume.join("postmaster.pid");
+        let text = fs::read_to_string(&lock).unwrap_or_default();
+        let mut other = Command::new("sleep");
+        other.arg("120");
+        image.as_postgres(&mut other);
+        let other = Server(other.spawn().unwrap());
+        let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+        fs::write(&lock, format!("{}\n{rest}", other.0.id())).unwrap();
+        upgrade(image, old);
+        let _server = image.serve("", 5432);
+        let kept = image.pulp_sql("select count(*) from t where word = 'written before the kill'").unwrap();
+        assert_eq!(kept, "1");
+    });
 }
 
 #[test]
 fn an_upgrade_killed_at_any_moment_begins_again_at_the_next_boot() {
+    with_each_old(|image, old| {
+        image.old_cluster(old, false);
+        // The step in a process of its own, killed alone after ever more time: what it started goes on running.
+        let me = std::env::current_exe().unwrap();
+        let root = image.context.path("/");
+        for millis in [300, 900, 1500, 2500, 4000] {
+            let mut step = Command::new(&me)
+                .args(["--exact", "the_step_alone", "--ignored"])
+                .env("PULP_TEST_ROOT", &root)
+                .env("PULP_POSTGRES_BIN", &image.release.bin)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(millis));
+            let _ = step.kill();
+            let _ = step.wait();
+        }
+        upgrade(image, old);
+    });
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_the_old_cluster_and_nothing_else() {
+    with_each_old(|image, old| {
+        image.old_cluster(old, false);
+        let server = image.serve_old(old);
+        // Neither way can carry over a database that lets nobody in.
+        image.old_sql("postgres", "alter database pulp allow_connections false");
+        server.stop();
+        let problem = image.postgres().unwrap_err();
+        assert!(problem.what().contains("pulp") || problem.what().contains("connect"), "{problem}");
+        assert_eq!(fs::read_dir(image.home()).unwrap().count(), 1, "only `data` is left");
+        let _server = image.serve_old(old);
+        let count = image.old_psql("template1", "select count(*) from pg_database").output().unwrap();
+        assert!(count.status.success(), "{}", count.err);
+    });
+}
+
+#[test]
+fn an_upgrade_by_another_image_that_was_killed_is_not_taken_for_an_empty_volume() {
     let Some(image) = image(&[]) else { return };
-    let Some(old) = image.old(13) else { return };
-    image.old_cluster(&old, false);
-    // The step in a process of its own, killed alone after ever more time: what it started goes on running.
-    let me = std::env::current_exe().unwrap();
-    let root = image.context.path("/");
-    for millis in [300, 900, 1500, 2500, 4000] {
-        let mut step = Command::new(&me)
-            .args(["--exact", "the_step_alone", "--ignored"])
-            .env("PULP_TEST_ROOT", &root)
-            .env("PULP_POSTGRES_BIN", &image.release.bin)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(millis));
-        let _ = step.kill();
-        let _ = step.wait();
-    }
-    upgrade(&image, &old);
+    image.postgres().unwrap();
+    let aside = image.home().join("data_old.2025-08-12 10:00:00+00:00");
+    fs::rename(image.data(), &aside).unwrap();
+    let problem = image.postgres().unwrap_err();
+    assert!(problem.what().contains("data_old.2025") && problem.cure().contains("rename"), "{problem}");
+    fs::remove_dir_all(image.data()).unwrap();
+    fs::rename(&aside, image.data()).unwrap();
+    image.postgres().unwrap();
 }
 
 #[test]

@@ -147,7 +147,7 @@ _svctl() {
             return 0
             ;;
         svctl__subcmd__health)
-            opts="-q -h --quiet --json --help"
+            opts="-q -h --quiet --json --live --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -85,6 +85,7 @@ complete -c svctl -n "__fish_svctl_using_subcommand critical-chain" -s h -l help
 complete -c svctl -n "__fish_svctl_using_subcommand plot" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s q -l quiet -d 'Print nothing: the exit code is the answer'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -l json -d 'Print a JSON object'
+complete -c svctl -n "__fish_svctl_using_subcommand health" -l live -d 'Whether to kill the container: a boot that goes on counts as healthy'
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -l code -d 'The exit code of init, and so of the container' -r
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'Print help'

@@ -171,6 +171,7 @@ _arguments "${_arguments_options[@]}" : \
 '-q[Print nothing\: the exit code is the answer]' \
 '--quiet[Print nothing\: the exit code is the answer]' \
 '(-q --quiet)--json[Print a JSON object]' \
+'--live[Whether to kill the container\: a boot that goes on counts as healthy]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

@@ -60,6 +60,9 @@ pub struct PulpSettings {
     /// Whether `ENABLED_PLUGINS` leaves out plugins of the image, so that their migrations are not wanted.
     #[serde(default)]
     pub some_plugins: bool,
+    /// `INSTALLED_APPS`: Django's apps that the user's settings add.
+    #[serde(default)]
+    pub installed_apps: Vec<String>,
     /// The settings that a migration copies into the database, as text: when they change, it has to run again.
     pub migrated_settings: String,
 }

@@ -23,11 +23,13 @@
 //! | `places` | read-only containers, foreign folders, services of one's own |
 //! | `restricted` | those without any right: another user, no capabilities, nothing that can be written |
 //! | `serve` | content: files sent by nginx, answers from the cache |
+//! | `settings_folder` | the folder of settings as people bring it: a strict umask, a key that is being changed |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `supervision` | services stopped, started and reloaded by hand; too few processes |
 //! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
 //! | `swaps` | directories that become links all the time, during many boots |
 //! | `trace` | what root does on the volumes, system call by system call |
+//! | `trust` | a company's authority, brought as upstream's guide says; Python packages that upstream's image has |
 //! | `upgrade` | volumes that upstream's image wrote |
 
 #![allow(missing_docs, reason = "the names of tests say it")]
@@ -56,11 +58,13 @@ mod quickstart;
 mod restricted;
 mod secrets;
 mod serve;
+mod settings_folder;
 mod single;
 mod supervision;
 mod structure;
 mod swaps;
 mod trace;
+mod trust;
 mod upgrade;
 mod variables;
 mod volumes;

@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{Api, Folders, PASSWORD, Said, image, shared, turn};
 
-/// What upstream's image did on its first boot, with the PostgreSQL 13 that it had: a cluster that trusts everybody,
-/// Pulp's role and database. Into that goes what is on standard input.
+/// What upstream's image did on its first boot, with the PostgreSQL that it had: a cluster that trusts everybody, Pulp's
+/// role and database. Into that goes what is on standard input. Clients are of the new release: there are no others.
 const UPSTREAM: &str = r"set -e
-PATH=/usr/lib/postgresql/$1/bin:$PATH
+PATH=/usr/lib/postgresql/$1/bin:/usr/lib/postgresql/17/bin:$PATH
 initdb -D /var/lib/pgsql/data --encoding=UTF-8 --locale=en_US.UTF-8 >/dev/null
 pg_ctl -D /var/lib/pgsql/data -s -w -o '-c listen_addresses= -c unix_socket_directories=/tmp' start >/dev/null
 export PGHOST=/tmp
@@ -93,5 +93,77 @@ fn database_of_an_older_pulp_in_postgresql_13_is_upgraded_and_the_old_one_kept()
     let nobody =
         pulp.exec_as("nobody", &["psql", "-h", "/run/postgresql", "-U", "postgres", "-c", "select 1"], b"");
     assert_ne!(nobody.code, 0);
+    assert_eq!(pulp.stop(), 0);
+}
+
+/// What there may be besides Pulp's database: an extension, a large object, a role with a password.
+const OTHER: &str = "
+create extension hstore;
+create table pairs (pair hstore);
+insert into pairs select format('word=>%s', n)::hstore from generate_series(1, 1000) n;
+select lo_from_bytea(4711, 'a large object');
+";
+
+/// Makes a cluster with an empty database of Pulp's, and that in it of somebody else.
+fn cluster_of_others(release: &str, data: &str) {
+    let sql = format!(
+        "\\connect postgres postgres\ncreate role other login password 'pw';\ncreate database other owner other;\n\\connect other\n{OTHER}"
+    );
+    old_cluster(release, data, &sql);
+}
+
+#[test]
+fn databases_of_every_older_postgresql_are_upgraded_without_a_network_and_leftovers_stay() {
+    let _turn = turn();
+    // 13 has a test of its own, above.
+    for release in ["12", "14", "15", "16"] {
+        let folders = Folders::new("");
+        key(&folders.path("settings/certs"));
+        cluster_of_others(release, &folders.path("pgsql").to_string_lossy());
+        let theirs = ["data_old", "data_old.2025-08-12 10:00:00+00:00"];
+        for name in theirs {
+            std::fs::create_dir(folders.path("pgsql").join(name)).unwrap();
+            std::fs::write(folders.path("pgsql").join(name).join("PG_VERSION"), "13\n").unwrap();
+        }
+        let pulp = folders.boot("upgrade").unpublished().podman(&["--network=none"]).ready();
+        assert!(pulp.sql("show server_version").starts_with("17."), "{release}");
+        let other =
+            "select count(*) || ' ' || convert_from(lo_get(4711), 'UTF8') from pairs where pair ? 'word'";
+        let found =
+            pulp.ok(&["psql", "-h", "/run/postgresql", "-U", "postgres", "-d", "other", "-Atc", other]);
+        assert_eq!(found.trim(), "1000 a large object", "{release}");
+        let roles = "select count(*) from pg_authid where rolname = 'other' and rolpassword is not null";
+        assert_eq!(pulp.ok(&["psql", "-h", "/run/postgresql", "-U", "postgres", "-Atc", roles]).trim(), "1");
+        // The new one is in use, so the old one may go; what another image left is not ours.
+        pulp.ok(&["pulp-setup", "postgres", "--discard-old"]);
+        assert!(!folders.path("pgsql").join(format!("data_old.{release}")).exists());
+        for name in theirs {
+            assert!(folders.path("pgsql").join(name).join("PG_VERSION").exists(), "{name}");
+            assert!(pulp.logs().contains(&format!("{name} (")), "{}", pulp.logs());
+        }
+        assert_eq!(pulp.stop(), 0);
+    }
+}
+
+#[test]
+fn database_of_todays_upstream_in_postgresql_16_comes_up_with_its_content() {
+    let _turn = turn();
+    let folders = Folders::new("");
+    let pulp = shared();
+    let certs = folders.path("settings/certs");
+    std::fs::write(
+        certs.join("database_fields.symmetric.key"),
+        pulp.ok(&["cat", "/etc/pulp/certs/database_fields.symmetric.key"]),
+    )
+    .unwrap();
+    old_cluster("16", &folders.path("pgsql").to_string_lossy(), &todays_database());
+    let users = pulp.sql("select count(*) from auth_user");
+    let pulp = folders.boot("upgrade").ready();
+    assert!(pulp.sql("show server_version").starts_with("17."));
+    assert_eq!(pulp.sql("select count(*) from auth_user"), users);
+    assert_eq!(pulp.sql("select collname from pg_collation where collname = 'en_US.utf8'"), "en_US.utf8");
+    let api = Api::admin(&pulp, PASSWORD);
+    let bytes = b"written after the upgrade";
+    assert_eq!(pulp.get(&api.publish_file("upgraded", bytes)).expect(200).body, bytes);
     assert_eq!(pulp.stop(), 0);
 }

@@ -1,12 +1,15 @@
 //! The files of a PostgreSQL cluster, and what must be known of the server that runs on them.
 //!
 //! The step `postgres-init` makes and upgrades a cluster: [`place`] knows the directories and how far a change of them
-//! came, [`release`] the installed programs, [`upgrade`] the way from one release to the next. [`lock`] keeps two
-//! containers from using one volume, [`stale`] removes what a killed server left, [`access`] writes who may connect,
-//! and [`answer`] asks a running server whether it accepts connections.
+//! came, [`kept`] the clusters beside the one in use, [`release`] the installed programs, [`upgrade`] the way from one
+//! release to the next. [`lock`] keeps two containers from using one volume, [`stale`] removes what a killed server
+//! left, [`access`] writes who may connect, [`connections`] knows how many, and [`answer`] asks a running server whether
+//! it accepts connections.
 
 pub mod access;
 pub mod answer;
+pub mod connections;
+pub mod kept;
 pub mod lock;
 pub mod place;
 pub mod release;

@@ -5,8 +5,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::PROVEN;
-use crate::ask::command::Tool;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -16,10 +14,12 @@ const NEW: &str = "data.new";
 const READY: &str = "data.ready";
 const INSTALL: &str = "data.install";
 const SCRATCH: &str = "upgrade.tmp";
-const OLD: &str = "data_old.";
-const PARTIAL: &str = ".partial";
+/// What the name of a kept cluster begins with, before its release.
+pub const OLD: &str = "data_old.";
+/// What it ends with while it is being moved.
+pub const PARTIAL: &str = ".partial";
 /// The entry without which a directory is no cluster: moved in last, and out first.
-const VERSION: &str = "PG_VERSION";
+pub const VERSION: &str = "PG_VERSION";
 
 /// The directories.
 #[derive(Clone, Debug)]
@@ -125,68 +125,11 @@ impl Place {
         names.retain(|name| !is_work(name));
         Ok(names)
     }
-
-    /// Old clusters that upgrades have left.
-    pub fn old_clusters(&self) -> Result<Vec<PathBuf>, Problem> {
-        let mut names = names(&self.shelf)?;
-        names.retain(|name| name.starts_with(OLD) && !name.ends_with(PARTIAL));
-        names.sort();
-        Ok(names.into_iter().map(|name| self.shelf.join(name)).collect())
-    }
 }
 
 /// Entries of `data` that are not the cluster's: ours, and what every new ext4 has.
-fn is_work(name: &str) -> bool {
+pub fn is_work(name: &str) -> bool {
     [NEW, READY, INSTALL, SCRATCH, "lost+found"].contains(&name) || name.starts_with(OLD)
-}
-
-/// Says each boot which old clusters take up space.
-pub fn tell_of_old(context: &Context, place: &Place) -> Result<(), Problem> {
-    for old in place.old_clusters()? {
-        let (path, size) = (old.display(), shown(size_of(&old)));
-        context.say(&if old.join(PROVEN).exists() {
-            format!("the database from before the upgrade is still in {path} ({size}); to delete it: pulp-setup postgres --discard-old")
-        } else {
-            format!("the database from before the upgrade is in {path} ({size}) until the new one has proven itself")
-        });
-    }
-    Ok(())
-}
-
-/// The new cluster has run Pulp: the old ones may go when the user says so.
-pub fn prove(context: &Context) -> Result<(), Problem> {
-    for old in Place::of(context).old_clusters()? {
-        let proof = old.join(PROVEN);
-        if !proof.exists() {
-            // By PostgreSQL's user, who may have made a link of any of it.
-            Tool::new(context, "touch").arg("--").arg(&proof).user(context, context.accounts.postgres).run(
-                &format!("note in {} that the new database is in use", old.display()),
-                "check the owner and mode of the volume at /var/lib/pgsql",
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// `pulp-setup postgres --discard-old`.
-pub fn discard_old(context: &Context, place: &Place) -> Result<(), Problem> {
-    let old = place.old_clusters()?;
-    if let Some(unproven) = old.iter().find(|old| !old.join(PROVEN).exists()) {
-        return Err(Problem::config(
-            format!("{} is kept: Pulp has not yet run on the new database", unproven.display()),
-            "start the container; once its step `migrations` is done, the old database can be deleted",
-        ));
-    }
-    for old in &old {
-        // Half of it is no database: it must not look like one, whatever happens.
-        remove(&old.join(VERSION))?;
-        remove(old)?;
-        context.say(&format!("deleted {}", old.display()));
-    }
-    if old.is_empty() {
-        context.say("there is no old database");
-    }
-    Ok(())
 }
 
 /// Whether something else is mounted at this path, or it is a link to elsewhere.
@@ -213,7 +156,8 @@ fn free_name(partial: &Path) -> PathBuf {
     std::iter::once(base.clone()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or(base)
 }
 
-fn names(directory: &Path) -> Result<Vec<String>, Problem> {
+/// The names in a directory; none if it is missing.
+pub fn names(directory: &Path) -> Result<Vec<String>, Problem> {
     let list = || -> std::io::Result<Vec<String>> {
         fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };
@@ -372,17 +316,6 @@ mod tests {
         place.finish(&context).unwrap();
         assert_eq!(fs::read_to_string(place.shelf.join("data_old.13/PG_VERSION")).unwrap(), "first");
         assert_eq!(fs::read_to_string(place.shelf.join("data_old.13-2/PG_VERSION")).unwrap(), "13");
-    }
-
-    #[test]
-    fn an_old_cluster_is_deleted_only_when_the_new_one_has_proven_itself() {
-        let (_dir, context, place) =
-            volume(false, &[("PG_VERSION", "17"), ("@data_old.13/PG_VERSION", "13")]);
-        assert!(discard_old(&context, &place).unwrap_err().what().contains("data_old.13"));
-        prove(&context).unwrap();
-        discard_old(&context, &place).unwrap();
-        assert!(!place.shelf.join("data_old.13").exists());
-        assert!(place.data.join("PG_VERSION").exists());
     }
 
     #[test]

@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ask::command::Tool;
+use crate::postgres::connections;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::settings::{POSTGRESQL_SOCKETS, REDIS_SOCKET, is_loopback};
 use crate::{Context, Problem};
 
 /// Where Debian has PostgreSQL's programs, a directory a release.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
+
+/// Where its cluster is.
+const DATA: &str = "/var/lib/pgsql/data";
 
 /// How long an answer may take. A machine that is busy lets even a good server wait.
 const ANSWER: Duration = Duration::from_secs(12);
@@ -33,7 +37,7 @@ pub fn postgresql_bin(context: &Context) -> Result<PathBuf, Problem> {
 pub fn postgresql(context: &Context, settings: &PulpSettings) -> Result<Vec<String>, Problem> {
     let program = postgresql_bin(context)?.join("postgres");
     let tcp = is_loopback(&settings.database.host);
-    let mut words = vec![program.to_string_lossy().into_owned(), "-D".into(), "/var/lib/pgsql/data".into()];
+    let mut words = vec![program.to_string_lossy().into_owned(), "-D".into(), DATA.into()];
     for setting in [
         format!("unix_socket_directories={POSTGRESQL_SOCKETS}"),
         format!("listen_addresses={}", if tcp { settings.database.host.as_str() } else { "" }),
@@ -46,8 +50,11 @@ pub fn postgresql(context: &Context, settings: &PulpSettings) -> Result<Vec<Stri
     ] {
         words.extend(["-c".to_owned(), setting]);
     }
-    if let Some(port) = postgresql_port(settings) {
-        words.extend(["-c".to_owned(), format!("port={port}")]);
+    let connections = connections::to_set(context, &program, Path::new(DATA))?;
+    let connections = connections.map(|count| format!("max_connections={count}"));
+    let port = postgresql_port(settings).map(|port| format!("port={port}"));
+    for setting in connections.into_iter().chain(port) {
+        words.extend(["-c".to_owned(), setting]);
     }
     Ok(words)
 }

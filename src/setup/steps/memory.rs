@@ -14,8 +14,12 @@ use crate::{Context, Problem};
 const LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 /// Where the kernel counts whom it has killed, in both.
 const KILLS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
-/// Less is not enough for PostgreSQL and one each of Pulp's processes, whatever the settings.
+/// Less is not enough for PostgreSQL and the few processes of Pulp that there are without settings …
 const LEAST: u64 = 384 << 20;
+/// … which are so many …
+const COVERED: u64 = 6;
+/// … and each more needs at least this, idle, with its connections to PostgreSQL.
+const EACH_AT_LEAST: u64 = 25 << 20;
 /// What a boot takes beside the processes that can be chosen: PostgreSQL, redis, nginx, the imports that all share, and the
 /// steps of the boot itself …
 const BASE: u64 = 420 << 20;
@@ -37,17 +41,18 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
     enough_tasks(context, &variables)?;
     let Some(limit) = limit(context)? else { return Ok(()) };
-    if limit < LEAST {
+    let count = chosen(&variables);
+    let (least, needed) = (memory_at_least(count), memory_needed(&variables));
+    if limit < least {
         return Err(Problem::config(
             format!(
-                "the container may use {} of memory; less than {} is not enough for Pulp",
+                "the container may use {} of memory; less than {} is not enough for {count} processes of Pulp",
                 mega(limit),
-                mega(LEAST)
+                mega(least)
             ),
             CURE,
         ));
     }
-    let (count, needed) = (chosen(&variables), memory_needed(&variables));
     if limit < needed {
         context.say(&format!(
             "warning: the container may use {} of memory; with {count} processes of Pulp it needs about {}, and is likely to be \
@@ -62,6 +67,10 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
 /// The processes whose number the user chooses.
 fn chosen(variables: &Variables) -> u64 {
     [variables.api.workers, variables.content.workers, variables.workers].map(u64::from).iter().sum()
+}
+
+fn memory_at_least(processes: u64) -> u64 {
+    LEAST + processes.saturating_sub(COVERED).saturating_mul(EACH_AT_LEAST)
 }
 
 fn memory_needed(variables: &Variables) -> u64 {
@@ -165,6 +174,18 @@ mod tests {
         let (dir, _) = container(&[(TASK_LIMITS[0], "200\n")]);
         let many = Context::for_test(dir.path(), [("PULP_WORKERS", "100")]);
         assert!(run(&many, &[]).unwrap_err().what().contains("with 104 processes"));
+    }
+
+    #[test]
+    fn many_processes_need_more_than_few() {
+        let (dir, _) = container(&[(LIMITS[0], "1073741824\n")]);
+        let with = |env: &[(&str, &str)]| run(&Context::for_test(dir.path(), env.iter().copied()), &[]);
+        with(&[("PULP_WORKERS", "20")]).unwrap();
+        let problem = with(&[("PULP_WORKERS", "40"), ("PULP_API_WORKERS", "20")]).unwrap_err();
+        assert!(
+            problem.what().contains("may use 1024 MB") && problem.what().contains("62 processes"),
+            "{problem}"
+        );
     }
 
     #[test]

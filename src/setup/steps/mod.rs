@@ -2,7 +2,7 @@
 //!
 //! A step does what is missing and nothing else, so it may be killed at any moment and run again. Those that are no
 //! oneshots of the image with everything are [`secrets`] and [`server`], oneshots where each process has a container of
-//! its own, and [`route_paths`], which Pulp's operator calls.
+//! its own, and [`route_paths`], which Pulp's operator calls. [`readable`] is for several of them.
 
 pub mod admin;
 pub mod certs;
@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod nginx_config;
 pub mod ports;
 pub mod postgres_init;
+pub mod readable;
 pub mod route_paths;
 pub mod secrets;
 pub mod server;

@@ -20,7 +20,7 @@ use std::path::Path;
 use crate::context::ROOT;
 use crate::postgres::place::{HOME, Place};
 use crate::postgres::release::Release;
-use crate::postgres::{SOCKETS, access, lock, place, stale, upgrade};
+use crate::postgres::{SOCKETS, access, kept, lock, stale, upgrade};
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
@@ -57,7 +57,7 @@ pub fn work(context: &Context, args: &[String]) -> Result<(), Problem> {
     let place = Place::of(context);
     match args {
         [] => {}
-        [only] if only == "--discard-old" => return place::discard_old(context, &place),
+        [only] if only == "--discard-old" => return kept::discard_old(context, &place),
         [other, ..] => {
             return Err(Problem::config(
                 format!("`postgres` knows no `{other}`"),
@@ -74,7 +74,7 @@ pub fn work(context: &Context, args: &[String]) -> Result<(), Problem> {
     let _alone = lock::take(context, &place)?;
     cluster(context, &place, &release)?;
     own(context, &place.data)?;
-    place::tell_of_old(context, &place)
+    kept::tell_of_old(context, &place)
 }
 
 /// Sees to it that `data` holds a cluster of our release.
@@ -83,32 +83,58 @@ fn cluster(context: &Context, place: &Place, ours: &Release) -> Result<(), Probl
     stale::remove_leftovers(context, place)?;
     match inspect(place)? {
         Found::Nothing => {
+            refuse_a_forgotten_one(place)?;
             context.say(&format!("making an empty database of PostgreSQL {}", ours.major));
             upgrade::room_for_a_new_one(place)?;
             place.begin(context)?;
-            ours.initdb(context, place, &ours.locale())?;
+            or_clear(place, ours.initdb(context, place, &ours.locale()))?;
         }
         Found::Cluster(major) if major == ours.major => return stale::remove_locks(context, place),
-        Found::Cluster(major) if major > ours.major => {
-            return Err(Problem::config(
-                format!(
-                    "the database in {} is of PostgreSQL {major}, and this image has {}",
-                    place.data.display(),
-                    ours.major
-                ),
-                "use the newer image that wrote it; nothing was changed",
-            ));
-        }
+        Found::Cluster(major) if major > ours.major => return Err(too_new(place, ours, major)),
         Found::Cluster(major) => {
             stale::stop_what_runs(context, place)?;
             stale::remove_locks(context, place)?;
             own(context, &place.data)?;
             place.begin(context)?;
-            upgrade::build(context, place, ours, major)?;
+            or_clear(place, upgrade::build(context, place, ours, major))?;
         }
     }
     place.ready()?;
     place.finish(context)
+}
+
+fn too_new(place: &Place, ours: &Release, major: u32) -> Problem {
+    Problem::config(
+        format!(
+            "the database in {} is of PostgreSQL {major}, and this image has {}",
+            place.data.display(),
+            ours.major
+        ),
+        format!(
+            "use the newer image that wrote it, or one with PostgreSQL {major}; to come back to {}, dump it there with pg_dump              and restore that into an empty volume here; nothing was changed",
+            ours.major
+        ),
+    )
+}
+
+/// What a failure leaves may fill the volume, and the image that the user goes back to needs room.
+fn or_clear(place: &Place, made: Result<(), Problem>) -> Result<(), Problem> {
+    made.inspect_err(|_| drop(place.clear()))
+}
+
+/// An upgrade by another image moves the cluster aside first. One that was killed there leaves no database, and a new
+/// one in its place would look as if all content were lost.
+fn refuse_a_forgotten_one(place: &Place) -> Result<(), Problem> {
+    let others = place.foreign_clusters()?.into_iter().chain(place.old_clusters()?);
+    let Some(old) = others.into_iter().find(|old| old.join("PG_VERSION").is_file()) else { return Ok(()) };
+    let (data, old) = (place.data.display(), old.display());
+    Err(Problem::config(
+        format!("there is no database in {data}, but an older one in {old}"),
+        format!(
+            "rename {old} to {data}, to go on with it; or move it to another volume, to begin with an empty database; \
+             nothing was changed"
+        ),
+    ))
 }
 
 /// PostgreSQL refuses a directory of another owner, or one that others can read.

@@ -89,7 +89,8 @@ pub enum Command {
     /// Tell whether all services are well, for a HEALTHCHECK
     ///
     /// The exit code is 0 if the boot is complete, init is not shutting down and every service that should be up is
-    /// well. Otherwise it is 1, and a line is printed for each problem.
+    /// well. Otherwise it is 1, and a line is printed for each problem. With `--live` a boot or a shutdown is well, too,
+    /// as long as nothing has failed.
     Health(Health),
     /// Shut the container down
     Shutdown(Shutdown),
@@ -241,6 +242,9 @@ pub struct Health {
     /// Print a JSON object
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
+    /// Whether to kill the container: a boot that goes on counts as healthy
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// Options of `svctl shutdown`.

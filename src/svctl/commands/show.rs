@@ -23,10 +23,15 @@ pub fn list(init: &Init, options: &List, out: &mut Out) -> Result<(), Trouble> {
 
 fn is_shown(service: &ServiceStatus, options: &List) -> bool {
     if options.failed {
-        let ill = service.wanted && service.health == Wellness::Unhealthy;
-        return ill || matches!(service.state, Phase::Failed | Phase::Backoff);
+        return is_ill(service);
     }
     options.all || options.json || !options.names.is_empty() || is_of_interest(service)
+}
+
+/// Whether it has failed, has to be started again, or is not well.
+fn is_ill(service: &ServiceStatus) -> bool {
+    let ill = service.wanted && service.health == Wellness::Unhealthy;
+    ill || matches!(service.state, Phase::Failed | Phase::Backoff)
 }
 
 /// A hint at what the table leaves out, and at the stage of `init`, on a terminal only.
@@ -103,21 +108,27 @@ pub fn health(init: &Init, options: &Health, out: &mut Out) -> Result<(), Troubl
 }
 
 fn ask_health(init: &Init, options: &Health, out: &mut Out) -> Result<(), Trouble> {
-    let mut verdict = None;
+    let mut answered = None;
     for answer in init.ask(&Request::Health, AT_ONCE)? {
         match received(answer)? {
-            Response::Health { healthy, stage, problems } => {
-                out.write(&health_text(healthy, stage, &problems, options)?)?;
-                verdict = Some(healthy);
-            }
+            Response::Health { healthy, stage, problems } => answered = Some((healthy, stage, problems)),
             other => finished(other)?,
         }
     }
-    match verdict {
-        Some(true) => Ok(()),
-        Some(false) => Err(Trouble::Shown(Code::Failed)),
-        None => Err(Trouble::said(Code::Unreachable, "cannot tell: init gave no answer")),
+    let Some((healthy, stage, mut problems)) = answered else {
+        return Err(Trouble::said(Code::Unreachable, "cannot tell: init gave no answer"));
+    };
+    let goes_on = !healthy && options.live && stage != Stage::Running && !any_is_ill(init)?;
+    if goes_on {
+        problems.clear();
     }
+    out.write(&health_text(healthy || goes_on, stage, &problems, options)?)?;
+    if healthy || goes_on { Ok(()) } else { Err(Trouble::Shown(Code::Failed)) }
+}
+
+/// Whether any service is in the way of a boot: those that only wait for others, or start, are not.
+fn any_is_ill(init: &Init) -> Result<bool, Trouble> {
+    Ok(init.services(&[])?.0.iter().any(is_ill))
 }
 
 fn health_text(
@@ -133,13 +144,11 @@ fn health_text(
         let value = serde_json::json!({ "healthy": healthy, "stage": stage, "problems": problems });
         return Ok(json(&value)? + "\n");
     }
-    Ok(match (healthy, problems) {
-        (true, _) => "healthy\n".to_owned(),
-        (false, []) => match stage {
-            Stage::Booting => "still booting\n".to_owned(),
-            Stage::Stopping => "shutting down\n".to_owned(),
-            Stage::Running => "unhealthy\n".to_owned(),
-        },
-        (false, _) => problems.iter().map(|problem| paint::one_line(problem).into_owned() + "\n").collect(),
+    Ok(match (stage, problems) {
+        (Stage::Booting, []) => "still booting\n".to_owned(),
+        (Stage::Stopping, []) => "shutting down\n".to_owned(),
+        (Stage::Running, []) if healthy => "healthy\n".to_owned(),
+        (Stage::Running, []) => "unhealthy\n".to_owned(),
+        _ => problems.iter().map(|problem| paint::one_line(problem).into_owned() + "\n").collect(),
     })
 }

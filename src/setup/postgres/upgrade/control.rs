@@ -1,21 +1,14 @@
-//! What the old cluster says of itself: its control file, and how it sorts.
+//! What the old cluster says of itself: how its files are made, and how it sorts.
 
 use crate::Problem;
 
-/// The part of `pg_controldata`'s report that a new cluster must share.
-#[derive(Debug, Eq, PartialEq)]
+/// What a new cluster must share with the old one.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Control {
-    /// It was shut down cleanly.
-    pub shut_down: bool,
     /// Its pages have checksums.
     checksums: bool,
     /// The size of a segment of its log, in bytes.
     segment: u64,
-}
-
-/// How databases are sorted.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Locale {
     encoding: String,
     collate: String,
     ctype: String,
@@ -26,35 +19,7 @@ pub struct Locale {
 }
 
 impl Control {
-    /// Reads the report, in English.
-    pub fn parse(report: &str) -> Result<Control, Problem> {
-        let value = |name: &str| {
-            let found = report.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name);
-            found.map(|(_, value)| value.trim()).ok_or_else(|| not_said(name))
-        };
-        Ok(Control {
-            shut_down: value("Database cluster state")? == "shut down",
-            checksums: value("Data page checksum version")? != "0",
-            segment: value("Bytes per WAL segment")?
-                .parse()
-                .map_err(|_| not_said("Bytes per WAL segment"))?,
-        })
-    }
-
-    /// Options of `initdb` of this release.
-    pub fn options(&self, major: u32) -> Vec<String> {
-        let checksums = match self.checksums {
-            true => Some("--data-checksums"),
-            // The default since 18.
-            false => (major >= 18).then_some("--no-data-checksums"),
-        };
-        let segment = format!("--wal-segsize={}", self.segment >> 20);
-        checksums.map(str::to_owned).into_iter().chain([segment]).collect()
-    }
-}
-
-impl Locale {
-    /// SQL, in one line, as `postgres --single` reads it. The columns came with 15, and one got another name with 17.
+    /// SQL, in one line, as `postgres --single` reads it. Some columns came with 15, and one got another name with 17.
     pub fn question(major: u32) -> String {
         let (provider, name) = match major {
             ..15 => ("'c'::text", "''::text"),
@@ -63,13 +28,15 @@ impl Locale {
         };
         format!(
             "select pg_encoding_to_char(encoding) as encoding, datcollate::text as collate, datctype::text as ctype, \
-             {provider} as provider, {name} as name, (select rolname from pg_authid where oid = 10) as superuser \
+             {provider} as provider, {name} as name, (select rolname from pg_authid where oid = 10) as superuser, \
+             current_setting('data_checksums') as checksums, \
+             pg_size_bytes(current_setting('wal_segment_size'))::text as segment \
              from pg_database where datname = 'template0'\n"
         )
     }
 
     /// Reads the answer of `postgres --single`: `1: encoding = "UTF8"`, a tab, `(typeid = 19, …)`.
-    pub fn parse(answer: &str) -> Result<Locale, Problem> {
+    pub fn parse(answer: &str) -> Result<Control, Problem> {
         let value = |name: &str| {
             let start = format!(": {name} = \"");
             let found = answer.lines().find_map(|line| line.split_once(&start)?.1.split_once("\"\t(typeid"));
@@ -82,7 +49,9 @@ impl Locale {
                 "dump it with pg_dump in the image that wrote it, and restore it into an empty volume here",
             ));
         }
-        Ok(Locale {
+        Ok(Control {
+            checksums: value("checksums")? == "on",
+            segment: value("segment")?.parse().map_err(|_| not_said("segment"))?,
             encoding: value("encoding")?,
             collate: value("collate")?,
             ctype: value("ctype")?,
@@ -93,7 +62,19 @@ impl Locale {
 
     /// Options of `initdb` of this release.
     pub fn options(&self, major: u32) -> Vec<String> {
-        let Locale { encoding, collate, ctype, name, .. } = self;
+        let checksums = match self.checksums {
+            true => Some("--data-checksums"),
+            // The default since 18.
+            false => (major >= 18).then_some("--no-data-checksums"),
+        };
+        let mut options: Vec<String> = checksums.map(str::to_owned).into_iter().collect();
+        options.push(format!("--wal-segsize={}", self.segment >> 20));
+        options.extend(self.locale(major));
+        options
+    }
+
+    fn locale(&self, major: u32) -> Vec<String> {
+        let Control { encoding, collate, ctype, name, .. } = self;
         let mut options = vec![
             format!("--encoding={encoding}"),
             // For messages and numbers; what sorts follows.
@@ -124,40 +105,30 @@ fn not_said(what: &str) -> Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_new_cluster_gets_checksums_and_segments_as_the_old_one_has_them() {
-        let report = "pg_control version number:            1300\n\
-                      Database cluster state:               in production\n\
-                      Bytes per WAL segment:                67108864\n\
-                      Data page checksum version:           1\n";
-        let control = Control::parse(report).unwrap();
-        assert!(!control.shut_down);
-        assert_eq!(control.options(17), ["--data-checksums", "--wal-segsize=64"]);
-        let without = Control { checksums: false, ..control };
-        assert_eq!(without.options(18), ["--no-data-checksums", "--wal-segsize=64"]);
-        assert_eq!(without.options(17), ["--wal-segsize=64"]);
-        assert!(Control::parse("").is_err());
-    }
-
     fn answer(superuser: &str) -> String {
         format!(
             "backend> \t 1: encoding\t(typeid = 19, len = 64)\n\t----\n\
              \t 1: encoding = \"UTF8\"\t(typeid = 19, len = 64)\n\t 2: collate = \"en_US.UTF-8\"\t(typeid = 25)\n\
              \t 3: ctype = \"C\"\t(typeid = 25)\n\t 4: provider = \"c\"\t(typeid = 25)\n\
-             \t 5: name = \"\"\t(typeid = 25)\n\t 6: superuser = \"{superuser}\"\t(typeid = 19)\n\t----\n"
+             \t 5: name = \"\"\t(typeid = 25)\n\t 6: superuser = \"{superuser}\"\t(typeid = 19)\n\
+             \t 7: checksums = \"on\"\t(typeid = 25)\n\t 8: segment = \"67108864\"\t(typeid = 25)\n\t----\n"
         )
     }
 
     #[test]
-    fn the_new_cluster_sorts_as_the_old_one_does() {
-        let options = Locale::parse(&answer("postgres")).unwrap().options(17);
-        let expected =
-            "--encoding=UTF8 --locale=C.UTF-8 --lc-collate=en_US.UTF-8 --lc-ctype=C --locale-provider=libc";
-        assert_eq!(options.join(" "), expected);
+    fn the_new_cluster_sorts_and_stores_as_the_old_one_does() {
+        let control = Control::parse(&answer("postgres")).unwrap();
+        let expected = "--data-checksums --wal-segsize=64 --encoding=UTF8 --locale=C.UTF-8 \
+                        --lc-collate=en_US.UTF-8 --lc-ctype=C --locale-provider=libc";
+        assert_eq!(control.options(17).join(" "), expected);
+        let without = Control { checksums: false, ..control };
+        assert_eq!(without.options(18)[..2], ["--no-data-checksums", "--wal-segsize=64"]);
+        assert_eq!(without.options(17)[0], "--wal-segsize=64");
+        assert!(Control::parse("").is_err());
     }
 
     #[test]
     fn a_cluster_with_another_superuser_is_refused_before_anything_is_done() {
-        assert!(Locale::parse(&answer("me")).unwrap_err().what().contains("`me`"));
+        assert!(Control::parse(&answer("me")).unwrap_err().what().contains("`me`"));
     }
 }

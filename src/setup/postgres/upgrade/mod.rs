@@ -1,12 +1,17 @@
-//! A new cluster with the data of an older release, made by PostgreSQL's own `pg_upgrade`.
+//! A new cluster with the data of an older release.
 //!
-//! The old cluster is only read, but for the recovery of one that was not shut down, which its own programs do. So a
-//! boot that is killed here changes nothing: the next one begins again.
+//! PostgreSQL's own `pg_upgrade` makes it, or a dump that is restored, where the old release lacks a program that
+//! `pg_upgrade` needs. The old cluster is only read, but for the recovery of one that was not shut down, which its own
+//! programs do. So a boot that is killed here changes nothing: the next one begins again.
 
+mod by_copy;
+mod by_dump;
 mod control;
+mod progress;
+mod server;
 mod settings;
+mod sockets;
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,11 +19,12 @@ use nix::sys::statvfs::statvfs;
 
 use super::place::{Place, remove, shown, size_of};
 use super::release::{Layout, Release};
-use super::{REINDEX, access, stale};
-use crate::ask::command::{Output, Tool};
+use super::{REINDEX, stale};
+use crate::ask::command::Tool;
 use crate::volume::files;
 use crate::{Context, Problem};
 use control::Control;
+use sockets::Sockets;
 
 /// Where the upgrade's sockets are. It is made while the step is still root, who alone can write above.
 pub const WORKROOM: &str = "/run/pulp/upgrade";
@@ -27,29 +33,64 @@ const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a new cluster takes up before there is any data in it, with Pulp's empty tables and the first log segments.
 const EMPTY: u64 = 160 << 20;
 
+/// How the data gets from one cluster to the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// `pg_upgrade`, on a file system that copies by sharing blocks.
+    Clone,
+    /// `pg_upgrade`, which copies files.
+    Copy,
+    /// A dump, and a restore of it.
+    Dump,
+}
+
 /// Makes the new cluster from the old one in `data`.
 pub fn build(context: &Context, place: &Place, ours: &Release, major: u32) -> Result<(), Problem> {
-    let Some(old) = ours.beside(major) else {
-        return Err(Problem::config(
-            format!(
-                "the database in {} is of PostgreSQL {major}, and this image has no programs to upgrade it from that",
-                place.data.display()
-            ),
-            format!(
-                "start an older image once that upgrades from {major}, or dump the database there with pg_dump and restore it into an empty volume here; nothing was changed"
-            ),
-        ));
-    };
-    context.say(&format!("upgrading the database from PostgreSQL {major} to {}", ours.major));
-    let cloning = can_clone(context, place);
-    room(place, cloning)?;
-    let layout = layout(context, place, &old, ours)?;
-    ours.initdb(context, place, &layout)?;
-    pg_upgrade(context, place, &old, ours, cloning)?;
+    let Some(old) = ours.beside(major) else { return Err(no_programs(place, major)) };
+    let way = way(context, place, &old);
+    let size = size(place)?;
+    context.say(&format!(
+        "upgrading the database ({}) from PostgreSQL {major} to {}",
+        shown(size),
+        ours.major
+    ));
+    room(place, way, size)?;
+    let control = ask(context, place, &old)?;
+    ours.initdb(context, place, &Layout(control.options(ours.major)))?;
+    let sockets = Sockets::make(context)?;
+    progress::told(context, place, size, || match way {
+        Way::Dump => by_dump::run(context, place, &old, ours, &sockets),
+        Way::Clone | Way::Copy => by_copy::run(context, place, &old, ours, &sockets, way == Way::Clone),
+    })?;
     settings::carry_over(context, place, ours)?;
     stale::remove_locks(context, place)?;
+    if way == Way::Dump {
+        return Ok(()); // its indexes have just been built
+    }
     // The old image's system may have sorted text in another order.
     files::write(context, &place.new_cluster().join(REINDEX), b"", context.accounts.postgres, 0o600)
+}
+
+fn no_programs(place: &Place, major: u32) -> Problem {
+    Problem::config(
+        format!(
+            "the database in {} is of PostgreSQL {major}, and this image has no programs to upgrade it from that",
+            place.data.display()
+        ),
+        format!(
+            "start an older image once that upgrades from {major}, or dump the database there with pg_dump and restore it into an empty volume here; nothing was changed"
+        ),
+    )
+}
+
+fn way(context: &Context, place: &Place, old: &Release) -> Way {
+    if !by_copy::PROGRAMS.iter().all(|program| old.bin.join(program).is_file()) {
+        Way::Dump
+    } else if can_clone(context, place) {
+        Way::Clone
+    } else {
+        Way::Copy
+    }
 }
 
 /// Whether the file system can copy without copying.
@@ -73,12 +114,20 @@ pub fn room_for_a_new_one(place: &Place) -> Result<(), Problem> {
     enough("a new database", &place.shelf, EMPTY, free(place)?)
 }
 
+/// What the old cluster takes up, without older ones that may be kept in the same directory.
+fn size(place: &Place) -> Result<u64, Problem> {
+    Ok(place.own_entries()?.iter().map(|name| size_of(&place.data.join(name))).sum())
+}
+
 /// Refuses to begin what cannot end.
-fn room(place: &Place, cloning: bool) -> Result<(), Problem> {
-    // Without older clusters that may be kept in the same directory.
-    let size = || Ok(place.own_entries()?.iter().map(|name| size_of(&place.data.join(name))).sum::<u64>());
-    let copy = if cloning { 0 } else { size()? };
-    enough("an upgrade of the database copies it and", &place.shelf, copy + EMPTY, free(place)?)
+fn room(place: &Place, way: Way, size: u64) -> Result<(), Problem> {
+    let (what, copies) = match way {
+        Way::Clone => ("an upgrade of the database", 0),
+        Way::Copy => ("an upgrade of the database copies it and", size),
+        // The dump is compressed, but what is in the database may not be compressible.
+        Way::Dump => ("an upgrade of the database dumps and restores it and", size.saturating_mul(2)),
+    };
+    enough(what, &place.shelf, copies.saturating_add(EMPTY), free(place)?)
 }
 
 fn enough(what: &str, shelf: &Path, needed: u64, free: u64) -> Result<(), Problem> {
@@ -91,77 +140,25 @@ fn enough(what: &str, shelf: &Path, needed: u64, free: u64) -> Result<(), Proble
     ))
 }
 
-/// The options of `initdb` that make the new cluster like the old one: `pg_upgrade` insists.
-fn layout(context: &Context, place: &Place, old: &Release, ours: &Release) -> Result<Layout, Problem> {
-    let report = old.tool(context, "pg_controldata").arg(&place.data).run(
-        "read the state of the old database",
-        "restore the volume from a backup, or start it once more with the image that wrote it",
-    )?;
-    let control = Control::parse(&report)?;
-    if !control.shut_down {
-        context.say("the old database was not shut down: it recovers first");
-    }
-    let locale = ask(context, place, old)?;
-    Ok(Layout(control.options(ours.major).into_iter().chain(locale.options(ours.major)).collect()))
-}
-
-/// Asks the old cluster, without a server, how it sorts. This also recovers it, and shuts it down cleanly.
-fn ask(context: &Context, place: &Place, old: &Release) -> Result<control::Locale, Problem> {
+/// Asks the old cluster, without a server, what it is like. This also recovers it, and shuts it down cleanly.
+fn ask(context: &Context, place: &Place, old: &Release) -> Result<Control, Problem> {
     let tool = old.tool(context, "postgres").args(["--single", "-D"]).arg(&place.data);
-    let output = tool.arg("template1").input(control::Locale::question(old.major)).limit(LIMIT).output()?;
+    let output = tool.arg("template1").input(Control::question(old.major)).limit(LIMIT).output()?;
+    if output.err.contains("not properly shut down") {
+        context.say("the old database was not shut down, and has recovered first");
+    }
     if !output.status.success() {
         return Err(Problem::new(
             format!("PostgreSQL {} cannot open the old database: {}", old.major, output.last_words()),
             "start it once with the image that wrote it and stop that cleanly, then start this one again",
         ));
     }
-    control::Locale::parse(&output.out)
+    Control::parse(&output.out)
 }
 
-fn pg_upgrade(
-    context: &Context,
-    place: &Place,
-    old: &Release,
-    ours: &Release,
-    cloning: bool,
-) -> Result<(), Problem> {
-    let socket = Socket::make(context)?;
-    let (hba, ident) = access::write_for_upgrade(context, &socket.0)?;
-    let access = format!("-c hba_file={} -c ident_file={}", word(&hba), word(&ident));
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let tool = ours.tool(context, "pg_upgrade").directory(&place.scratch()).limit(LIMIT);
-    let tool = tool.args(["--username=postgres", "--old-bindir"]).arg(&old.bin);
-    let tool = tool.arg("--new-bindir").arg(&ours.bin).arg("--socketdir").arg(&socket.0);
-    let tool = tool.arg("--old-datadir").arg(&place.data).arg("--new-datadir").arg(place.new_cluster());
-    let tool = tool.args(["--old-options", &access, "--new-options", &access, "--jobs", &jobs.to_string()]);
-    // Without a word it copies; `--copy` is newer than some releases.
-    let tool = if cloning { tool.arg("--clone") } else { tool };
-    let output = tool.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        format!("pg_upgrade from {} to {} failed: {}", old.major, ours.major, told(&output)),
-        "the old database is as it was: use the image that wrote it, or cure what is said here and start again",
-    ))
-}
-
-/// Its options go through a shell and PostgreSQL's own splitting of words.
+/// A path in a list of options: it goes through a shell and PostgreSQL's own splitting of words.
 fn word(path: &str) -> String {
     path.replace('\\', "\\\\").replace(' ', "\\ ")
-}
-
-/// What `pg_upgrade` said last, and the errors in the files that it points to: they go with the unfinished cluster.
-fn told(output: &Output) -> String {
-    let text = format!("{}\n{}", output.out, output.err);
-    let empty = |line: &&str| line.contains("ailure") || line.starts_with("Consult");
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !empty(line)).collect();
-    let last = lines.iter().skip(lines.len().saturating_sub(4)).map(|&line| line.to_owned());
-    let files = text.split([' ', '"', '\n']).filter(|word| word.starts_with('/'));
-    let logs = files.filter(|file| file.ends_with(".log") || file.ends_with(".txt"));
-    let errors = logs.flat_map(|log| errors(&fs::read_to_string(log).unwrap_or_default()));
-    last.chain(errors).collect::<Vec<_>>().join("; ")
 }
 
 /// The lines of a log that say what went wrong, or its first ones: a list of what is in the way.
@@ -172,36 +169,10 @@ fn errors(log: &str) -> Vec<String> {
     if found.is_empty() { lines().take(3).map(str::to_owned).collect() } else { found }
 }
 
-/// The directory of the upgrade's sockets, and of who may connect there. Not on the volume: a socket's path has at most
-/// 107 bytes, and some volumes can hold none. Emptied when it is dropped.
-struct Socket(std::path::PathBuf);
-
-impl Socket {
-    fn make(context: &Context) -> Result<Socket, Problem> {
-        let socket = Socket(context.path(WORKROOM));
-        files::directory(context, &socket.0, context.accounts.postgres, 0o700)?;
-        socket.empty();
-        Ok(socket)
-    }
-}
-
-impl Socket {
-    fn empty(&self) {
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            let _ = remove(&entry.path());
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.empty();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn an_upgrade_without_room_is_refused_with_both_figures() {

@@ -33,7 +33,8 @@ pub const CERTIFICATE: &str = "/etc/pulp/certs/pulp_webserver.crt";
 pub const KEY: &str = "/etc/pulp/certs/pulp_webserver.key";
 /// What of the two is ours.
 const OURS: &str = "/etc/pulp/certs/pulp_webserver.ours";
-/// Where nginx of upstream's image has them, and where upstream's documentation lets users put theirs.
+/// Where nginx of upstream's image has them, and where upstream's documentation lets users put theirs. Ours has links
+/// there, to the two above; a build may have replaced them.
 const UPSTREAMS: [&str; 2] =
     ["/etc/pki/tls/certs/pulp_webserver.crt", "/etc/pki/tls/private/pulp_webserver.key"];
 
@@ -42,7 +43,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     if !variables::https(context) {
         return Ok(());
     }
-    if UPSTREAMS.iter().all(|path| context.path(path).exists()) {
+    if UPSTREAMS.map(|path| context.path(path)).iter().all(|path| path.is_file() && !path.is_symlink()) {
         let [certificate, key] = UPSTREAMS;
         context.say(&format!(
             "{certificate} and {key} are not used: put your certificate at {CERTIFICATE} and its key at {KEY}"

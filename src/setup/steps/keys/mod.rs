@@ -11,6 +11,7 @@ use std::path::Path;
 
 pub(super) use token::public_of;
 
+use super::readable;
 use super::volumes::may;
 use crate::context::{Owner, ROOT};
 use crate::pulp_settings::PulpSettings;
@@ -60,7 +61,7 @@ fn database_key(context: &Context, settings: &PulpSettings) -> Result<(), Proble
         Some(content) => {
             examine_database_key(&path, &content)?;
             look_after(context, &path, for_pulp(context), 0o640)?;
-            pulp_reads(context, &path)
+            readable::by_pulp(context, &path)
         }
     }
 }
@@ -91,23 +92,33 @@ fn make_database_key(context: &Context, path: &Path) -> Result<(), Problem> {
     context.say(&format!("{}: made; keep a copy of it with your backups of the database", path.display()));
     let key = random::text::<32>()?;
     files::write(context, path, key.as_bytes(), for_pulp(context), 0o640)?;
-    pulp_reads(context, path)
+    readable::by_pulp(context, path)
 }
 
-/// Pulp takes the whole file for one key.
+/// Pulp reads a key a line: the first encrypts, all decrypt. There are two while a key is being changed.
 fn examine_database_key(path: &Path, content: &[u8]) -> Result<(), Problem> {
-    if is_fernet_key(content) {
+    let mut keys = keys_in(content).peekable();
+    if keys.peek().is_some() && keys.all(is_fernet_key) {
         return Ok(());
     }
     Err(Problem::config(
-        format!("{} is damaged: it must hold 32 bytes in base64 and nothing else", path.display()),
+        format!(
+            "{} is damaged: it must hold 32 bytes in base64 on each line, and nothing else",
+            path.display()
+        ),
         "restore it from a backup: without it, secrets in the database cannot be read. Only if you have no database \
          yet, delete it, and a new one is made",
     ))
 }
 
-/// Whether Python's `Fernet` takes it: both alphabets, white space skipped. 43 digits of 6 bits and padding are 32
-/// bytes. (What comes after the padding, such as a second key, some of its releases skip and others refuse.)
+/// The keys of a file, as pulpcore tells them apart (`_fernet` in pulpcore/app/models/fields.py): neither empty lines nor
+/// comments are any.
+fn keys_in(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = content.split(|&byte| byte == b'\n').filter(|line| !line.starts_with(b"#"));
+    lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+/// Whether Python's `Fernet` takes it: both alphabets, white space skipped. 43 digits of 6 bits and padding are 32 bytes.
 fn is_fernet_key(text: &[u8]) -> bool {
     let key: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let Some((b'=', digits)) = key.split_last() else { return false };
@@ -155,18 +166,6 @@ pub(super) fn look_after(context: &Context, path: &Path, owner: Owner, mode: u32
         }
         Err(problem) => Err(problem),
     }
-}
-
-/// Sees that Pulp can read a file, and thus enter its directories.
-fn pulp_reads(context: &Context, path: &Path) -> Result<(), Problem> {
-    let pulp = context.accounts.pulp;
-    if may(context, pulp, "-r", path)? {
-        return Ok(());
-    }
-    Err(Problem::config(
-        format!("{}: the user {} cannot read it", path.display(), pulp.shown()),
-        format!("`chgrp {}` and `chmod g+r` it, and let that user enter its folders (`chmod o+x`)", pulp.gid),
-    ))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use ring::hmac;
 
-use super::{LOST_VARIABLE, examine_database_key, may_be_lost};
+use super::{LOST_VARIABLE, examine_database_key, keys_in, may_be_lost};
 use crate::ask::psql::Psql;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
@@ -33,7 +33,7 @@ const SAMPLES: u32 = 100;
 const MAC: usize = 32;
 const HALF: usize = 16;
 
-/// Refuses a key with which none of the secrets was encrypted.
+/// Refuses a file of keys with which none of the secrets was encrypted.
 pub fn check(context: &Context, settings: &PulpSettings, psql: &Psql<'_>) -> Result<(), Problem> {
     let path = context.path(&settings.db_encryption_key);
     let Some(key) = files::read(&path)? else { return Ok(()) }; // the step `keys` has said so
@@ -71,18 +71,17 @@ fn question() -> String {
     )
 }
 
-/// Whether one of the tokens is of this key, or there is none.
-fn is_of<'a>(key: &[u8], tokens: impl Iterator<Item = &'a str>) -> bool {
-    let Some(mac) = mac_key(key) else { return false };
+/// Whether one of the tokens is of one of the file's keys, or there is none.
+fn is_of<'a>(content: &[u8], tokens: impl Iterator<Item = &'a str>) -> bool {
+    let keys: Vec<hmac::Key> = keys_in(content).filter_map(mac_key).collect();
     let mut tokens = tokens.map(str::trim).filter(|token| !token.is_empty()).peekable();
-    tokens.peek().is_none() || tokens.any(|token| verifies(&mac, token))
+    tokens.peek().is_none() || tokens.any(|token| keys.iter().any(|key| verifies(key, token)))
 }
 
 /// The half of a key that signs. Both alphabets of base64 are keys to Pulp.
 fn mac_key(key: &[u8]) -> Option<hmac::Key> {
-    let text: Vec<u8> = key
-        .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
+    let digits = key.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let text: Vec<u8> = digits
         .map(|byte| match byte {
             b'+' => b'-',
             b'/' => b'_',
@@ -116,6 +115,14 @@ mod tests {
         assert!(!is_of(OTHER, [TOKEN].into_iter()));
         let standard = String::from_utf8(KEY.to_vec()).unwrap().replace('-', "+").replace('_', "/");
         assert!(is_of(standard.as_bytes(), [TOKEN].into_iter()));
+    }
+
+    #[test]
+    fn while_a_key_is_changed_secrets_of_either_are_ours() {
+        let both = [OTHER, b"\n# the old one\n\n", KEY].concat();
+        assert!(is_of(&both, [TOKEN].into_iter()));
+        assert!(!is_of(&[OTHER, b"\n", OTHER].concat(), [TOKEN].into_iter()));
+        assert!(!is_of(b"", [TOKEN].into_iter()));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub fn settings() -> PulpSettings {
         static_root: "/var/lib/pulp/assets/".to_owned(),
         secret_key: false,
         some_plugins: false,
+        installed_apps: Vec::new(),
         migrated_settings: String::new(),
     }
 }
@@ -103,13 +104,23 @@ fn a_damaged_key_is_a_problem_and_is_not_replaced() {
         "\n",
         "# only words\n",
         "\u{0}",
-        &format!("{STANDARD_KEY}\n{URL_SAFE_KEY}\n"),
-        &format!("# mine\n{STANDARD_KEY}\n"),
+        &format!("{STANDARD_KEY}\n{}\n", &URL_SAFE_KEY[..30]),
+        &format!("{STANDARD_KEY}{URL_SAFE_KEY}\n"),
     ] {
         let problem = with_key(damaged).unwrap_err();
         assert!(problem.what().contains("database_fields.symmetric.key is damaged"), "{problem}");
         assert!(problem.cure().contains("restore it from a backup"), "{problem}");
         assert!(!problem.to_string().contains(cut), "a secret is shown");
+    }
+}
+
+#[test]
+fn while_a_key_is_changed_the_file_holds_two() {
+    for text in [
+        format!("{STANDARD_KEY}\n{URL_SAFE_KEY}\n"),
+        format!("# the new one\r\n{STANDARD_KEY}\r\n\n# the old one\n{URL_SAFE_KEY}"),
+    ] {
+        with_key(&text).unwrap();
     }
 }
 
@@ -197,6 +208,9 @@ fn a_key_of_ours_gets_its_owner_and_mode_back() {
     let token = fs::metadata(context.path("/etc/pulp/certs/token_private_key.pem")).unwrap();
     assert_eq!((token.uid(), token.mode() & 0o7777), (700, 0o600));
     fs::set_permissions(context.path("/etc/pulp"), Permissions::from_mode(0o700)).unwrap();
+    run(&context, &[]).unwrap(); // a strict umask made it so
+    fs::set_permissions(context.path("/etc/pulp"), Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(context.path("/etc/pulp"), Some(1234), Some(1234)).unwrap();
     assert!(run(&context, &[]).unwrap_err().what().contains("cannot read it"));
 }
 

@@ -9,9 +9,10 @@ use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 
-use super::{look_after, pulp_reads};
+use super::look_after;
 use crate::pulp_settings::PulpSettings;
 use crate::random;
+use crate::steps::readable;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -72,7 +73,7 @@ fn examine(
 ) -> Result<(), Problem> {
     let pulp = context.accounts.pulp;
     look_after(context, private_path, pulp, 0o600)?;
-    pulp_reads(context, private_path)?;
+    readable::by_pulp(context, private_path)?;
     let right = public_of(private_path, private)?;
     let is = public.map(SubjectPublicKeyInfoDer::from_pem_slice);
     match (right, is) {
@@ -99,7 +100,7 @@ fn examine(
         (None, Some(_)) => {}
     }
     look_after(context, public_path, pulp, 0o644)?;
-    pulp_reads(context, public_path)
+    readable::by_pulp(context, public_path)
 }
 
 /// The public key (SubjectPublicKeyInfo, DER) of a private one in PEM: RSA, ECDSA or Ed25519, in PKCS#8, SEC1 or

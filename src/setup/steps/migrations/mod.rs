@@ -8,9 +8,10 @@
 //! the list, of the plugins' releases and of those settings, in the comment of Django's own table, where a dump and an
 //! upgrade keep it. Only where the stamp fits are migrations passed over.
 
+mod other;
 pub mod stamp;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::database::prepared;
@@ -19,15 +20,13 @@ use super::{keys, volumes};
 use crate::ask::command::Tool;
 use crate::ask::psql::Psql;
 use crate::check::abandoned;
-use crate::postgres::place;
+use crate::postgres::kept;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
 
 /// The migrations of the image, written when it was built.
 pub const LIST: &str = "/usr/share/pulp/migrations";
-/// Goes on though the database is of a newer Pulp.
-const DOWNGRADE_VARIABLE: &str = "PULP_ALLOW_DOWNGRADE";
 /// A migration of a large repository's content takes its time.
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -53,7 +52,8 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let stamp = stamp::of_this_image(context, &settings.migrated_settings)?;
     if let (Some(list), Some(stamp)) = (files::read(&context.path(LIST))?, &stamp) {
         let known = parse(&String::from_utf8_lossy(&list));
-        refuse_newer(context, &known, &applied)?;
+        other::refuse_newer(context, &known, &applied)?;
+        other::tell_of_missing_plugins(context, &settings, &known, &applied);
         let missing = known.difference(&applied).count();
         if missing == 0 && found == *stamp {
             context.say("the database is up to date");
@@ -126,7 +126,7 @@ fn check(context: &Context) -> Result<Option<String>, Problem> {
 }
 
 fn proven(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
-    if settings.external_postgresql.is_some() { Ok(()) } else { place::prove(context) }
+    if settings.external_postgresql.is_some() { Ok(()) } else { kept::prove(context) }
 }
 
 fn parse(list: &str) -> BTreeSet<Migration> {
@@ -155,47 +155,6 @@ fn found(psql: &Psql<'_>) -> Result<Found, Problem> {
     Ok(Found { applied: parse(rows), stamp: stamp.to_owned() })
 }
 
-/// A migration of which the image knows nothing is natural: others have replaced it (squashed ones). Only a higher
-/// number than any of the image's says that the database is of a newer Pulp.
-fn refuse_newer(
-    context: &Context,
-    known: &BTreeSet<Migration>,
-    applied: &BTreeSet<Migration>,
-) -> Result<(), Problem> {
-    let newer = newer(known, applied);
-    let Some((app, name)) = newer.first() else { return Ok(()) };
-    let shown = format!("{} migrations that this image does not have, such as {app} {name}", newer.len());
-    if context.var(DOWNGRADE_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        context.say(&format!("the database has {shown}; going on because of {DOWNGRADE_VARIABLE}"));
-        return Ok(());
-    }
-    Err(Problem::config(
-        format!("the database is of a newer Pulp: it has {shown}"),
-        format!(
-            "use the image that it was last used with, or a newer one; nothing was changed ({DOWNGRADE_VARIABLE}=true goes on at your own risk)"
-        ),
-    ))
-}
-
-fn newer<'a>(known: &'a BTreeSet<Migration>, applied: &'a BTreeSet<Migration>) -> Vec<&'a Migration> {
-    let mut highest = BTreeMap::<&str, u32>::new();
-    for (app, name) in known {
-        let of_app = highest.entry(app).or_default();
-        *of_app = number(name).unwrap_or_default().max(*of_app);
-    }
-    let is_newer = |(app, name): &&Migration| match (number(name), highest.get(app.as_str())) {
-        (Some(number), Some(&highest)) => number > highest,
-        // An app that the image does not have: a plugin that was removed.
-        _ => false,
-    };
-    applied.difference(known).filter(is_newer).collect()
-}
-
-/// The number that Django begins a migration's name with.
-fn number(name: &str) -> Option<u32> {
-    name.split('_').next()?.parse().ok()
-}
-
 /// Pulp's command, as Pulp's user.
 fn manager(context: &Context) -> Tool {
     // `LC_ALL` and `PATH` are the container's again. Root's home is not for others.
@@ -214,31 +173,4 @@ fn migrate(context: &Context) -> Result<(), Problem> {
         format!("the migrations failed: {}", output.last_words()),
         "see the lines before this one; what was done is kept, and the rest is tried again when the container is started again",
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    const IMAGE: &str = "core 0001_initial\ncore 0091_squashed_0090\nrpm 0001_initial\n\nrpm 0060_x\n";
-
-    #[test]
-    fn a_row_that_a_squashed_migration_replaced_is_not_of_a_newer_pulp() {
-        let applied = parse("core\t0001_initial\ncore\t0090_gone\nrpm\tauto_x\nmaven\t0009_removed_plugin\n");
-        assert!(newer(&parse(IMAGE), &applied).is_empty());
-    }
-
-    #[test]
-    fn a_database_of_a_newer_pulp_is_refused_unless_the_user_insists() {
-        let applied = parse("core 0091_squashed_0090\nrpm 0061_newer\n");
-        let refuse = |env: &[(&str, &str)]| {
-            let context = Context::for_test(Path::new("/"), env.iter().copied());
-            refuse_newer(&context, &parse(IMAGE), &applied)
-        };
-        let problem = refuse(&[]).unwrap_err();
-        assert!(problem.what().contains("rpm 0061_newer"), "{problem}");
-        assert!(problem.cure().contains(DOWNGRADE_VARIABLE));
-        refuse(&[(DOWNGRADE_VARIABLE, "true")]).unwrap();
-    }
 }

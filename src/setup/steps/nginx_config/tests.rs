@@ -103,6 +103,7 @@ fn settings() -> PulpSettings {
         media_root: "/var/lib/pulp/media".to_owned(),
         sent_files_location: None,
         static_root: "/var/lib/operator/static/".to_owned(),
+        installed_apps: Vec::new(),
         migrated_settings: String::new(),
     }
 }

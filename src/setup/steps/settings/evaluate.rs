@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::DEFAULTS;
 use crate::ask::command::Tool;
-use crate::steps::volumes::may;
+use crate::steps::readable::by_pulp;
 use crate::{Context, Problem};
 
 /// The user's settings, unless `PULP_SETTINGS` names other files.
@@ -24,6 +24,7 @@ const WANTED: &[&str] = &[
     "DOMAIN_ENABLED",
     "ENABLED_PLUGINS",
     "HIDE_GUARDED_DISTRIBUTIONS",
+    "INSTALLED_APPS",
     "MEDIA_ROOT",
     "PRIVATE_KEY_PATH",
     "PUBLIC_KEY_PATH",
@@ -85,20 +86,12 @@ fn broken(files: &str, answer: &Map<String, Value>, error: &str) -> Problem {
     )
 }
 
-/// dynaconf passes over files that it cannot open: better to say so. They are the user's, and are left as they are.
+/// dynaconf passes over files that it cannot open: better to say so.
 fn readable(context: &Context, files: &str) -> Result<(), Problem> {
-    let pulp = context.accounts.pulp;
     for file in files.split(',').filter(|file| file.starts_with('/')) {
         let path = context.path(file);
-        if path.exists() && !may(context, pulp, "-r", &path)? {
-            let gid = pulp.gid;
-            return Err(Problem::config(
-                format!("{file}: the user {}, as whom Pulp runs, cannot read it", pulp.shown()),
-                format!(
-                    "on the host, `chmod o+r` what is mounted at {file}, or `chgrp {gid}` and `chmod g+r` it, and let \
-                     that user enter its folder (`chmod o+x`)"
-                ),
-            ));
+        if path.exists() {
+            by_pulp(context, &path)?;
         }
     }
     Ok(())
@@ -131,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_of_a_list_that_pulp_cannot_read_is_a_problem_and_is_left_alone() {
+    fn each_file_of_a_list_that_pulp_cannot_read_is_a_problem_and_is_left_alone_outside_the_settings() {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt;
         let (dir, mut context) = context(&[]);

@@ -45,6 +45,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
         worker_type: text("WORKER_TYPE", "pulpcore"),
         secret_key: set.get("SECRET_KEY").and_then(Value::as_str).is_some_and(|key| !key.is_empty()),
         some_plugins: set.get("ENABLED_PLUGINS").is_some_and(|value| !value.is_null()),
+        installed_apps: installed_apps(set),
         migrated_settings: migrated_settings(set),
         sent_files_location: None, // decided by the step alone
         static_root: text(
@@ -60,12 +61,23 @@ pub fn migrated_settings(set: &Map<String, Value>) -> String {
     let value = |name: &str, default: Value| set.get(name).cloned().unwrap_or(default);
     let storage = set.get("STORAGES").and_then(|all| all.get("default")).and_then(|it| it.get("BACKEND"));
     let storage = storage.and_then(Value::as_str).unwrap_or("pulpcore.app.models.storage.FileSystem");
+    let apps = installed_apps(set);
+    // Another app has migrations of its own, of which the image's list knows nothing.
+    let apps = if apps.is_empty() { String::new() } else { format!(", apps {}", apps.join(" ")) };
     format!(
-        "storage {storage}, redirect {}, hide guarded {}, plugins {}",
+        "storage {storage}, redirect {}, hide guarded {}, plugins {}{apps}",
         value("REDIRECT_TO_OBJECT_STORAGE", Value::Bool(true)),
         value("HIDE_GUARDED_DISTRIBUTIONS", Value::Bool(false)),
         value("ENABLED_PLUGINS", Value::Null),
     )
+}
+
+/// Django's apps in the user's settings: those that they add, among dynaconf's own words.
+fn installed_apps(set: &Map<String, Value>) -> Vec<String> {
+    let apps = set.get("INSTALLED_APPS").and_then(Value::as_array);
+    let names =
+        apps.into_iter().flatten().filter_map(Value::as_str).filter(|name| !name.starts_with("dynaconf_"));
+    names.map(str::to_owned).collect()
 }
 
 fn truth(value: Option<&Value>) -> bool {
@@ -195,6 +207,9 @@ mod tests {
         assert_ne!(plain, of(json!({"REDIRECT_TO_OBJECT_STORAGE": false})));
         let s3 = of(json!({"STORAGES": {"default": {"BACKEND": "s3", "OPTIONS": {"secret_key": "geheim"}}}}));
         assert!(s3.contains("s3") && !s3.contains("geheim"));
+        let app = json!({"INSTALLED_APPS": ["dynaconf_merge", "social_django"]});
+        assert_eq!(settings_of(app.clone()).installed_apps, ["social_django"]);
+        assert_ne!(plain, of(app));
     }
 
     #[test]
