@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::database::prepared;
-use super::variables::Variables;
+use super::variables::{self, Variables};
 use super::{keys, volumes};
 use crate::ask::command::Tool;
 use crate::ask::psql::Psql;
@@ -165,7 +165,7 @@ fn refuse_newer(
     let newer = newer(known, applied);
     let Some((app, name)) = newer.first() else { return Ok(()) };
     let shown = format!("{} migrations that this image does not have, such as {app} {name}", newer.len());
-    if context.var(DOWNGRADE_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if variables::is_on(context, DOWNGRADE_VARIABLE) {
         context.say(&format!("the database has {shown}; going on because of {DOWNGRADE_VARIABLE}"));
         return Ok(());
     }
