@@ -6,12 +6,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::iter;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
 
 use crate::commands;
 use init_control::client::Client;
@@ -19,6 +19,7 @@ use init_control::path;
 use init_control::wire::{Request, Response};
 use init_core::status::{Exit, Phase, ServiceStatus};
 use init_plan::Signal;
+use init_plan::passwd::{GroupLine, UserLine, id, lines};
 
 /// s6's exit code for wrong usage.
 const USAGE: u8 = 100;
@@ -320,21 +321,35 @@ fn become_command(program: &str, words: &[OsString]) -> ExitCode {
 
 /// Becomes the user for good. The groups come first, because an ordinary user may not set them.
 fn take_identity(user: &str) -> Result<(), String> {
-    let refused = |errno: Errno| format!("cannot become {user}: {errno}");
-    if let Some((uid, gid)) = numbers(user) {
-        setgroups(&[gid]).and_then(|()| setgid(gid)).and_then(|()| setuid(uid)).map_err(refused)
-    } else {
-        let found = User::from_name(user).ok().flatten().ok_or_else(|| format!("there is no user {user}"))?;
-        let name = std::ffi::CString::new(found.name).map_err(|error| error.to_string())?;
-        let groups = initgroups(&name, found.gid);
-        groups.and_then(|()| setgid(found.gid)).and_then(|()| setuid(found.uid)).map_err(refused)
-    }
+    let (uid, gid, groups) = match numbers(user) {
+        Some((uid, gid)) => (uid, gid, vec![gid]),
+        None => in_files(user, &file("/etc/passwd"), &file("/etc/group"))
+            .ok_or_else(|| format!("there is no user {user} in /etc/passwd"))?,
+    };
+    setgroups(&groups)
+        .and_then(|()| setgid(gid))
+        .and_then(|()| setuid(uid))
+        .map_err(|errno| format!("cannot become {user}: {errno}"))
+}
+
+/// An image without the file has no names.
+fn file(path: &str) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_default()
+}
+
+/// The user of this name, with its own group first and then those that list it. Read from the files, as `init` does: libc
+/// would load the image's NSS modules into this static program.
+fn in_files(name: &str, passwd: &[u8], group: &[u8]) -> Option<(Uid, Gid, Vec<Gid>)> {
+    let user = lines(passwd).filter_map(UserLine::parse).find(|user| user.name == name.as_bytes())?;
+    let listed = lines(group).filter_map(GroupLine::parse).filter(|group| group.lists(user.name));
+    let groups = iter::once(user.gid).chain(listed.map(|group| group.gid).filter(|&gid| gid != user.gid));
+    Some((Uid::from_raw(user.uid), Gid::from_raw(user.gid), groups.map(Gid::from_raw).collect()))
 }
 
 /// Reads `UID:GID`.
 fn numbers(user: &str) -> Option<(Uid, Gid)> {
     let (uid, gid) = user.split_once(':')?;
-    Some((Uid::from_raw(uid.parse().ok()?), Gid::from_raw(gid.parse().ok()?)))
+    Some((Uid::from_raw(id(uid)?), Gid::from_raw(id(gid)?)))
 }
 
 fn echoed(words: &[String]) -> Result<String, String> {

@@ -35,7 +35,8 @@ BARS = [
     ("client", "median_ms", "most", 2.0, "ms for svctl list"),
     ("client", "code", "most", 0, "exit code of svctl list"),
     ("shutdown", "code", "most", 0, "exit code after TERM"),
-    ("size", "bytes", "most", 2_500_000, "bytes of binary"),
+    # One row for each program; a median of /init and svctl would be the size of neither.
+    ("size", "bytes", "never above", 2_500_000, "bytes of binary"),
 ]
 
 

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::imports::{self, Plain};
@@ -14,6 +15,10 @@ use crate::pulp_settings::PulpSettings;
 use crate::steps::nginx_config::{self, uploads};
 use crate::steps::variables::{Processes, Variables};
 use crate::{Context, Problem};
+
+/// Where the content app listens for nginx beside it, and for nobody else: what comes in there may be answered with the
+/// name of a file that nginx is to send (`send_files.py`).
+pub const CONTENT_SOCKET: &str = "/run/pulp/content/socket";
 
 /// How the API logs a request: Pulp's own format, whose default is a Python tuple and logged as one.
 const ACCESS_LOG: &str =
@@ -89,7 +94,12 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         }
         // It imports everything before it forks anyway.
         "content" => {
-            gunicorn("pulpcore-content", bind::CONTENT.address(context), variables, variables.content)
+            let bind = bind::CONTENT.address(context);
+            let mut words = gunicorn("pulpcore-content", bind, variables, variables.content);
+            if nginx_is_beside(context) {
+                words.extend(["--bind".to_owned(), format!("unix:{CONTENT_SOCKET}")]);
+            }
+            words
         }
         // Without the directory of the program among those of modules.
         "imports" => return Ok(["python3", "-P", imports::PROGRAM].map(str::to_owned).to_vec()),
@@ -101,6 +111,11 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
     }
     words.extend(extra.iter().cloned());
     Ok(words)
+}
+
+/// Whether the step `volumes` has made the directory of the socket, which it does only where all of Pulp is in a container.
+pub fn nginx_is_beside(context: &Context) -> bool {
+    context.path(CONTENT_SOCKET).parent().is_some_and(Path::is_dir)
 }
 
 /// A gunicorn of Pulp with its options. After how many requests its processes are replaced is Pulp's to say, or that of a
@@ -189,6 +204,17 @@ mod tests {
         let words = words_of(&[("PULP_API_WORKERS_MAX_REQUESTS", "0")], &["api"]);
         assert!(words.contains(" --max-requests 0 ") && !words.contains("jitter"), "{words}");
         assert!(!words_of(&[("PULP_API_WORKERS_MAX_REQUESTS", "")], &["api"]).contains("--max-requests"));
+    }
+
+    #[test]
+    fn beside_nginx_the_content_app_has_a_socket_for_it_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("run/pulp/content")).unwrap();
+        let context = Context::for_test(dir.path(), []);
+        let words = words(&context, &Variables::read(&context).unwrap(), &["content".to_owned()]).unwrap();
+        let binds: Vec<&String> =
+            words.iter().zip(&words[1..]).filter_map(|(a, b)| (a == "--bind").then_some(b)).collect();
+        assert_eq!(binds, ["0.0.0.0:24816", "unix:/run/pulp/content/socket"]);
     }
 
     #[test]

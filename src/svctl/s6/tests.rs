@@ -133,3 +133,22 @@ fn s6_echo_echoes() {
     assert_eq!(echoed(&split("-n -s , -- -a b")).unwrap(), "-a,b");
     assert!(echoed(&split("-x")).is_err());
 }
+
+#[test]
+fn s6_setuidgid_takes_the_users_groups_from_the_files_its_own_first() {
+    let passwd = b"root:x:0:0:root:/root:/bin/sh\nbroken\npulp:x:700:701::/:/bin/sh\n";
+    let group = b"pulp:x:701:pulp\nssl:x:110:db,pulp\nother:x:5:db\n";
+    let (uid, gid, groups) = in_files("pulp", passwd, group).unwrap();
+    let groups: Vec<u32> = groups.into_iter().map(Gid::as_raw).collect();
+    assert_eq!((uid.as_raw(), gid.as_raw(), groups), (700, 701, vec![701, 110]));
+    assert_eq!(in_files("broken", passwd, group), None);
+}
+
+#[test]
+fn s6_setuidgid_takes_numbers_but_not_the_one_that_means_no_change() {
+    let pair = |text: &str| numbers(text).map(|(uid, gid)| (uid.as_raw(), gid.as_raw()));
+    assert_eq!(pair("700:26"), Some((700, 26)));
+    for wrong in ["700", "pulp:26", "4294967295:26", "700:4294967295", "+7:1"] {
+        assert_eq!(pair(wrong), None, "{wrong}");
+    }
+}

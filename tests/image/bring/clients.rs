@@ -144,7 +144,11 @@ pub fn ansible(site: &Site<'_>) {
     let about = format!(
         "namespace: test\nname: {name}\nversion: 1.0.0\nreadme: README.md\nauthors: [somebody]\nlicense: [MIT]\ntags: [linux]\n"
     );
-    for (file, text) in [("galaxy.yml", &*about), ("README.md", "# One\n"), ("meta/runtime.yml", "requires_ansible: '>=2.16.0'\n")] {
+    for (file, text) in [
+        ("galaxy.yml", &*about),
+        ("README.md", "# One\n"),
+        ("meta/runtime.yml", "requires_ansible: '>=2.16.0'\n"),
+    ] {
         fs::write(collection.join(file), text).unwrap();
     }
     let script = format!(

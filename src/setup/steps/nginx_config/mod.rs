@@ -21,7 +21,7 @@ use super::settings;
 use super::variables::{self, Ui as UiWish, Variables};
 use crate::ask::command::Tool;
 use crate::context::ROOT;
-use crate::programs::bind;
+use crate::programs::{bind, exec};
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
@@ -115,7 +115,11 @@ impl Site {
             temporary,
             snippets: vec![context.path(SNIPPETS), context.path(OWN)],
             api: reached(bind::API)?,
-            content: reached(bind::CONTENT)?,
+            content: if exec::nginx_is_beside(context) {
+                format!("unix:{}", exec::CONTENT_SOCKET)
+            } else {
+                reached(bind::CONTENT)?
+            },
             names: false,
             resolver: None,
             processes: processes(),
@@ -256,12 +260,22 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("secure", secure.name)
         .text("first", secure.first)
         .text("known", secure.known)
+        .text("sent_files", sent_files(settings)?)
+        .text("media_root", with_slash(shown(&context.path(&settings.media_root))?))
         .text("read_timeout", variables.timeout.saturating_add(10).to_string())
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)
         .truth("https", variables.https)
         .truth("ipv6", context.path("/proc/net/if_inet6").exists()))
+}
+
+/// Where nginx has the files that the content app names, if it names any.
+fn sent_files(settings: &PulpSettings) -> Result<String, Problem> {
+    settings
+        .sent_files_location
+        .as_deref()
+        .map_or(Ok(String::new()), |path| url_path("SENT_FILES_LOCATION", path))
 }
 
 /// One is enough for most; TLS can use a second. More only take memory from Pulp.

@@ -12,10 +12,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
 
 use super::{RUN, USER};
 use crate::Context;
+use crate::ask::users;
 use crate::context::{Owner, ROOT};
 use crate::volume::{Directory, Failure, Reason, path, tree};
 
@@ -89,8 +90,7 @@ fn made(above: &Directory, name: &OsStr, owner: Option<Owner>, mode: u32) -> Res
 
 /// As whom nginx's processes run, where it begins as root.
 fn webserver() -> Option<Owner> {
-    let user = User::from_name(USER).ok().flatten().filter(|_| geteuid().is_root());
-    user.map(|user| Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+    users::named(USER).filter(|_| geteuid().is_root())
 }
 
 /// Keeps a directory open for as long as this process, and what it becomes, lives.

@@ -46,6 +46,8 @@ pub struct Variables {
     pub static_root: String,
     /// `PULP_SHARED_IMPORTS`: import Pulp once, and fork its services from there.
     pub shared_imports: bool,
+    /// `PULP_X_ACCEL_REDIRECT`: nginx sends the files that the content app names.
+    pub x_accel_redirect: bool,
     /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
     pub otel: Option<bool>,
 }
@@ -108,6 +110,7 @@ impl Variables {
             migrations_timeout: reader.number("PULP_MIGRATIONS_TIMEOUT", 1..=u32::MAX).unwrap_or(7200),
             static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
             shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
+            x_accel_redirect: reader.switch("PULP_X_ACCEL_REDIRECT").unwrap_or(true),
             otel: reader.switch(OTEL),
         };
         check_the_others(&mut reader);

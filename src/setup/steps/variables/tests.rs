@@ -23,6 +23,7 @@ fn without_variables_or_with_empty_ones_the_documented_defaults_hold() {
         migrations_timeout: 7200,
         static_root: "/var/lib/operator/static/".to_owned(),
         shared_imports: true,
+        x_accel_redirect: true,
         otel: None,
     };
     assert_eq!(read(&[]).unwrap(), defaults);
@@ -68,6 +69,7 @@ fn each_variable_is_read() {
         migrations_timeout: 7200,
         static_root: "/srv/static/".to_owned(),
         shared_imports: false,
+        x_accel_redirect: true,
         otel: Some(true),
     };
     assert_eq!(found.unwrap(), expected);
