@@ -47,7 +47,7 @@ fn a_sync_works_in_both_and_one_does_not_see_the_others_content() {
     let _turn = turn();
     let base = Site { domain: "default/", ..Site::plain(domains(), "source") };
     clients::file(&base);
-    let base_url = "http://localhost/pulp/content/default/source/PULP_MANIFEST";
+    let base_url = "http://localhost/pulp/content/default/source-file/PULP_MANIFEST";
     for domain in ["default/", "other/"] {
         let site = Site { domain, ..Site::plain(domains(), "synced") };
         let api = site.admin();

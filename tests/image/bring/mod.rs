@@ -58,7 +58,8 @@ impl<'a> Site<'a> {
         format!("/pulp/{}api/v3/{path}", self.domain)
     }
 
-    /// Makes a repository and a distribution of it, whose answer this is.
+    /// Makes a repository and a distribution of it, named after the site and their kind; returns where the one is, and what
+    /// the other is.
     pub fn distributed(&self, repository: (&str, Value), distribution: (&str, Value)) -> (String, Value) {
         let with = |base: Value, more: Value| {
             let mut all = base.as_object().unwrap().clone();
@@ -66,9 +67,10 @@ impl<'a> Site<'a> {
             Value::Object(all)
         };
         let api = self.admin();
-        let made = api.post(&self.api(repository.0), &with(json!({ "name": self.name }), repository.1));
+        let name = format!("{}-{}", self.name, repository.0.split('/').nth(1).unwrap());
+        let made = api.post(&self.api(repository.0), &with(json!({ "name": name }), repository.1));
         let repository = made["pulp_href"].as_str().unwrap().to_owned();
-        let own = json!({ "name": self.name, "base_path": self.name, "repository": repository });
+        let own = json!({ "name": name, "base_path": name, "repository": repository });
         let made = api.post(&self.api(distribution.0), &with(own, distribution.1));
         let made = made.as_str().map_or_else(|| made.clone(), |href| api.get(href).expect(200).json());
         (repository, made)
@@ -98,9 +100,10 @@ pub fn galaxy(site: &Site<'_>) -> Value {
 
 /// A repository of RPMs without any, published with its `config.repo`.
 pub fn rpm_repository(site: &Site<'_>) -> Value {
-    site.distributed(
-        ("repositories/rpm/rpm/", json!({ "autopublish": true })),
+    let (repository, distribution) = site.distributed(
+        ("repositories/rpm/rpm/", json!({})),
         ("distributions/rpm/rpm/", json!({ "generate_repo_config": true })),
-    )
-    .1
+    );
+    site.admin().post(&site.api("publications/rpm/rpm/"), &json!({ "repository": repository }));
+    distribution
 }
