@@ -79,7 +79,7 @@ class Origins(unittest.TestCase):
 
 class Settings(unittest.TestCase):
     def values(self, found, request="http://localhost:9000"):
-        token = origin.current.set(request)
+        token = origin.current.set(origin.made_at(request))
         try:
             addresses = origin.Addresses(found, origin.Rules({}))
             return {name: addresses.value(name) for name in origin.SETTINGS}
@@ -117,7 +117,7 @@ class Settings(unittest.TestCase):
             self.assertEqual(values["TOKEN_SERVER"], "https://pulp.example.com/token/")
 
     def test_addresses_that_were_made_before_a_request_move_to_it(self):
-        token = origin.current.set("http://localhost:9000")
+        token = origin.current.set(origin.Request("http://localhost:9000"))
         self.addCleanup(origin.current.reset, token)
         own = "https://" + socket.getfqdn()
         addresses = origin.Addresses(settings(PYPI_API_HOSTNAME=own), origin.Rules({}))
@@ -146,15 +146,48 @@ class Peers(unittest.TestCase):
             self.assertEqual(origin.is_trusted(peer, allowed), trusted, (peer, allowed))
 
 
+class Kept:
+    """A cache of the kind that Pulp has."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def get(self, key, base_key=None):
+        return self.entries.get((base_key, key))
+
+    def set(self, key, value, base_key=None):
+        self.entries[base_key, key] = value
+
+    get, set = origin.found_by_either(get), origin.kept_apart(set)
+
+
 class Caches(unittest.TestCase):
-    def test_a_key_is_kept_for_an_address_and_a_base_key_for_all(self):
-        method = origin.of_address(lambda self, key=None, base_key=None: (key, base_key))
-        self.assertEqual(method(None, "a", base_key="b"), ("a", "b"))
-        token = origin.current.set("http://h")
-        self.addCleanup(origin.current.reset, token)
-        self.assertEqual(method(None, "a", base_key="b"), ("a@http://h", "b"))
-        self.assertEqual(method(None, base_key="b"), (None, "b"))
-        self.assertEqual(method(None, ["a"], base_key="b"), (["a"], "b"))
+    def at(self, address, looks):
+        """A request at this address, whose answer may hold it."""
+        origin.current.set(origin.made_at(address))
+        self.addCleanup(origin.current.set, None)
+        if looks:
+            self.assertEqual(origin.looked_at(), address)
+
+    def test_an_answer_that_may_hold_an_address_is_kept_for_that_alone(self):
+        kept = Kept()
+        for address in ("http://evil", "http://good"):
+            self.at(address, looks=True)
+            self.assertIsNone(kept.get("path", base_key="b"))
+            kept.set("path", address, base_key="b")
+        for address in ("http://evil", "http://good"):
+            self.at(address, looks=False)
+            self.assertEqual(kept.get("path", base_key="b"), address)
+        self.at(None, looks=False)
+        self.assertIsNone(kept.get("path", base_key="b"))
+
+    def test_another_answer_is_kept_for_all(self):
+        kept = Kept()
+        self.at("http://a", looks=False)
+        kept.set("path", "file")
+        for address in ("http://b", None):
+            self.at(address, looks=False)
+            self.assertEqual(kept.get("path"), "file")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ others. This app of Django's answers with the request's address wherever such a 
 says wins: CONTENT_ORIGIN and the others as they are, PULP_HOSTNAME in the name and PULP_PORT in the port.
 
 nginx has made sure of `Host` and `X-Forwarded-Proto`: they are the client's, or those of a proxy that is trusted. A
-client that lies about its `Host` gets answers with that name, and nobody else does: answers that Pulp keeps in its cache
-are kept for each address.
+client that lies about its `Host` gets answers with that name, and nobody else does: an answer for which the address was
+looked at is kept in Pulp's cache for that address alone.
 
 Outside of a request, such as in a task, each setting is what it is without this app.
 """
@@ -34,8 +34,16 @@ USUAL_PORTS = {"http": "80", "https": "443"}
 # Those of gunicorn; `pulp-setup` sets the variable where the proxy is not in this container.
 LOOPBACK = "127.0.0.1,::1"
 
-# The address of the request that is being answered.
+# The request that is being answered.
 current = ContextVar("request_origin", default=None)
+
+
+class Request:
+    """The address that it was made at, and whether that was looked at: the answer may hold it then."""
+
+    def __init__(self, origin):
+        self.origin = origin
+        self.used = False
 
 
 class Rules:
@@ -92,20 +100,33 @@ class Addresses:
 
     def value(self, name):
         """`None`: it is as without us."""
-        origin = self.told or current.get()
-        if origin is None or name not in self.following:
+        if name not in self.following:
+            return None
+        origin = self.told or looked_at()
+        if origin is None:
             return None
         return SETTINGS[name].format(origin=origin, content=self.content)
 
     def moved(self, url):
         """A URL that was made of one of these settings before there was a request."""
-        origin = self.told or current.get()
-        if origin is None or "PYPI_API_HOSTNAME" not in self.following:
+        if "PYPI_API_HOSTNAME" not in self.following:
+            return url
+        origin = self.told or looked_at()
+        if origin is None:
             return url
         at = urlsplit(url)
         before = f"{at.scheme}://{at.netloc}" if at.netloc else ""
         known = before in ("", self.plain["PYPI_API_HOSTNAME"], self.plain["CONTENT_ORIGIN"])
         return origin + url[len(before) :] if known else url
+
+
+def looked_at():
+    """The address of this request, if there is one."""
+    request = current.get()
+    if request is None:
+        return None
+    request.used = True
+    return request.origin
 
 
 class RequestOrigin(AppConfig):
@@ -149,7 +170,7 @@ def listen_to_django(rules):
 
     def begin(environ=None, **_):
         environ = environ or {}
-        current.set(rules.origin(environ.get("wsgi.url_scheme"), environ.get("HTTP_HOST")))
+        current.set(made_at(rules.origin(environ.get("wsgi.url_scheme"), environ.get("HTTP_HOST"))))
 
     def end(**_):
         current.set(None)
@@ -168,7 +189,7 @@ def listen_to_aiohttp(rules):
     async def begin(request, handler):
         proto = request.headers.get("X-Forwarded-Proto")
         scheme = proto if proto and is_trusted(request.remote, allowed) else request.scheme
-        current.set(rules.origin(scheme, request.headers.get("Host")))
+        current.set(made_at(rules.origin(scheme, request.headers.get("Host"))))
         return await handler(request)
 
     init = web.Application.__init__
@@ -177,6 +198,10 @@ def listen_to_aiohttp(rules):
         init(application, *args, middlewares=(begin, *middlewares), **named)
 
     web.Application.__init__ = with_middleware
+
+
+def made_at(origin):
+    return Request(origin) if origin else None
 
 
 def is_trusted(peer, allowed):
@@ -191,18 +216,41 @@ def is_trusted(peer, allowed):
 
 
 def keep_caches_apart():
-    """An answer is kept for those who use the same address: there may be addresses in it."""
+    """An answer for which the address was looked at is kept for those who use the same one. Others are for all."""
     from pulpcore.cache import cache
 
-    for kind in (cache.Cache, cache.AsyncCache):
-        for method in ("get", "set", "exists", "delete"):
-            setattr(kind, method, of_address(getattr(kind, method)))
+    cache.Cache.get, cache.AsyncCache.get = found_by_either(cache.Cache.get), found_by_either_later(cache.AsyncCache.get)
+    cache.Cache.set, cache.AsyncCache.set = kept_apart(cache.Cache.set), kept_apart(cache.AsyncCache.set)
 
 
-def of_address(method):
-    def wrapped(self, key=None, *args, **named):
-        origin = current.get()
-        return method(self, f"{key}@{origin}" if origin and isinstance(key, str) else key, *args, **named)
+def of_address(key):
+    """The key of an answer for this address."""
+    request = current.get()
+    return f"{key}@{request.origin}" if request and isinstance(key, str) else None
+
+
+def kept_apart(method):
+    def wrapped(self, key, *args, **named):
+        request = current.get()
+        return method(self, of_address(key) if request and request.used else key, *args, **named)
+
+    return wrapped
+
+
+def found_by_either(method):
+    def wrapped(self, key, *args, **named):
+        found = method(self, key, *args, **named)
+        own = of_address(key)
+        return method(self, own, *args, **named) if found is None and own else found
+
+    return wrapped
+
+
+def found_by_either_later(method):
+    async def wrapped(self, key, *args, **named):
+        found = await method(self, key, *args, **named)
+        own = of_address(key)
+        return await method(self, own, *args, **named) if found is None and own else found
 
     return wrapped
 
