@@ -2,6 +2,7 @@
 # image.sh BINARY [TARGET...]: builds localhost/pulp (and localhost/pulp-minimal, localhost/pulp-web) around it.
 # TAG names another image than localhost/pulp: localhost/TAG, localhost/TAG-minimal.
 # Versions are build args: PULP_BUILD_ARGS="--build-arg PULPCORE_VERSION===3.123.1" make image
+# PULP_UI_URL is a release of the web interface (https://…/pulp-ui.tar.gz), or a directory of this host with one.
 # NIGHTLY=1 takes the newest of all plugins, pre-releases too, and tags the image so.
 . "$(dirname "$0")/host.sh"
 binary=$1
@@ -18,6 +19,8 @@ mapfile -t mounts < <(host_build_mounts trixie)
 [ ! -e "$cache/host/ca.crt" ] || mounts+=(--build-arg=PIP_CERT=/run/host/ca.crt)
 [ -z "${PIP_INDEX_URL:-}" ] || mounts+=("--build-arg=PIP_INDEX_URL=$PIP_INDEX_URL")
 read -ra extra <<<"${PULP_BUILD_ARGS:-}"
+if [ -d "${PULP_UI_URL:-}" ]; then extra+=(--build-context "ui=$PULP_UI_URL")
+elif [ -n "${PULP_UI_URL:-}" ]; then extra+=(--build-arg "PULP_UI_URL=$PULP_UI_URL"); fi
 tags=(latest stable "$(sed -n 's/^ARG PULPCORE_VERSION="==\(3\.[0-9]*\).*/\1/p' images/pulp/Containerfile)")
 if [ -n "${NIGHTLY:-}" ]; then
     tags=(nightly)
@@ -54,5 +57,7 @@ for target in "${targets[@]}"; do
         [ "$now" = "$seen" ] || { [ ! -t 2 ] || printf '    %s\n' "$now" >&2; seen=$now; }
     done
     wait $build || { tail -n 20 "$log" >&2; die "cannot build $image: see .cache/image-$target.log"; }
+    # As upstream's documentation calls it: `podman run pulp/pulp`.
+    [ -n "${TAG:-}" ] || podman tag "$image:${tags[0]}" "${tags[@]/#/localhost/pulp/${image#localhost/}:}"
     say "built $image:${tags[*]}, $(podman image inspect -f '{{.Size}}' "$image:${tags[0]}" | awk '{ printf "%.0f MB", $1 / 1e6 }')"
 done

@@ -18,6 +18,8 @@ may_skip=(
     interrupted-upgrades # minutes for each: by hand, with PULP_INIT_UPGRADES
     swaps                # the same, with PULP_INIT_SWAPS
     trace                # the same, with PULP_INIT_TRACE
+    caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
+    chromium             # 300 MB, to look at the web interface
 )
 PULP_INIT_MAY_SKIP=${PULP_INIT_MAY_SKIP-$(IFS=,; echo "${may_skip[*]}")}
 export PULP_INIT_MAY_SKIP
@@ -66,7 +68,7 @@ export PULP_INIT_FAULTY_PROGRAMS
 # The service that tests supervise is an example, which `cargo test --test NAME` alone would not build.
 cargo build --quiet --locked --workspace --features docs --examples
 # Some tests of the init steps run the real nginx and PostgreSQL of this host. No cluster is made for Debian's own.
-need nginx=nginx-light ip=iproute2
+need nginx=nginx-light haproxy=haproxy openssl=openssl ip=iproute2
 if [ ! -e /usr/lib/postgresql ]; then
     need /usr/share/postgresql-common=postgresql-common
     as_root mkdir -p /etc/postgresql-common/createcluster.d

@@ -185,8 +185,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn plain(&mut self, name: &str, at: At, tree: &Tree<'_>) {
-        if let Some(entry) = tree.get("instances") {
-            let message = format!("`instances` is only for templates, as in {name}@.toml");
+        let of_templates = ["instances", FALLBACK];
+        if let Some((key, entry)) = of_templates.iter().find_map(|key| Some((key, tree.get(key)?))) {
+            let message = format!("`{key}` is only for templates, as in {name}@.toml");
             self.report.error(entry.at, message);
         }
         let body = self.draft(name, at, tree, &[("SERVICE", name)]);
@@ -251,6 +252,10 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// How many instances there are where `instances` is no number: its variable is then for a oneshot to refuse, which can
+/// tell all that is wrong at once.
+const FALLBACK: &str = "instances-fallback";
+
 /// The names of a template's instances; `None` if they are wrong or missing, which is reported.
 fn instances(scope: &Scope<'_>, base: &str, at: At, tree: &Tree<'_>) -> Option<Vec<String>> {
     let table = Table::new(scope, "", at, tree);
@@ -259,7 +264,15 @@ fn instances(scope: &Scope<'_>, base: &str, at: At, tree: &Tree<'_>) -> Option<V
         return None;
     };
     if !item.is_list() {
-        let count: usize = item.number(0..=MAX_INSTANCES as i64)?;
+        let counts = 0..=MAX_INSTANCES as i64;
+        let fallback = match table.peek(FALLBACK) {
+            Some(fallback) => Some(fallback.number(counts.clone())?),
+            None => None,
+        };
+        let count: usize = match fallback {
+            Some(count) if !item.fits(counts.clone()) => count,
+            _ => item.number(counts)?,
+        };
         return Some((1..=count).map(|number| number.to_string()).collect());
     }
     let items = item.list()?;

@@ -109,6 +109,8 @@ pub struct ServiceFile {
     pub essential: Option<Truth>,
     /// Only in a template `NAME@.toml`: how many instances, or their names.
     pub instances: Option<Instances>,
+    /// Only in a template: how many instances, if a variable in `instances` makes that no number.
+    pub instances_fallback: Option<Whole>,
     /// Only in a bundle: its members.
     pub contents: Option<Vec<Text>>,
     /// The user it runs as. Default: that of `init`.

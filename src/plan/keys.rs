@@ -20,6 +20,7 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "groups",
     "health",
     "instances",
+    "instances-fallback",
     "limits",
     "log",
     "nice",

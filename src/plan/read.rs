@@ -317,6 +317,16 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether it is a whole number in that range. Nothing is said if it is not.
+    pub fn fits(&self, range: RangeInclusive<i64>) -> bool {
+        let number = match &self.node.value {
+            Value::Integer(number) => *number,
+            Value::String(text) => self.expanded(text).and_then(|text| text.trim().parse().ok()),
+            _ => None,
+        };
+        number.is_some_and(|number| range.contains(&number))
+    }
+
     /// A whole number that fits its type.
     pub fn number<T: TryFrom<i64>>(&self, range: RangeInclusive<i64>) -> Option<T> {
         self.integer(range).and_then(|number| T::try_from(number).ok())

@@ -214,6 +214,7 @@ fn unread_output(table: &Table<'_>, service: &Service) {
 fn misplaced_keys(table: &mut Table<'_>) {
     // Read when the template was, which knows how many there are to be.
     table.allow("instances");
+    table.allow("instances-fallback");
     if let Some(item) = table.take("contents") {
         item.misplaced::<()>("is only for bundles; write `type = \"bundle\"` too");
     }

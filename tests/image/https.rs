@@ -77,7 +77,8 @@ fn addresses_in_answers_are_of_https() {
     let _turn = turn();
     let answer = get("localhost", "/v2/", &[]).expect(401);
     let challenge = answer.header("WWW-Authenticate").unwrap();
-    assert!(challenge.contains("realm=\"https://pulp.example.org:8443/token/\""), "{challenge}");
+    // The name is the client's, the port that of PULP_PORT.
+    assert!(challenge.contains("realm=\"https://localhost:8443/token/\""), "{challenge}");
 }
 
 #[test]

@@ -17,6 +17,39 @@ fn variable_that_is_no_number_is_named() {
     complaint(&Boot::new("mistake").env("PULP_HTTPS", "on").start(), &["PULP_HTTPS", "\"on\""]);
 }
 
+/// A variable, and a value of it that makes no sense.
+const NONSENSE: &[(&str, &str)] = &[
+    ("PULP_WORKERS", "abc"),
+    ("PULP_PORT", "abc"),
+    ("PULP_HOSTNAME", "https://x"),
+    ("PULP_API_BIND", "foo"),
+    ("PULP_CONTENT_BIND", "127.0.0.1"),
+    ("PULP_EMBEDDED_POSTGRESQL", "maybe"),
+    ("PULP_TRUSTED_PROXIES", "everybody"),
+    ("PULP_API_WORKERS_MAX_REQUESTS", "-1"),
+    ("PULP_STATIC_ROOT", "static"),
+];
+
+#[test]
+fn all_wrong_variables_are_told_at_once_and_nothing_is_made() {
+    let _turn = turn();
+    let folders = Folders::new("");
+    let before = fs::metadata(folders.path("pulp_storage")).unwrap();
+    let pulp =
+        NONSENSE.iter().fold(folders.boot("mistake"), |boot, (name, value)| boot.env(name, value)).start();
+    let line = pulp.fails_with(&["PULP_PORT is \"abc\""]);
+    for (name, value) in NONSENSE {
+        assert!(line.contains(&format!("{name} is {value:?}, but must be ")), "{name}: {line}");
+    }
+    assert!(line.contains("variables"), "{line}");
+    assert_eq!(pulp.inspect("{{.State.ExitCode}}"), "78");
+    for folder in ["pulp_storage", "pgsql", "containers", "settings/certs"] {
+        assert_eq!(fs::read_dir(folders.path(folder)).unwrap().count(), 0, "{folder}");
+    }
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(fs::metadata(folders.path("pulp_storage")).unwrap().uid(), before.uid());
+}
+
 #[test]
 fn syntax_error_in_the_settings_is_named_with_its_line_and_nothing_is_made() {
     let _turn = turn();

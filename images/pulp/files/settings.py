@@ -1,6 +1,10 @@
-"""Read before all other settings, which win: keys that the multi-process image has made, where its folder is mounted."""
+"""Read before all other settings, which win: keys that the multi-process image has made, where its folder is mounted; and
+the app that answers with the addresses that clients use (request_origin.py).
+"""
 
 from pathlib import Path
+
+INSTALLED_APPS = ["dynaconf_merge_unique", "pulp_request_origin.RequestOrigin"]
 
 certs = Path("/etc/pulp/certs")
 

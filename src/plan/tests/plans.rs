@@ -57,6 +57,23 @@ fn template_makes_its_instances_and_a_bundle_of_them() {
 }
 
 #[test]
+fn a_variable_that_is_no_number_of_instances_leaves_the_fallback_where_there_is_one() {
+    // $WORKERS is 3.
+    for (instances, count) in [
+        ("'${WORKERS}x'", 2),
+        ("'${WORKERS}'", 3),
+        ("'${WORKERS}000'", 2),
+        ("'-${WORKERS}'", 2),
+        ("['a']", 1),
+        ("0", 0),
+    ] {
+        let text = format!("exec = ['w']\ninstances = {instances}\ninstances-fallback = 2");
+        let plan = build(&[("w@.toml", &text)]).unwrap();
+        assert_eq!(plan.services.len(), count, "{instances}");
+    }
+}
+
+#[test]
 fn every_table_arrives_in_the_plan() {
     let plan = build(&[(
         "web.toml",

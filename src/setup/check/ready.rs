@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::{abandoned, stopped};
-use crate::programs::exec::{API_BIND, CONTENT_BIND};
-use crate::programs::{daemons, imports};
+use crate::programs::bind::{API, CONTENT, Listener};
+use crate::programs::{bind, daemons, imports};
 use crate::pulp_settings::PulpSettings;
 use crate::steps::variables;
 use crate::{Context, Problem, postgres};
@@ -26,12 +26,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     match args.first().map(String::as_str) {
         Some("api") => {
             let path = format!("{}api/v3/status/", PulpSettings::load(context)?.api_root);
-            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).and_then(ok)
+            answer(place(context, API)?, &path, until).and_then(ok)
         }
-        Some("content") => {
-            let path = PulpSettings::load(context)?.content_path_prefix;
-            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).and_then(ok)
-        }
+        Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).and_then(ok),
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
         Some("postgresql") => postgres::answer::wait(context, until),
         _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
@@ -46,12 +43,9 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
     match args.first().map(String::as_str) {
         Some("api") => {
             let path = format!("{}api/v3/livez/", PulpSettings::load(context)?.api_root);
-            answer(bind(context, "PULP_API_BIND", API_BIND)?, &path, until).map(|_| ())
+            answer(place(context, API)?, &path, until).map(|_| ())
         }
-        Some("content") => {
-            let path = PulpSettings::load(context)?.content_path_prefix;
-            answer(bind(context, "PULP_CONTENT_BIND", CONTENT_BIND)?, &path, until).map(|_| ())
-        }
+        Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).map(|_| ()),
         Some("nginx") => connect(nginx(context), until).map(|_| ()),
         Some("imports") => imports::alive(context, ALIVE)
             .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
@@ -111,20 +105,26 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// As gunicorn reads it: `ADDRESS:PORT` or `unix:PATH`.
-pub(crate) fn bind(context: &Context, variable: &str, default: &str) -> Result<Place, Problem> {
-    let wanted = context.var(variable).unwrap_or(default);
-    if let Some(path) = wanted.strip_prefix("unix:") {
+/// Where one of them is reached from here.
+pub(crate) fn place(context: &Context, listener: Listener) -> Result<Place, Problem> {
+    let address = listener.from_inside(context);
+    if let Some(path) = address.strip_prefix("unix:") {
         return Ok(Place::Unix(path.to_owned()));
     }
-    // Whoever listens on every address listens on this one.
-    let wanted = wanted.replacen("0.0.0.0:", "127.0.0.1:", 1).replacen("[::]:", "[::1]:", 1);
-    wanted.to_socket_addrs().ok().and_then(|mut found| found.next()).map(Place::Tcp).ok_or_else(|| {
+    let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.map(Place::Tcp).ok_or_else(|| {
         Problem::config(
-            format!("{variable} is \"{wanted}\""),
-            format!("let it be ADDRESS:PORT, such as {default}, or unix:PATH"),
+            format!("{} is \"{address}\"", listener.variable),
+            format!("let it be {}", bind::ALLOWED),
         )
     })
+}
+
+/// What the content app answers to: the list of distributions, of which each domain has its own.
+fn content_path(context: &Context) -> Result<String, Problem> {
+    let settings = PulpSettings::load(context)?;
+    let domain = if settings.domain_enabled { "default/" } else { "" };
+    Ok(format!("{}{domain}", settings.content_path_prefix))
 }
 
 /// Where nginx listens, for us.
@@ -233,7 +233,21 @@ mod tests {
     #[test]
     fn an_address_of_all_is_asked_at_the_loopback() {
         let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", "0.0.0.0:1")]);
-        assert_eq!(bind(&context, "PULP_API_BIND", "x").unwrap().to_string(), "127.0.0.1:1");
+        assert_eq!(place(&context, API).unwrap().to_string(), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn with_domains_the_content_app_answers_in_the_default_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), []);
+        std::fs::create_dir_all(context.path("/run/pulp")).unwrap();
+        for (domain_enabled, path) in [(false, "/files/"), (true, "/files/default/")] {
+            let content_path_prefix = "/files/".to_owned();
+            PulpSettings { content_path_prefix, domain_enabled, ..PulpSettings::default() }
+                .save(&context)
+                .unwrap();
+            assert_eq!(content_path(&context).unwrap(), path);
+        }
     }
 
     #[test]
@@ -248,7 +262,7 @@ mod tests {
         });
         let value = format!("unix:{path}");
         let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", value.as_str())]);
-        let place = bind(&context, "PULP_API_BIND", "x").unwrap();
+        let place = place(&context, API).unwrap();
         assert!(answer(place, "/", soon()).and_then(ok).is_ok());
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::ready::{self, Place};
-use crate::programs::{single, web};
+use crate::programs::{bind, web};
 use crate::{Context, Problem};
 
 /// Upstream's exit codes.
@@ -44,18 +44,21 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let [path] = args else {
         return Err(Problem::config("readyz.py needs a path", "say `readyz.py /pulp/api/v3/status/`"));
     };
-    let context = &single::everywhere(context);
     // With a shared PID namespace, PID 1 is something else: then the path says it.
     let role = role(context).unwrap_or(if path.contains("/api/") { Role::Api } else { Role::Content });
     if role == Role::Content {
-        let place = ready::bind(context, "PULP_CONTENT_BIND", "")?;
+        let place = ready::place(context, bind::CONTENT)?;
         say(context, &place, path);
-        let answer = ask("HEAD", place, path)?;
+        let mut answer = ask("HEAD", place, path)?;
+        if answer.status == 404 {
+            // With domains there is nothing at the prefix itself.
+            answer = ask("HEAD", ready::place(context, bind::CONTENT)?, &format!("{path}default/"))?;
+        }
         if answer.status >= 400 {
             return Err(Problem::new(format!("it answers {}", answer.status), LOG));
         }
     } else {
-        let place = ready::bind(context, "PULP_API_BIND", "")?;
+        let place = ready::place(context, bind::API)?;
         say(context, &place, path);
         look_into(context, &ask("GET", place, path)?)?;
     }
@@ -88,14 +91,13 @@ fn look_into(context: &Context, answer: &Answer) -> Result<(), Problem> {
 
 /// `pulp-setup healthy`
 pub fn healthy(context: &Context, _: &[String]) -> Result<(), Problem> {
-    let context = &single::everywhere(context);
     // Not as the settings have them, which it takes a Python to know: any answer will do.
     let livez = format!("{}api/v3/livez/", context.var("PULP_API_ROOT").unwrap_or("/pulp/"));
     let prefix = context.var("PULP_CONTENT_PATH_PREFIX").unwrap_or("/pulp/content/");
     let (place, path) = match role(context) {
         Some(Role::Init) => return svctl(),
-        Some(Role::Api) => (ready::bind(context, "PULP_API_BIND", "")?, livez.as_str()),
-        Some(Role::Content) => (ready::bind(context, "PULP_CONTENT_BIND", "")?, prefix),
+        Some(Role::Api) => (ready::place(context, bind::API)?, livez.as_str()),
+        Some(Role::Content) => (ready::place(context, bind::CONTENT)?, prefix),
         Some(Role::Web) => return web::answers(context),
         // A worker that is stuck in its task does what it is told; a command of the user's own is theirs to judge.
         Some(Role::Worker) | None => return Ok(()),
@@ -275,8 +277,9 @@ mod tests {
     #[test]
     fn the_content_app_is_ready_unless_it_answers_with_an_error() {
         for (answers, expected) in [
-            (&["HTTP/1.1 200 OK\r\n\r\n"], 0),
-            (&["HTTP/1.1 404 Not Found\r\n\r\n"], 1),
+            (["HTTP/1.1 200 OK\r\n\r\n"].as_slice(), 0),
+            (&["HTTP/1.1 404 Not Found\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"], 0), // domains
+            (&["HTTP/1.1 404 Not Found\r\n\r\n", "HTTP/1.1 404 Not Found\r\n\r\n"], 1),
             (&["HTTP/1.1 503 No\r\n\r\n"], 1),
         ] {
             assert_eq!(code("/pulp/content/", &[("PULP_CONTENT_BIND", &server(answers))]), expected);

@@ -8,10 +8,14 @@ use crate::steps::variables::Variables;
 /// The home of the user pulp.
 const HOME: &str = "/var/lib/pulp";
 
+/// Whom gunicorn believes that a request came by HTTPS. By default that is this machine alone.
+pub const PROXIES: &str = "FORWARDED_ALLOW_IPS";
+
 /// The variables to add, with their values.
 pub fn added(context: &Context, variables: &Variables) -> Vec<(String, String)> {
     let temporary = temporary(context).map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
-    variables.for_pulp().into_iter().chain(temporary).collect()
+    let proxies = context.var(PROXIES).map(|proxies| (PROXIES.to_owned(), proxies.to_owned()));
+    variables.for_pulp().into_iter().chain(temporary).chain(proxies).collect()
 }
 
 /// The home of a process of Pulp's. What the container has may be root's, or no more than `/`, which a runtime sets for

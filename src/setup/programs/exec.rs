@@ -1,7 +1,6 @@
 //! `pulp-setup exec api|content|worker|imports|postgresql|redis|nginx [ARGUMENT]…`: becomes one of the services' processes.
 //!
-//! What upstream's scripts of these names did: turn the container's variables into options. The API and the content
-//! app listen on the loopback device alone, where nginx finds them and nobody else does.
+//! What upstream's scripts of these names did: turn the container's variables into options.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -9,19 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use super::imports::{self, Plain};
-use super::{daemons, environment};
+use super::{bind, daemons, environment};
 use crate::ask::python;
 use crate::postgres::lock;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::nginx_config::{self, uploads};
 use crate::steps::variables::{Processes, Variables};
 use crate::{Context, Problem};
-
-/// Where the API listens unless `PULP_API_BIND` says otherwise.
-pub const API_BIND: &str = "127.0.0.1:24817";
-
-/// Where the content app listens unless `PULP_CONTENT_BIND` says otherwise.
-pub const CONTENT_BIND: &str = "127.0.0.1:24816";
 
 /// Where the content app listens for nginx beside it, and for nobody else: what comes in there may be answered with the
 /// name of a file that nginx is to send (`send_files.py`).
@@ -90,8 +83,7 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         }
         "redis" => return Ok(daemons::redis(&PulpSettings::load(context)?)),
         "api" => {
-            let bind = context.var("PULP_API_BIND").unwrap_or(API_BIND);
-            let mut words = gunicorn("pulpcore-api", bind, variables, variables.api);
+            let mut words = gunicorn("pulpcore-api", bind::API.address(context), variables, variables.api);
             words.extend(["--access-logformat".to_owned(), ACCESS_LOG.to_owned()]);
             // Imported once, before the processes are forked, most memory of the API is shared by them. Code that
             // is to be loaded anew must not be, and the thread that exports metrics would stay behind in the parent.
@@ -102,7 +94,7 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         }
         // It imports everything before it forks anyway.
         "content" => {
-            let bind = context.var("PULP_CONTENT_BIND").unwrap_or(CONTENT_BIND);
+            let bind = bind::CONTENT.address(context);
             let mut words = gunicorn("pulpcore-content", bind, variables, variables.content);
             if nginx_is_beside(context) {
                 words.extend(["--bind".to_owned(), format!("unix:{CONTENT_SOCKET}")]);
@@ -126,16 +118,20 @@ pub fn nginx_is_beside(context: &Context) -> bool {
     context.path(CONTENT_SOCKET).parent().is_some_and(Path::is_dir)
 }
 
-/// A gunicorn of Pulp with its options. All are given even where they are gunicorn's defaults: without
-/// `--max-requests`, pulpcore-api takes 10,000 and not the 0 that is documented for the image.
-fn gunicorn(program: &str, bind: &str, variables: &Variables, processes: Processes) -> Vec<String> {
+/// A gunicorn of Pulp with its options. After how many requests its processes are replaced is Pulp's to say, or that of a
+/// `gunicorn.conf.py`, unless a variable says it: they grow with each request.
+fn gunicorn(program: &str, bind: String, variables: &Variables, processes: Processes) -> Vec<String> {
     let mut words = vec![program.to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    option("--bind", bind.to_owned());
+    option("--bind", bind);
     option("--timeout", variables.timeout.to_string());
     option("--workers", processes.workers.to_string());
-    option("--max-requests", processes.max_requests.to_string());
-    option("--max-requests-jitter", processes.max_requests_jitter.to_string());
+    if let Some(number) = processes.max_requests {
+        option("--max-requests", number.to_string());
+    }
+    if let Some(number) = processes.max_requests_jitter {
+        option("--max-requests-jitter", number.to_string());
+    }
     option("--access-logfile", "-".to_owned());
     if variables.reload {
         words.push("--reload".to_owned());
@@ -176,11 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn the_api_has_the_documented_defaults_and_listens_on_loopback() {
+    fn the_api_has_the_documented_defaults_and_leaves_the_others_to_pulp() {
         assert_eq!(
             words_of(&[], &["api"]),
-            "pulpcore-api --bind 127.0.0.1:24817 --timeout 90 --workers 2 --max-requests 0 \
-             --max-requests-jitter 0 --access-logfile - --access-logformat "
+            "pulpcore-api --bind 0.0.0.0:24817 --timeout 90 --workers 2 --access-logfile - --access-logformat "
                 .to_owned()
                 + ACCESS_LOG
                 + " --preload"
@@ -205,6 +200,13 @@ mod tests {
     }
 
     #[test]
+    fn processes_that_are_never_to_be_replaced_are_told_so() {
+        let words = words_of(&[("PULP_API_WORKERS_MAX_REQUESTS", "0")], &["api"]);
+        assert!(words.contains(" --max-requests 0 ") && !words.contains("jitter"), "{words}");
+        assert!(!words_of(&[("PULP_API_WORKERS_MAX_REQUESTS", "")], &["api"]).contains("--max-requests"));
+    }
+
+    #[test]
     fn beside_nginx_the_content_app_has_a_socket_for_it_too() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("run/pulp/content")).unwrap();
@@ -212,7 +214,7 @@ mod tests {
         let words = words(&context, &Variables::read(&context).unwrap(), &["content".to_owned()]).unwrap();
         let binds: Vec<&String> =
             words.iter().zip(&words[1..]).filter_map(|(a, b)| (a == "--bind").then_some(b)).collect();
-        assert_eq!(binds, ["127.0.0.1:24816", "unix:/run/pulp/content/socket"]);
+        assert_eq!(binds, ["0.0.0.0:24816", "unix:/run/pulp/content/socket"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 
-use super::exec;
+use super::{environment, exec};
 use crate::ask::psql::Psql;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::variables::Variables;
@@ -21,11 +21,6 @@ use crate::{Context, Problem};
 
 /// As long as upstream's script tries, unless `PULP_DATABASE_TIMEOUT` says otherwise.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(300);
-/// Ports at which the others of a compose file or cluster look.
-const API_PORT: u16 = 24817;
-const CONTENT_PORT: u16 = 24816;
-/// `::1`, as the kernel lists it.
-const LOOPBACK: &str = "00000000000000000000000000000001 ";
 
 /// `pulp-api`: waits for the database and its migrations, then becomes the API.
 pub fn api(context: &Context, args: &[String]) -> Result<(), Problem> {
@@ -64,20 +59,9 @@ pub fn add_signing_service(context: &Context, args: &[String]) -> Result<(), Pro
     signing::run(context, args)
 }
 
-/// Where the API and the content app listen in a container of their own, if nobody says otherwise: at every address.
-pub fn everywhere(context: &Context) -> Context {
-    // The loopback device has an address of IPv6 wherever that is not turned off.
-    let addresses = std::fs::read_to_string(context.path("/proc/net/if_inet6")).unwrap_or_default();
-    let v6 = addresses.lines().any(|line| line.starts_with(LOOPBACK));
-    let any = if v6 { "[::]" } else { "0.0.0.0" };
-    context
-        .with_default("PULP_API_BIND", &format!("{any}:{API_PORT}"))
-        .with_default("PULP_CONTENT_BIND", &format!("{any}:{CONTENT_PORT}"))
-}
-
 fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem> {
     // A wrong variable is told before the wait, not after.
-    Variables::read(context)?;
+    let variables = Variables::read(context)?;
     let settings = PulpSettings::load(context)?;
     if what != "worker" && !settings.secret_key {
         return Err(Problem::config(
@@ -97,7 +81,8 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
     volumes::for_one_process(context);
     stoppable(|| ready(context, &settings))?;
     let words: Vec<String> = [what.to_owned()].into_iter().chain(args.iter().cloned()).collect();
-    exec::run(&everywhere(context), &words)
+    // Whoever stands before it is another container, where the image with everything has nginx beside it.
+    exec::run(&context.with_default(environment::PROXIES, &variables.forwarded_allow_ips()), &words)
 }
 
 fn prepared(context: &Context) -> Result<(), Problem> {
@@ -136,21 +121,4 @@ pub fn stoppable(work: impl FnOnce() -> Result<(), Problem>) -> Result<(), Probl
         let _ = register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
     }
     work()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn alone_in_a_container_the_services_listen_at_every_address_unless_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let plain = everywhere(&Context::for_test(dir.path(), [("PULP_CONTENT_BIND", "127.0.0.1:1")]));
-        assert_eq!(plain.var("PULP_API_BIND"), Some("0.0.0.0:24817"));
-        assert_eq!(plain.var("PULP_CONTENT_BIND"), Some("127.0.0.1:1"));
-        std::fs::create_dir_all(dir.path().join("proc/net")).unwrap();
-        std::fs::write(dir.path().join("proc/net/if_inet6"), format!("{LOOPBACK}01 80 10 80       lo\n"))
-            .unwrap();
-        assert_eq!(everywhere(&Context::for_test(dir.path(), [])).var("PULP_API_BIND"), Some("[::]:24817"));
-    }
 }

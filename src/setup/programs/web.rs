@@ -16,7 +16,7 @@ use crate::context::ROOT;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::certs;
 use crate::steps::nginx_config::uploads::{self, Temporary};
-use crate::steps::nginx_config::{self, Ports, Site};
+use crate::steps::nginx_config::{self, Ports, Site, snippets};
 use crate::steps::variables::Variables;
 use crate::volume::files;
 use crate::{Context, Problem};
@@ -64,7 +64,8 @@ fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
     let inside = run.join("nginx");
     files::directory(context, &inside, ROOT, 0o755)?;
     let snippets = inside.join("snippets");
-    copy_snippets(context, &snippets)?;
+    let from = SNIPPETS.map(|directory| context.path(directory));
+    snippets::copy(context, &from, &snippets, by_variable)?;
     let cache = context.path(TEMPORARY);
     let site = Site {
         ports: PORTS,
@@ -120,26 +121,8 @@ fn writable(context: &Context) -> Result<PathBuf, Problem> {
     ))
 }
 
-/// Copies the locations of the plugins and the user, changed so that nginx looks the names in them up while it runs.
-fn copy_snippets(context: &Context, to: &Path) -> Result<(), Problem> {
-    // What is there is of an earlier start.
-    let _ = fs::remove_dir_all(to);
-    files::directory(context, to, ROOT, 0o755)?;
-    for (number, from) in SNIPPETS.iter().enumerate() {
-        let entries = fs::read_dir(context.path(from)).into_iter().flatten().flatten();
-        for path in
-            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "conf"))
-        {
-            let text = fs::read_to_string(&path).map_err(|error| Problem::io("read", &path, &error))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let copy = to.join(format!("{number}-{name}"));
-            fs::write(&copy, by_variable(&text)).map_err(|error| Problem::io("write", &copy, &error))?;
-        }
-    }
-    Ok(())
-}
-
-fn by_variable(snippet: &str) -> String {
+/// Changed so that nginx looks the names in it up while it runs.
+fn by_variable(snippet: String) -> String {
     let text = snippet.replace("http://pulp-api;", "http://$pulp_api;");
     text.replace("http://pulp-content;", "http://$pulp_content;")
 }
@@ -267,7 +250,7 @@ mod tests {
             &[],
         );
         let to = context.path("/run/snippets");
-        copy_snippets(&context, &to).unwrap();
+        snippets::copy(&context, &SNIPPETS.map(|it| context.path(it)), &to, by_variable).unwrap();
         let copy = fs::read_to_string(to.join("0-pulp_container.conf")).unwrap();
         assert!(
             copy.contains("proxy_pass http://$pulp_api;")

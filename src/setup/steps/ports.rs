@@ -14,7 +14,7 @@ use nix::sys::socket::{
 
 use super::settings::is_loopback;
 use super::variables;
-use crate::programs::exec::{API_BIND, CONTENT_BIND};
+use crate::programs::bind::{API, CONTENT};
 use crate::pulp_settings::PulpSettings;
 use crate::{Context, Problem};
 
@@ -53,13 +53,12 @@ fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
     if variables::https(context) {
         want("nginx", "0.0.0.0:443".to_owned(), nginx);
     }
-    for (service, variable, default) in [
-        ("pulp-api (PULP_API_BIND)", "PULP_API_BIND", API_BIND),
-        ("pulp-content (PULP_CONTENT_BIND)", "PULP_CONTENT_BIND", CONTENT_BIND),
-    ] {
-        let bind = context.var(variable).unwrap_or(default);
-        if !bind.starts_with("unix:") {
-            want(service, bind.to_owned(), named);
+    for (service, listener) in
+        [("pulp-api (PULP_API_BIND)", API), ("pulp-content (PULP_CONTENT_BIND)", CONTENT)]
+    {
+        let address = listener.address(context);
+        if !address.starts_with("unix:") {
+            want(service, address, named);
         }
     }
     if let Some(port) = settings.redis_port.filter(|_| settings.external_redis.is_none()) {

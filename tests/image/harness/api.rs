@@ -8,15 +8,23 @@ use super::{Answer, PATIENCE, Pulp, curl, until};
 pub struct Api<'a> {
     pub pulp: &'a Pulp,
     user: String,
+    origin: Option<String>,
 }
 
 impl<'a> Api<'a> {
     pub fn admin(pulp: &'a Pulp, password: &str) -> Api<'a> {
-        Api { pulp, user: format!("admin:{password}") }
+        Api { pulp, user: format!("admin:{password}"), origin: None }
+    }
+
+    /// At this address, whatever its certificate is.
+    pub fn at(self, origin: &str) -> Api<'a> {
+        Api { origin: Some(origin.to_owned()), ..self }
     }
 
     fn call(&self, path: &str, args: &[&str]) -> Answer {
-        curl(&[&["--user", &self.user, &self.pulp.url(path)], args].concat())
+        let url =
+            self.origin.as_ref().map_or_else(|| self.pulp.url(path), |origin| format!("{origin}{path}"));
+        curl(&[&["--insecure", "--user", &self.user, &url], args].concat())
     }
 
     pub fn get(&self, path: &str) -> Answer {

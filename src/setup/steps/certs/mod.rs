@@ -8,7 +8,7 @@
 //! we are killed, all that is there is known to be ours, and a key without its certificate is no puzzle: both are made
 //! again. A file that is not listed is the user's, whatever is beside it, and is never written over.
 
-mod names;
+pub(super) mod names;
 mod pair;
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use ring::digest::{SHA256, digest};
 
 use super::keys::{for_pulp, look_after, public_of};
-use super::variables;
+use super::variables::{self, Variables};
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
@@ -57,13 +57,16 @@ pub fn ensure_for(context: &Context, settings: &PulpSettings) -> Result<(), Prob
     let (hostname, addresses) = names::of_this_machine();
     let names = names::wanted(context, settings, &hostname, &addresses)?;
     let required = names::lasting(&names, &hostname, &addresses);
-    ensure(context, &hostname, &names, &required, SystemTime::now())
+    // What people see of it first is its common name.
+    let hostnames = Variables::read(context)?.hostnames;
+    let common = hostnames.first().unwrap_or(&hostname);
+    ensure(context, common, &names, &required, SystemTime::now())
 }
 
 /// A certificate for these names; one that is there will do if it has those that are required.
 fn ensure(
     context: &Context,
-    hostname: &str,
+    common: &str,
     names: &Names,
     required: &Names,
     now: SystemTime,
@@ -76,7 +79,7 @@ fn ensure(
         look_after(context, &context.path(KEY), for_pulp(context), 0o640)?;
         return look_after(context, &context.path(CERTIFICATE), for_pulp(context), 0o644);
     }
-    let new = pair::make(hostname, names, now)?;
+    let new = pair::make(common, names, now)?;
     for (path, content, mode) in found.writes(&new) {
         files::write(context, &context.path(path), content.as_bytes(), for_pulp(context), mode)?;
     }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rustls::pki_types::{DnsName, ServerName};
-
 use crate::pulp_settings::PulpSettings;
+use crate::steps::variables::{Variables, name};
 use crate::{Context, Problem};
 
 /// Names and addresses, each once, in an order that does not change.
@@ -27,11 +26,7 @@ pub fn wanted(
     names.extend(name(hostname)); // one with an underscore or the like is in no certificate
     names.extend(longer_names(context, hostname));
     names.extend(settings.content_origin.as_deref().and_then(host_of).and_then(name));
-    for given in context.var("PULP_HOSTNAME").unwrap_or_default().split(',').map(str::trim) {
-        if !given.is_empty() {
-            names.insert(name(given).ok_or_else(|| not_a_name(given))?);
-        }
-    }
+    names.extend(Variables::read(context)?.hostnames);
     Ok(names)
 }
 
@@ -61,23 +56,6 @@ pub fn of_this_machine() -> (String, Vec<IpAddr>) {
     (hostname, addresses.collect())
 }
 
-/// A name or an address as certificates and clients write it.
-fn name(text: &str) -> Option<String> {
-    let bare = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    match ServerName::try_from(bare.as_str()).ok()? {
-        ServerName::IpAddress(_) => Some(bare.parse::<IpAddr>().ok()?.to_string()),
-        _ => DnsName::try_from(bare.as_str()).ok().map(|name| name.as_ref().to_owned()),
-    }
-}
-
-fn not_a_name(given: &str) -> Problem {
-    Problem::config(
-        format!("PULP_HOSTNAME: `{given}` is neither a host name nor an address"),
-        "write names such as pulp.example.com or addresses, with commas between them; without scheme, port or `*`, \
-         and international names in their ASCII form (xn--…)",
-    )
-}
-
 /// Link-local addresses need a zone, which no certificate can name; the loopback ones are there anyway.
 fn can_be_reached(address: &IpAddr) -> bool {
     let local = match address {
@@ -100,7 +78,7 @@ fn longer_names(context: &Context, hostname: &str) -> Vec<String> {
 }
 
 /// The host of a URL, or of what is like one: `https://pulp.example.com:8080`, `http://[::1]`, `localhost`.
-fn host_of(origin: &str) -> Option<&str> {
+pub fn host_of(origin: &str) -> Option<&str> {
     let rest = origin.split_once("://").map_or(origin, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -170,7 +148,7 @@ mod tests {
     fn what_is_no_name_is_a_problem_that_names_it() {
         for wrong in ["*.example.com", "https://pulp", "pulp:80", "päpst.example", "a b"] {
             let problem = names(&[("PULP_HOSTNAME", wrong)], None, &[]).unwrap_err();
-            assert!(problem.what().contains(wrong), "{problem}");
+            assert!(problem.what().contains(&format!("{wrong:?}")), "{problem}");
         }
     }
 

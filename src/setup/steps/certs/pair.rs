@@ -39,7 +39,7 @@ pub struct Pair {
 
 /// A self-signed certificate for a server. It is no authority's: clients can trust it without trusting what else its
 /// key might sign.
-pub fn make(hostname: &str, names: &Names, now: SystemTime) -> Result<Pair, Problem> {
+pub fn make(common: &str, names: &Names, now: SystemTime) -> Result<Pair, Problem> {
     let failed = |error: rcgen::Error| match error {
         rcgen::Error::RingUnspecified => random::refused(),
         other => Problem::new(format!("cannot make a certificate: {other}"), "report this"),
@@ -47,8 +47,8 @@ pub fn make(hostname: &str, names: &Names, now: SystemTime) -> Result<Pair, Prob
     let key = KeyPair::generate().map_err(failed)?;
     let mut wanted = CertificateParams::new(Vec::from_iter(names.iter().cloned())).map_err(failed)?;
     wanted.distinguished_name = DistinguishedName::new();
-    let fits = !hostname.is_empty() && hostname.len() <= LONGEST_NAME;
-    wanted.distinguished_name.push(DnType::CommonName, if fits { hostname } else { "pulp" });
+    let fits = !common.is_empty() && common.len() <= LONGEST_NAME;
+    wanted.distinguished_name.push(DnType::CommonName, if fits { common } else { "pulp" });
     wanted.is_ca = IsCa::ExplicitNoCa;
     wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -12,6 +12,7 @@ use std::path::Path;
 pub(super) use token::public_of;
 
 use super::readable;
+use super::variables;
 use super::volumes::may;
 use crate::context::{Owner, ROOT};
 use crate::pulp_settings::PulpSettings;
@@ -85,7 +86,7 @@ fn lost(context: &Context, path: &Path) -> Result<(), Problem> {
 
 /// Whether the user has said that the key is lost for good.
 fn may_be_lost(context: &Context) -> bool {
-    context.var(LOST_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    variables::is_on(context, LOST_VARIABLE)
 }
 
 fn make_database_key(context: &Context, path: &Path) -> Result<(), Problem> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Migration;
 use crate::pulp_settings::PulpSettings;
+use crate::steps::variables;
 use crate::{Context, Problem};
 
 /// Goes on though the database is of a newer Pulp.
@@ -41,7 +42,7 @@ pub fn refuse_newer(
         return Ok(());
     }
     let shown = listed(&ahead, Ahead::shown, "; ");
-    if context.var(DOWNGRADE_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if variables::is_on(context, DOWNGRADE_VARIABLE) {
         context.say(&format!(
             "the database is of a newer Pulp: {shown}; going on because of {DOWNGRADE_VARIABLE}"
         ));

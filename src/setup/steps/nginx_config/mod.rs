@@ -3,6 +3,8 @@
 //! It is written to `/run/pulp/nginx.conf` and tried (`nginx -t`) before it replaces the one that is there. All that
 //! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
 
+mod addresses;
+pub mod snippets;
 mod template;
 
 use std::fs;
@@ -16,13 +18,14 @@ pub mod uploads;
 use uploads::Temporary;
 
 use super::settings;
-use super::variables::Variables;
+use super::variables::{self, Ui as UiWish, Variables};
 use crate::ask::command::Tool;
 use crate::context::ROOT;
-use crate::programs::exec;
+use crate::programs::{bind, exec};
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
+use addresses::{Secure, https_suffix, told_origin};
 use template::Values;
 
 /// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
@@ -33,6 +36,9 @@ const WELL_KNOWN: &str = "/var/lib/pulp/assets";
 
 /// nginx's own directory. Below it, `pulp/*.conf` are the plugins' snippets.
 const ETC: &str = "/etc/nginx";
+
+/// Our copies of these.
+const SNIPPETS: &str = "/run/pulp/nginx/snippets";
 
 /// The user's locations.
 const OWN: &str = "/etc/pulp/nginx.d";
@@ -83,7 +89,9 @@ pub(crate) struct Site {
 /// The step.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
     let (settings, variables) = (PulpSettings::load(context)?, Variables::read(context)?);
-    configure(context, &settings, &variables, Ports { http: 80, https: 443 })
+    configure(context, &settings, &variables, Ports { http: 80, https: 443 })?;
+    context.say(&settings::told(&settings, &variables));
+    Ok(())
 }
 
 fn configure(
@@ -94,23 +102,23 @@ fn configure(
 ) -> Result<(), Problem> {
     files::directory(context, &context.path(RUN), ROOT, 0o755)?;
     let site = Site::beside_pulp(context, ports, uploads::beside_pulp(context))?;
+    snippets::copy(context, &[context.path(ETC).join("pulp")], &context.path(SNIPPETS), |text| text)?;
     write(context, settings, variables, site)
 }
 
 impl Site {
     fn beside_pulp(context: &Context, ports: Ports, temporary: Temporary) -> Result<Site, Problem> {
-        let bind =
-            |variable: &str, default: &str| address(variable, context.var(variable).unwrap_or(default));
+        let reached = |listener: bind::Listener| address(listener.variable, &listener.from_inside(context));
         Ok(Site {
             ports,
             run: context.path(RUN),
             temporary,
-            snippets: vec![context.path(ETC).join("pulp"), context.path(OWN)],
-            api: bind("PULP_API_BIND", exec::API_BIND)?,
+            snippets: vec![context.path(SNIPPETS), context.path(OWN)],
+            api: reached(bind::API)?,
             content: if exec::nginx_is_beside(context) {
                 format!("unix:{}", exec::CONTENT_SOCKET)
             } else {
-                bind("PULP_CONTENT_BIND", exec::CONTENT_BIND)?
+                reached(bind::CONTENT)?
             },
             names: false,
             resolver: None,
@@ -135,7 +143,7 @@ pub(crate) fn write(
     }
     let found = Found {
         site,
-        ui: if variables.ui { Ui::find(context, settings, variables)? } else { Ui::default() },
+        ui: Ui::find(context, settings, variables)?,
         http2: if variables.https { Http2::of_this_nginx(context)? } else { Http2::Word },
     };
     replace(context, &found.site.config(), &text(context, settings, variables, &found)?)
@@ -240,6 +248,7 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
     let path = |path: &str| shown(&context.path(path));
     let api_root = url_path("API_ROOT", &settings.api_root)?;
     let static_root = context.path(&settings.static_root);
+    let secure = Secure::of(context, settings, variables);
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, most)| most.min(MOST_FILES));
     Ok(Values::default()
         .text("user", USER)
@@ -251,7 +260,12 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &settings.content_path_prefix)?)
         .text("api_root_pattern", regex::escape(&api_root))
         .text("api_root", api_root)
-        .text("https_suffix", https_suffix(&told_origin(context, settings)))
+        .text("https_suffix", https_suffix(&told_origin(context, settings, variables)))
+        .text("proxies", addresses::proxies(variables))
+        .list("headers", &addresses::HEADERS)
+        .text("secure", secure.name)
+        .text("first", secure.first)
+        .text("known", secure.known)
         .text("sent_files", sent_files(settings)?)
         .text("media_root", with_slash(shown(&context.path(&settings.media_root))?))
         .text("read_timeout", variables.timeout.saturating_add(10).to_string())
@@ -289,7 +303,7 @@ fn url_path(setting: &str, value: &str) -> Result<String, Problem> {
     ))
 }
 
-/// Where gunicorn listens, as nginx says it: any address of ours is reached on loopback.
+/// An address, checked: it becomes part of nginx's language.
 pub(crate) fn address(variable: &str, bind: &str) -> Result<String, Problem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._:[]".contains(&byte);
     if bind.is_empty() || !bind.bytes().all(plain) {
@@ -298,23 +312,7 @@ pub(crate) fn address(variable: &str, bind: &str) -> Result<String, Problem> {
             "give it as ADDRESS:PORT or unix:/PATH, or leave it out",
         ));
     }
-    let port = |any: &str| bind.strip_prefix(any).filter(|port| !port.is_empty());
-    Ok(port("0.0.0.0:").or_else(|| port("[::]:")).map_or(bind.to_owned(), |port| format!("127.0.0.1:{port}")))
-}
-
-/// Where clients reach us, if somebody said so: who publishes port 80 beside 443 need not, and the default's port
-/// would be wrong there.
-fn told_origin(context: &Context, settings: &PulpSettings) -> String {
-    let told = settings.content_origin.is_some() || context.var("PULP_PORT").is_some();
-    if told { settings::origin(context, settings) } else { String::new() }
-}
-
-/// What to add to a host's name to reach it by HTTPS: the port of the origin, if it is not 443.
-fn https_suffix(origin: &str) -> String {
-    let authority = origin.strip_prefix("https://").unwrap_or_default();
-    let authority = authority.split('/').next().unwrap_or_default();
-    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    port.filter(|&port| port != 443).map_or(String::new(), |port| format!(":{port}"))
+    Ok(bind.to_owned())
 }
 
 /// A path as nginx reads it, also between quotes. Nothing in it may mean something to nginx.
@@ -363,8 +361,14 @@ struct Ui {
 impl Ui {
     fn find(context: &Context, settings: &PulpSettings, variables: &Variables) -> Result<Ui, Problem> {
         let directory = context.path(&variables.static_root).join("pulp_ui");
-        if !directory.join("index.html").is_file() {
-            context.say(&format!("PULP_UI is on, but there is no web interface in {}", directory.display()));
+        let there = directory.join("index.html").is_file();
+        if !there && variables.ui == UiWish::On {
+            context.say(&format!(
+                "PULP_UI is on, but there is no web interface in {}: build the image with one (PULP_UI_URL)",
+                directory.display()
+            ));
+        }
+        if !there || variables.ui == UiWish::Off {
             return Ok(Ui::default());
         }
         let has_config = Ui::adapt(context, &directory.join("pulp-ui-config.json"), &settings.api_root)?;

@@ -17,6 +17,12 @@ impl Values {
         self
     }
 
+    /// Gives a name several texts, to be gone through.
+    pub fn list(mut self, name: &'static str, values: &[&'static str]) -> Values {
+        self.0.push((name, Value::from(values.to_vec())));
+        self
+    }
+
     /// Says whether something is true.
     pub fn truth(mut self, name: &'static str, value: bool) -> Values {
         self.0.push((name, Value::from(value)));

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+mod forwarded;
+
 use super::*;
 use crate::pulp_settings::Database;
 use crate::steps::route_paths::{Location, locations_at};
@@ -72,11 +74,7 @@ impl Image {
     fn text(&self) -> String {
         let context = self.context();
         let variables = Variables::read(&context).unwrap();
-        let ui = if variables.ui {
-            Ui::find(&context, &self.settings, &variables).unwrap()
-        } else {
-            Ui::default()
-        };
+        let ui = Ui::find(&context, &self.settings, &variables).unwrap();
         let ports = Ports { http: 80, https: 443 };
         let site = Site::beside_pulp(&context, ports, Temporary::within(&context.path(RUN))).unwrap();
         let found = Found { site, ui, http2: Http2::Word };
@@ -134,11 +132,7 @@ fn the_api_and_the_content_app_are_where_the_settings_say() {
     image.settings.api_root = "/hub/".to_owned();
     image.settings.content_path_prefix = "/files/".to_owned();
     let text = image.text();
-    assert_eq!(
-        directives(&text, "/hub/api/"),
-        ["proxy_pass http://pulp-api", "client_max_body_size 0"],
-        "the API takes bodies of any size"
-    );
+    assert_eq!(directives(&text, "/hub/api/"), ["proxy_pass http://pulp-api"]);
     assert!(directives(&text, "^~ /files/").contains(&"proxy_pass http://pulp-content".to_owned()));
     assert!(!text.contains("/pulp/content"), "{text}");
 }
@@ -180,7 +174,7 @@ fn domains_have_an_api_each_only_if_they_are_enabled() {
     let domains = "~ ^/pulp/[-a-zA-Z0-9_]+/api/";
     assert!(!paths(&image.text()).contains(&domains.to_owned()));
     image.settings.domain_enabled = true;
-    assert!(directives(&image.text(), domains).contains(&"client_max_body_size 0".to_owned()));
+    assert_eq!(directives(&image.text(), domains), ["proxy_pass http://pulp-api"]);
 }
 
 #[test]
@@ -214,7 +208,7 @@ fn https_is_modern_and_http_only_redirects_to_it() {
         lines(&text, "add_header Strict-Transport-Security").len() > 1,
         "also where other headers are added"
     );
-    assert!(text.contains("return 301 https://$host:8443$request_uri;"), "{text}");
+    assert!(text.contains("return 301 https://$pulp_secure:8443$request_uri;"), "{text}");
     assert!(!Image::new().text().contains("ssl"));
     let (http, https) = text.split_once("ssl_certificate").unwrap();
     assert!(http.contains("location /.well-known/") && https.contains("location /.well-known/"));
@@ -261,17 +255,18 @@ fn where_gunicorn_listens_is_where_nginx_asks() {
     for (bind, server) in [
         ("127.0.0.1:1", "127.0.0.1:1"),
         ("0.0.0.0:2", "127.0.0.1:2"),
-        ("[::]:3", "127.0.0.1:3"),
+        ("[::]:3", "[::1]:3"),
         ("unix:/run/a.sock", "unix:/run/a.sock"),
     ] {
-        assert_eq!(address("PULP_API_BIND", bind).unwrap(), server);
+        let text = Image::new().with("PULP_API_BIND", bind).text();
+        assert!(lines(&text, "server ").contains(&format!("server {server};").as_str()), "{text}");
     }
     assert!(address("PULP_API_BIND", "a; b").is_err());
 }
 
 #[test]
 fn the_web_interface_is_served_with_the_path_of_the_api_and_the_image_is_not_touched() {
-    let mut image = Image::new().with("PULP_UI", "https://example.org/ui.tar.gz");
+    let mut image = Image::new();
     image.settings.api_root = "/hub/".to_owned();
     assert!(!paths(&image.text()).contains(&"/ui/".to_owned()), "it is not in the image");
     image.put("var/lib/operator/static/pulp_ui/index.html", "<html>");
@@ -285,6 +280,9 @@ fn the_web_interface_is_served_with_the_path_of_the_api_and_the_image_is_not_tou
     }
     let written = fs::read_to_string(image.dir.path().join("run/pulp/nginx/pulp-ui-config.json")).unwrap();
     assert_eq!(written, r#"{"API_BASE_PATH":"/hub/api/v3/","UI_BASE_PATH":"/ui/"}"#);
+    let off = image.with("PULP_UI", "false");
+    assert!(!paths(&off.text()).contains(&"/ui/".to_owned()));
+    let image = off;
     let path = image.dir.path().join("var/lib/operator/static/pulp_ui/pulp-ui-config.json");
     assert_eq!(fs::read_to_string(&path).unwrap(), original);
     fs::write(&path, "{").unwrap();
@@ -512,8 +510,12 @@ impl Drop for Running {
     }
 }
 
-fn exchange(mut stream: impl Read + Write, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n");
+fn exchange(stream: impl Read + Write, path: &str) -> String {
+    exchange_with(stream, path, "Host: localhost:8080\r\n")
+}
+
+fn exchange_with(mut stream: impl Read + Write, path: &str, headers: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

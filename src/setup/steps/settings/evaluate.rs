@@ -15,6 +15,8 @@ const EVALUATE: &str = "/usr/lib/pulp/evaluate_settings.py";
 
 /// The settings that we look at.
 const WANTED: &[&str] = &[
+    "ANSIBLE_API_HOSTNAME",
+    "ANSIBLE_CONTENT_HOSTNAME",
     "API_ROOT",
     "CACHE_ENABLED",
     "CONTENT_ORIGIN",
@@ -28,6 +30,7 @@ const WANTED: &[&str] = &[
     "MEDIA_ROOT",
     "PRIVATE_KEY_PATH",
     "PUBLIC_KEY_PATH",
+    "PYPI_API_HOSTNAME",
     "REDIRECT_TO_OBJECT_STORAGE",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -35,6 +38,7 @@ const WANTED: &[&str] = &[
     "SECRET_KEY",
     "STATIC_ROOT",
     "STORAGES",
+    "TOKEN_SERVER",
     "WORKER_TYPE",
 ];
 

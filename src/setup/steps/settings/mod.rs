@@ -15,13 +15,13 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use evaluate::{USERS, can_be_evaluated, evaluate};
-use origin::given_hostname;
-pub use origin::origin;
+pub use origin::{in_url, origin, told};
 use parse::settings;
 pub use parse::{is_loopback, migrated_settings};
 
 use crate::context::ROOT;
 use crate::pulp_settings::{PUBLIC_PATH, PulpSettings};
+use crate::steps::variables::Variables;
 use crate::volume::files;
 use crate::{Context, Problem};
 
@@ -29,6 +29,8 @@ use crate::{Context, Problem};
 pub const DEFAULTS: &str = "/run/pulp/settings.py";
 /// Django's secret, made by the step `keys`.
 pub const SECRET_KEY: &str = "/etc/pulp/certs/secret_key";
+/// The app that answers with the addresses that clients use: `images/pulp/files/request_origin.py`.
+const APP: &str = "pulp_request_origin.RequestOrigin";
 /// Where the embedded redis listens.
 pub const REDIS_SOCKET: &str = "/run/redis/redis.sock";
 /// Where the embedded PostgreSQL listens.
@@ -39,7 +41,8 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let set = evaluate(context)?;
     let mut settings = settings(context, &set)?;
     settings.sent_files_location = sent_files::location(context, &settings)?;
-    let defaults = defaults(context, &set, &settings);
+    let variables = Variables::read(context)?;
+    let defaults = defaults(context, &set, &settings, &variables);
     files::write(context, &context.path(DEFAULTS), defaults.as_bytes(), ROOT, 0o644)?;
     settings.save(context)?;
     for (what, why) in [("PostgreSQL", &settings.external_postgresql), ("redis", &settings.external_redis)] {
@@ -67,8 +70,13 @@ fn current(context: &Context) -> Result<PulpSettings, Problem> {
 }
 
 /// Our settings file: only what the user's settings leave out, though theirs would win anyway.
-fn defaults(context: &Context, set: &Map<String, Value>, settings: &PulpSettings) -> String {
-    let origin = origin(context, settings);
+fn defaults(
+    context: &Context,
+    set: &Map<String, Value>,
+    settings: &PulpSettings,
+    variables: &Variables,
+) -> String {
+    let addresses = addresses(context, settings, variables);
     let mut file = format!(
         "# Written at every start by `pulp-setup settings`: defaults for what your settings leave out. Do not edit:\n\
          # put your settings into {USERS}, or into PULP_… variables. They win.\n\
@@ -79,19 +87,11 @@ fn defaults(context: &Context, set: &Map<String, Value>, settings: &PulpSettings
         // JSON's strings are Python's.
         let _ = writeln!(file, "{name} = {}", Value::from(value));
     };
-    say("TOKEN_SERVER", &format!("{origin}/token/"));
     say("TOKEN_SIGNATURE_ALGORITHM", "ES256");
     say("PUBLIC_KEY_PATH", &settings.token_public_key);
     say("PRIVATE_KEY_PATH", &settings.token_private_key);
-    say("ANSIBLE_API_HOSTNAME", &origin);
-    say(
-        "ANSIBLE_CONTENT_HOSTNAME",
-        &format!("{origin}{}", settings.content_path_prefix.trim_end_matches('/')),
-    );
-    say("PYPI_API_HOSTNAME", &origin);
-    // Only a name that somebody gave is worth putting into answers: without one Pulp's links are relative.
-    if context.var("PULP_HOSTNAME").is_some() || given_hostname(context).is_some() {
-        say("CONTENT_ORIGIN", &origin);
+    for (name, address) in &addresses {
+        say(name, address);
     }
     if !["REDIS_URL", "REDIS_HOST", "REDIS_PORT"].iter().any(|name| set.contains_key(*name)) {
         say("REDIS_URL", &format!("unix://{REDIS_SOCKET}?db=0"));
@@ -102,11 +102,46 @@ fn defaults(context: &Context, set: &Map<String, Value>, settings: &PulpSettings
     if Path::new(&settings.static_root).is_absolute() {
         say("STATIC_ROOT", &settings.static_root);
     }
+    if settings.content_origin.is_none() {
+        file += &follow_requests(set, &addresses);
+    }
     // The embedded redis is there for this.
     if settings.external_redis.is_none() && !set.contains_key("CACHE_ENABLED") {
         file.push_str("CACHE_ENABLED = True\n");
     }
     file
+}
+
+/// Addresses where there is no request to take them from.
+fn addresses(
+    context: &Context,
+    settings: &PulpSettings,
+    variables: &Variables,
+) -> Vec<(&'static str, String)> {
+    let origin = origin(context, settings, variables);
+    let content = settings.content_path_prefix.trim_end_matches('/');
+    let mut all = vec![
+        ("TOKEN_SERVER", format!("{origin}/token/")),
+        ("ANSIBLE_API_HOSTNAME", origin.clone()),
+        ("ANSIBLE_CONTENT_HOSTNAME", format!("{origin}{content}")),
+        ("PYPI_API_HOSTNAME", origin.clone()),
+    ];
+    // Only a name that somebody gave is worth it: without one Pulp's links are relative there.
+    if !variables.hostnames.is_empty() {
+        all.push(("CONTENT_ORIGIN", origin));
+    }
+    all
+}
+
+/// The app that has these settings follow each request, as far as they are not the user's.
+fn follow_requests(set: &Map<String, Value>, addresses: &[(&str, String)]) -> String {
+    let ours = addresses.iter().filter(|(name, _)| !set.contains_key(*name));
+    let ours: Map<String, Value> =
+        ours.map(|(name, it)| ((*name).to_owned(), Value::from(it.as_str()))).collect();
+    format!(
+        "REQUEST_ORIGIN_DEFAULTS = {}\nINSTALLED_APPS = [\"dynaconf_merge_unique\", \"{APP}\"]\n",
+        Value::from(ours)
+    )
 }
 
 /// `pulp-setup embedded postgresql|redis`: succeeds if ours is used; else says why not, as its last line.
@@ -147,7 +182,8 @@ mod tests {
         let (_dir, context) = context(&[]);
         let of = |set: Value| {
             let set = map(set);
-            defaults(&context, &set, &settings(&context, &set).unwrap())
+            let variables = Variables::read(&context).unwrap();
+            defaults(&context, &set, &settings(&context, &set).unwrap(), &variables)
         };
         assert!(of(json!({})).contains("REDIS_URL = \"unix:///run/redis/redis.sock?db=0\""));
         assert!(!of(json!({"REDIS_HOST": "x"})).contains("REDIS_URL"));
@@ -157,5 +193,32 @@ mod tests {
         }
         let secret = of(json!({"DATABASES": {"default": {"PASSWORD": "geheim"}}}));
         assert!(!secret.contains("geheim"));
+    }
+
+    #[test]
+    fn addresses_follow_requests_unless_the_user_has_set_them() {
+        let of = |env: &[(&'static str, &'static str)], set: Value| {
+            let ((_dir, context), set) = (context(env), map(set));
+            let variables = Variables::read(&context).unwrap();
+            defaults(&context, &set, &settings(&context, &set).unwrap(), &variables)
+        };
+        let line = |text: String| {
+            let found =
+                text.lines().find(|line| line.starts_with("REQUEST_ORIGIN_DEFAULTS")).map(str::to_owned);
+            found.unwrap_or_default()
+        };
+        let plain = of(&[], json!({}));
+        assert!(plain.contains("\nTOKEN_SERVER = \"http://localhost:8080/token/\"\n"), "{plain}");
+        assert!(plain.contains(
+            "\nINSTALLED_APPS = [\"dynaconf_merge_unique\", \"pulp_request_origin.RequestOrigin\"]\n"
+        ));
+        assert!(!plain.contains("CONTENT_ORIGIN"), "{plain}");
+        assert!(line(plain).contains("\"TOKEN_SERVER\":\"http://localhost:8080/token/\""));
+        let own = line(of(&[("PULP_HOSTNAME", "p")], json!({"TOKEN_SERVER": "https://t/token/"})));
+        assert!(
+            !own.contains("TOKEN_SERVER") && own.contains("\"CONTENT_ORIGIN\":\"http://p:8080\""),
+            "{own}"
+        );
+        assert_eq!(line(of(&[], json!({"CONTENT_ORIGIN": "http://x"}))), "");
     }
 }

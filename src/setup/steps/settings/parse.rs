@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{POSTGRESQL_SOCKETS, REDIS_SOCKET};
 use crate::pulp_settings::{Database, PulpSettings};
+use crate::steps::variables::Variables;
 use crate::{Context, Problem};
 
 /// What the other steps need to know.
@@ -34,7 +35,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
             .and_then(Value::as_str)
             .filter(|s| !s.is_empty())
             .map(Into::into),
-        external_postgresql: external_postgresql(context, &database)?,
+        external_postgresql: external_postgresql(&Variables::read(context)?, &database),
         database,
         external_redis: external_redis(set),
         redis_port: redis_port(set),
@@ -126,18 +127,14 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 /// Why the embedded PostgreSQL is not used: another host in the settings, or `PULP_EMBEDDED_POSTGRESQL=false`.
-fn external_postgresql(context: &Context, database: &Database) -> Result<Option<String>, Problem> {
+fn external_postgresql(variables: &Variables, database: &Database) -> Option<String> {
     let ours = ["", POSTGRESQL_SOCKETS, "/var/run/postgresql"];
     let host = database.host.as_str();
-    match context.var("PULP_EMBEDDED_POSTGRESQL").unwrap_or("auto").to_ascii_lowercase().as_str() {
-        "auto" if ours.contains(&host) || is_loopback(host) => Ok(None),
-        "auto" => Ok(Some(format!("DATABASES in the settings names the host {host}"))),
-        "true" => Ok(None),
-        "false" => Ok(Some("PULP_EMBEDDED_POSTGRESQL is false".to_owned())),
-        other => Err(Problem::config(
-            format!("PULP_EMBEDDED_POSTGRESQL is \"{other}\""),
-            "let it be `true`, `false`, or `auto` (the default: as DATABASES says)",
-        )),
+    match variables.embedded_postgresql {
+        Some(true) => None,
+        Some(false) => Some("PULP_EMBEDDED_POSTGRESQL is false".to_owned()),
+        None if ours.contains(&host) || is_loopback(host) => None,
+        None => Some(format!("DATABASES in the settings names the host {host}")),
     }
 }
 
@@ -248,7 +245,7 @@ mod tests {
         let told = context(&[("PULP_EMBEDDED_POSTGRESQL", "false")]).1;
         assert!(settings(&told, &set).unwrap().external_postgresql.is_some());
         let wrong = context(&[("PULP_EMBEDDED_POSTGRESQL", "nope")]).1;
-        assert!(settings(&wrong, &set).unwrap_err().what().contains("nope"));
+        assert!(settings(&wrong, &set).unwrap_err().what().contains("PULP_EMBEDDED_POSTGRESQL is \"nope\""));
     }
 
     #[test]

@@ -1,0 +1,209 @@
+//! The container's own variables, read and checked in one place.
+//!
+//! They are those that the documentation names; settings of Pulp (`PULP_<SETTING>`) are Pulp's to read. One that is
+//! empty counts as not set. Wrong ones are told all at once, so that one more try is enough.
+
+mod names;
+mod proxies;
+mod reader;
+
+pub use names::name;
+use reader::Reader;
+
+use crate::programs::bind;
+use crate::{Context, Problem};
+
+/// What the documented variables say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Variables {
+    /// `PULP_WORKERS`: how many tasks are worked on at a time.
+    pub workers: u32,
+    /// `PULP_API_WORKERS…`
+    pub api: Processes,
+    /// `PULP_CONTENT_WORKERS…`
+    pub content: Processes,
+    /// `PULP_GUNICORN_RELOAD`: start the processes of the API and content app again when their code changes.
+    pub reload: bool,
+    /// `PULP_GUNICORN_TIMEOUT`: seconds after which a process that answers nothing is replaced.
+    pub timeout: u32,
+    /// `PULP_HTTPS`
+    pub https: bool,
+    /// `PULP_HOSTNAME`: names and addresses of this server, the first of which is its own.
+    pub hostnames: Vec<String>,
+    /// `PULP_PORT`: the published port.
+    pub port: Option<u16>,
+    /// `PULP_TRUSTED_PROXIES`: networks of proxies whose word counts about the address that a client used.
+    pub proxies: Vec<String>,
+    /// `PULP_UI`: serve the web interface.
+    pub ui: Ui,
+    /// `PULP_EMBEDDED_POSTGRESQL`: whether ours is used. Not set, the settings say it.
+    pub embedded_postgresql: Option<bool>,
+    /// `PULP_DATABASE_TIMEOUT`: seconds to wait for a database that does not answer.
+    pub database_timeout: u32,
+    /// `PULP_MIGRATIONS_TIMEOUT`: seconds to wait for migrations that another container runs.
+    pub migrations_timeout: u32,
+    /// `PULP_STATIC_ROOT`, with a slash at its end.
+    pub static_root: String,
+    /// `PULP_SHARED_IMPORTS`: import Pulp once, and fork its services from there.
+    pub shared_imports: bool,
+    /// `PULP_X_ACCEL_REDIRECT`: nginx sends the files that the content app names.
+    pub x_accel_redirect: bool,
+    /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
+    pub otel: Option<bool>,
+}
+
+/// The processes of a gunicorn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Processes {
+    /// How many.
+    pub workers: u32,
+    /// After how many requests each is replaced; 0 is never. Not set, it is for Pulp to decide.
+    pub max_requests: Option<u32>,
+    /// Up to how many requests later, at random, so that not all are replaced at once.
+    pub max_requests_jitter: Option<u32>,
+}
+
+/// Whether the web interface is served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ui {
+    /// If it is in the image.
+    Auto,
+    /// Somebody expects it. Upstream's images have its address in the variable, so anything but `false` means yes.
+    On,
+    /// Not even if it is in the image.
+    Off,
+}
+
+/// The variable that both the container and Pulp's settings know.
+const OTEL: &str = "PULP_OTEL_ENABLED";
+
+/// More would be a slip of the finger: each takes some 100 MB.
+const MOST_WORKERS: u32 = 1000;
+
+/// The step: says what is wrong, if anything is.
+pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
+    Variables::read(context).map(|_| ())
+}
+
+impl Variables {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// Names each variable that is wrong, its value, and what is allowed.
+    pub fn read(context: &Context) -> Result<Variables, Problem> {
+        let mut reader = Reader::new(context);
+        let variables = Variables {
+            workers: reader.number("PULP_WORKERS", 0..=MOST_WORKERS).unwrap_or(2),
+            api: processes(&mut reader, "PULP_API_WORKERS"),
+            content: processes(&mut reader, "PULP_CONTENT_WORKERS"),
+            reload: reader.switch("PULP_GUNICORN_RELOAD").unwrap_or(false),
+            timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
+            https: reader.switch("PULP_HTTPS").unwrap_or(false),
+            hostnames: hostnames(&mut reader),
+            port: port(&mut reader),
+            proxies: reader
+                .parsed("PULP_TRUSTED_PROXIES", proxies::ALLOWED, proxies::parse)
+                .unwrap_or_else(proxies::default),
+            ui: ui(context),
+            embedded_postgresql: embedded_postgresql(&mut reader),
+            database_timeout: reader.number("PULP_DATABASE_TIMEOUT", 1..=u32::MAX).unwrap_or(60),
+            migrations_timeout: reader.number("PULP_MIGRATIONS_TIMEOUT", 1..=u32::MAX).unwrap_or(7200),
+            static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
+            shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
+            x_accel_redirect: reader.switch("PULP_X_ACCEL_REDIRECT").unwrap_or(true),
+            otel: reader.switch(OTEL),
+        };
+        check_the_others(&mut reader);
+        reader.end(variables)
+    }
+
+    /// The same proxies for gunicorn. Where it listens to both kinds of addresses, those of IPv4 are mapped (RFC 4291).
+    pub fn forwarded_allow_ips(&self) -> String {
+        let both = self.proxies.iter().flat_map(|network| [Some(network.clone()), proxies::mapped(network)]);
+        let all: Vec<String> = both.flatten().collect();
+        if all.is_empty() { "127.0.0.1,::1".to_owned() } else { all.join(",") }
+    }
+
+    /// Variables as Pulp's own code has to see them: its reader of settings takes `no` for a text, which is true.
+    pub fn for_pulp(&self) -> Option<(String, String)> {
+        self.otel.map(|otel| (OTEL.to_owned(), otel.to_string()))
+    }
+}
+
+/// Those that other steps read where they need them. Here they are only looked at, before anything is made.
+fn check_the_others(reader: &mut Reader) {
+    for listener in [bind::API, bind::CONTENT] {
+        reader.parsed(listener.variable, bind::ALLOWED, bind::parse);
+    }
+    for switch in ["PULP_ALLOW_LOST_KEY", "PULP_ALLOW_DOWNGRADE"] {
+        reader.switch(switch);
+    }
+    reader.directory("PULP_POSTGRES_BIN", "/");
+    reader.parsed("PULP_SETTINGS", "paths that begin with /, with commas between them", |text| {
+        let mut files = text.split([',', ';']).map(str::trim).filter(|file| !file.is_empty());
+        files.all(|file| file.starts_with('/')).then_some(())
+    });
+    for service in ["COLLECTION_SIGNING_SERVICE", "CONTAINER_SIGNING_SERVICE"] {
+        reader.parsed(service, "a name without spaces", |text| {
+            text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control()).then_some(())
+        });
+    }
+}
+
+/// Whether a switch that is off by default is on; a wrong value is not, and is the step `variables`' to report.
+pub fn is_on(context: &Context, name: &str) -> bool {
+    Reader::new(context).switch(name).unwrap_or(false)
+}
+
+/// Whether `PULP_HTTPS` asks for HTTPS.
+pub fn https(context: &Context) -> bool {
+    is_on(context, "PULP_HTTPS")
+}
+
+fn processes(reader: &mut Reader, name: &str) -> Processes {
+    Processes {
+        workers: reader.number(name, 1..=MOST_WORKERS).unwrap_or(2),
+        max_requests: reader.number(&format!("{name}_MAX_REQUESTS"), 0..=u32::MAX),
+        max_requests_jitter: reader.number(&format!("{name}_MAX_REQUESTS_JITTER"), 0..=u32::MAX),
+    }
+}
+
+fn hostnames(reader: &mut Reader) -> Vec<String> {
+    let allowed = "names such as pulp.example.com or addresses, with commas between them; without scheme, port or `*`, \
+                   and international names in their ASCII form (xn--…)";
+    let read = |text: &str| {
+        let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        given.map(name).collect::<Option<Vec<String>>>()
+    };
+    reader.parsed("PULP_HOSTNAME", allowed, read).unwrap_or_default()
+}
+
+/// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`. That is nobody's wish.
+fn port(reader: &mut Reader) -> Option<u16> {
+    if reader.value("PULP_PORT").is_some_and(|value| value.starts_with("tcp://")) {
+        return None;
+    }
+    reader.number("PULP_PORT", 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+}
+
+fn embedded_postgresql(reader: &mut Reader) -> Option<bool> {
+    let read = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "auto" => Some(None),
+        "true" => Some(Some(true)),
+        "false" => Some(Some(false)),
+        _ => None,
+    };
+    let allowed = "true, false, or auto (the default: as DATABASES says)";
+    reader.parsed("PULP_EMBEDDED_POSTGRESQL", allowed, read).flatten()
+}
+
+fn ui(context: &Context) -> Ui {
+    match context.var("PULP_UI").map(|value| value.trim().to_ascii_lowercase()).as_deref() {
+        None | Some("auto") => Ui::Auto,
+        Some("false" | "no" | "0") => Ui::Off,
+        Some(_) => Ui::On,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+
+fn read(env: &[(&str, &str)]) -> Result<Variables, Problem> {
+    Variables::read(&Context::for_test(std::path::Path::new("/"), env.iter().copied()))
+}
+
+#[test]
+fn without_variables_or_with_empty_ones_the_documented_defaults_hold() {
+    let two = Processes { workers: 2, max_requests: None, max_requests_jitter: None };
+    let defaults = Variables {
+        workers: 2,
+        api: two,
+        content: two,
+        reload: false,
+        timeout: 90,
+        https: false,
+        hostnames: vec![],
+        port: None,
+        proxies: proxies::default(),
+        ui: Ui::Auto,
+        embedded_postgresql: None,
+        database_timeout: 60,
+        migrations_timeout: 7200,
+        static_root: "/var/lib/operator/static/".to_owned(),
+        shared_imports: true,
+        x_accel_redirect: true,
+        otel: None,
+    };
+    assert_eq!(read(&[]).unwrap(), defaults);
+    let empty = [("PULP_WORKERS", ""), ("PULP_HTTPS", ""), ("PULP_UI", ""), ("PULP_OTEL_ENABLED", "")];
+    assert_eq!(read(&empty).unwrap(), defaults);
+}
+
+#[test]
+fn each_variable_is_read() {
+    let found = read(&[
+        ("PULP_WORKERS", "0"),
+        ("PULP_API_WORKERS", " 3 "),
+        ("PULP_API_WORKERS_MAX_REQUESTS", "4"),
+        ("PULP_API_WORKERS_MAX_REQUESTS_JITTER", "5"),
+        ("PULP_CONTENT_WORKERS", "6"),
+        ("PULP_CONTENT_WORKERS_MAX_REQUESTS", "7"),
+        ("PULP_CONTENT_WORKERS_MAX_REQUESTS_JITTER", "8"),
+        ("PULP_GUNICORN_TIMEOUT", "9"),
+        ("PULP_GUNICORN_RELOAD", "true"),
+        ("PULP_HTTPS", "True"),
+        ("PULP_HOSTNAME", "Pulp.example.com., 10.0.0.7,,FD00:0::9"),
+        ("PULP_PORT", "9000"),
+        ("PULP_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("PULP_EMBEDDED_POSTGRESQL", "False"),
+        ("PULP_UI", "https://example.org/ui.tar.gz"),
+        ("PULP_STATIC_ROOT", "/srv/static"),
+        ("PULP_OTEL_ENABLED", "1"),
+        ("PULP_SHARED_IMPORTS", "no"),
+    ]);
+    let expected = Variables {
+        workers: 0,
+        api: Processes { workers: 3, max_requests: Some(4), max_requests_jitter: Some(5) },
+        content: Processes { workers: 6, max_requests: Some(7), max_requests_jitter: Some(8) },
+        reload: true,
+        timeout: 9,
+        https: true,
+        hostnames: vec!["pulp.example.com".into(), "10.0.0.7".into(), "fd00::9".into()],
+        port: Some(9000),
+        proxies: vec!["10.0.0.0/8".into()],
+        ui: Ui::On,
+        embedded_postgresql: Some(false),
+        database_timeout: 60,
+        migrations_timeout: 7200,
+        static_root: "/srv/static/".to_owned(),
+        shared_imports: false,
+        x_accel_redirect: true,
+        otel: Some(true),
+    };
+    assert_eq!(found.unwrap(), expected);
+}
+
+#[test]
+fn a_switch_is_understood_in_any_case_and_spelling() {
+    for (value, on) in [("TRUE", true), ("Yes", true), ("1", true), ("No", false), ("0", false)] {
+        assert_eq!(read(&[("PULP_HTTPS", value)]).unwrap().https, on, "{value}");
+    }
+    for (value, ui) in
+        [("False", Ui::Off), ("no", Ui::Off), ("auto", Ui::Auto), ("https://x/y.tar.gz", Ui::On)]
+    {
+        assert_eq!(read(&[("PULP_UI", value)]).unwrap().ui, ui, "{value}");
+    }
+}
+
+#[test]
+fn values_that_are_out_of_range_are_refused() {
+    for (name, value) in [
+        ("PULP_WORKERS", "1001"),
+        ("PULP_WORKERS", "-1"),
+        ("PULP_WORKERS", "+1"),
+        ("PULP_WORKERS", "2.0"),
+        ("PULP_API_WORKERS", "0"),
+        ("PULP_CONTENT_WORKERS", "two"),
+        ("PULP_GUNICORN_TIMEOUT", "0"),
+        ("PULP_API_WORKERS_MAX_REQUESTS", "99999999999"),
+        ("PULP_GUNICORN_RELOAD", "maybe"),
+        ("PULP_OTEL_ENABLED", "on fire"),
+        ("PULP_STATIC_ROOT", "static"),
+        ("PULP_HOSTNAME", "https://x"),
+        ("PULP_HOSTNAME", "pulp:80"),
+        ("PULP_HOSTNAME", "*.example.com"),
+        ("PULP_HOSTNAME", "päpst.example"),
+        ("PULP_HOSTNAME", "a b"),
+        ("PULP_PORT", "abc"),
+        ("PULP_PORT", "0"),
+        ("PULP_PORT", "65536"),
+        ("PULP_PORT", "80/tcp"),
+        ("PULP_TRUSTED_PROXIES", "proxy"),
+        ("PULP_API_BIND", "foo"),
+        ("PULP_CONTENT_BIND", "127.0.0.1"),
+        ("PULP_EMBEDDED_POSTGRESQL", "maybe"),
+        ("PULP_ALLOW_LOST_KEY", "please"),
+        ("PULP_ALLOW_DOWNGRADE", "2"),
+        ("PULP_POSTGRES_BIN", "pgsql/bin"),
+        ("PULP_SETTINGS", "settings.py"),
+        ("COLLECTION_SIGNING_SERVICE", "a b"),
+    ] {
+        let problem = read(&[(name, value)]).unwrap_err();
+        assert!(problem.what().contains(&format!("{name} is {value:?}")), "{problem}");
+        assert_eq!(problem.code(), 78);
+    }
+}
+
+#[test]
+fn all_wrong_variables_are_told_at_once_in_one_line() {
+    let problem = read(&[("PULP_WORKERS", "many"), ("PULP_HTTPS", "tls\n")]).unwrap_err();
+    assert_eq!(
+        problem.what(),
+        "PULP_WORKERS is \"many\", but must be a whole number from 0 to 1000; \
+         PULP_HTTPS is \"tls\\n\", but must be true or false"
+    );
+}
+
+#[test]
+fn the_port_that_kubernetes_sets_beside_a_service_named_pulp_is_nobodys_wish() {
+    assert_eq!(read(&[("PULP_PORT", "tcp://10.96.0.17:80")]).unwrap().port, None);
+}
+
+#[test]
+fn gunicorn_believes_the_same_proxies_also_where_it_listens_to_both_kinds_of_addresses() {
+    let of = |value: &str| read(&[("PULP_TRUSTED_PROXIES", value)]).unwrap().forwarded_allow_ips();
+    assert_eq!(of("10.0.0.0/8,fd00::1"), "10.0.0.0/8,::ffff:10.0.0.0/104,fd00::1/128");
+    assert_eq!(of("none"), "127.0.0.1,::1");
+}
