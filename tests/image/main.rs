@@ -17,6 +17,7 @@
 //! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
 //! | `chaos` | random processes killed and stopped while clients work |
 //! | `powercut` | everything killed at once while clients upload and a sync runs |
+//! | `derived` | images derived from ours, with services for s6 |
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
@@ -33,6 +34,7 @@
 )]
 
 mod chaos;
+mod derived;
 mod external;
 mod faults;
 mod harness;
