@@ -14,7 +14,7 @@ use super::toml::{Definition, list};
 const BASE: &str = "base";
 
 impl Import<'_> {
-    /// The scripts that run before everything else, and after it.
+    /// What runs before everything else.
     pub(super) fn scripts(&mut self) {
         let Some(etc) = &self.places.etc else { return };
         let mut base = Vec::new();
@@ -24,7 +24,6 @@ impl Import<'_> {
             let text = list(&base);
             self.add(BASE, Definition::from(&self.inside(etc), "bundle").raw("contents", &text));
         }
-        self.last_scripts(&etc.join("cont-finish.d"));
     }
 
     fn attributes(&mut self, directory: &Path) -> Option<String> {
@@ -72,8 +71,9 @@ impl Import<'_> {
     }
 
     /// `cont-finish.d`: each runs when everything else is down, the first one first. What stops last has started first.
-    fn last_scripts(&mut self, directory: &Path) {
-        let scripts = self.scripts_of(directory, "cont-finish-");
+    pub(super) fn last_scripts(&mut self) {
+        let Some(etc) = &self.places.etc else { return };
+        let scripts = self.scripts_of(&etc.join("cont-finish.d"), "cont-finish-");
         let mut before: Option<String> = None;
         for (name, path, script) in scripts.into_iter().rev() {
             let mut made = Definition::from(&self.inside(&path), "oneshot");

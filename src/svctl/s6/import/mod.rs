@@ -79,6 +79,7 @@ pub fn translate(
     import.scripts();
     import.services();
     import.legacy_services();
+    import.last_scripts();
     import.environment();
     let files = import.made.iter().map(|(name, made)| (format!("{name}.toml"), made.done()));
     Translation { files: files.collect(), lines: import.lines }

@@ -62,7 +62,9 @@ fn longrun_is_run_as_s6_runs_it() {
     assert_eq!(words, ["./run", "exporter"]);
     let cwd = exporter.process.cwd.as_ref().unwrap();
     assert_eq!(cwd, Path::new("/etc/s6-overlay/s6-rc.d/exporter"));
-    assert_eq!(names(&plan, &exporter.requires), ["migrations", "pulp-api", "prepare"]);
+    let mut requires = names(&plan, &exporter.requires);
+    requires.sort();
+    assert_eq!(requires, ["migrations", "prepare", "pulp-api"]);
     assert_eq!(exporter.ready, Ready::Fd(3));
     assert_eq!(exporter.stop.signal.to_string().trim_start_matches("SIG"), "INT");
     assert_eq!(exporter.stop.timeout.as_millis(), 2500);
