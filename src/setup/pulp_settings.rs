@@ -45,6 +45,10 @@ pub struct PulpSettings {
     pub token_public_key: String,
     /// `MEDIA_ROOT`.
     pub media_root: String,
+    /// The name by which the content app tells nginx to send a file below `MEDIA_ROOT`, with a slash at both ends; none
+    /// where the content app sends them itself.
+    #[serde(default)]
+    pub sent_files_location: Option<String>,
     /// `STATIC_ROOT`.
     pub static_root: String,
     /// `WORKER_TYPE`: where workers keep their locks, in PostgreSQL (`pulpcore`) or redis.

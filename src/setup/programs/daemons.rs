@@ -87,6 +87,11 @@ pub fn redis(settings: &PulpSettings) -> Vec<String> {
         "",
         "--appendonly",
         "no",
+        // Entries of the cache are forgotten then, which have a time after which they would be anyway; nothing else is.
+        "--maxmemory",
+        "128mb",
+        "--maxmemory-policy",
+        "volatile-lru",
         "--dir",
         "/run/redis",
         "--logfile",

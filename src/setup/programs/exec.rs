@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::imports::{self, Plain};
@@ -21,6 +22,10 @@ pub const API_BIND: &str = "127.0.0.1:24817";
 
 /// Where the content app listens unless `PULP_CONTENT_BIND` says otherwise.
 pub const CONTENT_BIND: &str = "127.0.0.1:24816";
+
+/// Where the content app listens for nginx beside it, and for nobody else: what comes in there may be answered with the
+/// name of a file that nginx is to send (`send_files.py`).
+pub const CONTENT_SOCKET: &str = "/run/pulp/content/socket";
 
 /// How the API logs a request: Pulp's own format, whose default is a Python tuple and logged as one.
 const ACCESS_LOG: &str =
@@ -98,7 +103,11 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         // It imports everything before it forks anyway.
         "content" => {
             let bind = context.var("PULP_CONTENT_BIND").unwrap_or(CONTENT_BIND);
-            gunicorn("pulpcore-content", bind, variables, variables.content)
+            let mut words = gunicorn("pulpcore-content", bind, variables, variables.content);
+            if nginx_is_beside(context) {
+                words.extend(["--bind".to_owned(), format!("unix:{CONTENT_SOCKET}")]);
+            }
+            words
         }
         // Without the directory of the program among those of modules.
         "imports" => return Ok(["python3", "-P", imports::PROGRAM].map(str::to_owned).to_vec()),
@@ -110,6 +119,11 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
     }
     words.extend(extra.iter().cloned());
     Ok(words)
+}
+
+/// Whether the step `volumes` has made the directory of the socket, which it does only where all of Pulp is in a container.
+pub fn nginx_is_beside(context: &Context) -> bool {
+    context.path(CONTENT_SOCKET).parent().is_some_and(Path::is_dir)
 }
 
 /// A gunicorn of Pulp with its options. All are given even where they are gunicorn's defaults: without
@@ -188,6 +202,17 @@ mod tests {
             "pulpcore-content --bind unix:/run/pulp/content.sock --timeout 30 --workers 5 --max-requests 100 \
              --max-requests-jitter 10 --access-logfile -"
         );
+    }
+
+    #[test]
+    fn beside_nginx_the_content_app_has_a_socket_for_it_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("run/pulp/content")).unwrap();
+        let context = Context::for_test(dir.path(), []);
+        let words = words(&context, &Variables::read(&context).unwrap(), &["content".to_owned()]).unwrap();
+        let binds: Vec<&String> =
+            words.iter().zip(&words[1..]).filter_map(|(a, b)| (a == "--bind").then_some(b)).collect();
+        assert_eq!(binds, ["127.0.0.1:24816", "unix:/run/pulp/content/socket"]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Variables {
     pub static_root: String,
     /// `PULP_SHARED_IMPORTS`: import Pulp once, and fork its services from there.
     pub shared_imports: bool,
+    /// `PULP_X_ACCEL_REDIRECT`: nginx sends the files that the content app names.
+    pub x_accel_redirect: bool,
     /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
     pub otel: Option<bool>,
 }
@@ -78,6 +80,7 @@ impl Variables {
             migrations_timeout: reader.number("PULP_MIGRATIONS_TIMEOUT", 1..=u32::MAX, 7200),
             static_root: reader.directory("PULP_STATIC_ROOT", "/var/lib/operator/static/"),
             shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
+            x_accel_redirect: reader.switch("PULP_X_ACCEL_REDIRECT").unwrap_or(true),
             otel: reader.switch(OTEL),
         };
         if reader.wrong.is_empty() { Ok(variables) } else { Err(reader.problem()) }
@@ -182,6 +185,7 @@ mod tests {
             migrations_timeout: 7200,
             static_root: "/var/lib/operator/static/".to_owned(),
             shared_imports: true,
+            x_accel_redirect: true,
             otel: None,
         };
         assert_eq!(read(&[]).unwrap(), defaults);
@@ -219,6 +223,7 @@ mod tests {
             migrations_timeout: 7200,
             static_root: "/srv/static/".to_owned(),
             shared_imports: false,
+            x_accel_redirect: true,
             otel: Some(true),
         };
         assert_eq!(found.unwrap(), expected);

@@ -52,6 +52,8 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     for (path, owner, mode) in [
         ("/run/pulp", ROOT, 0o755),
         ("/run/pulp/imports", accounts.pulp, 0o700),
+        // The content app's socket, for nginx.
+        ("/run/pulp/content", accounts.pulp, 0o755),
         // As Debian and upstream have it: sockets in it get the group postgres.
         ("/run/postgresql", accounts.postgres, 0o2775),
         ("/run/redis", redis(context), 0o755),

@@ -24,6 +24,7 @@ pub fn settings() -> PulpSettings {
         token_private_key: "/etc/pulp/certs/token_private_key.pem".to_owned(),
         token_public_key: "/etc/pulp/certs/token_public_key.pem".to_owned(),
         media_root: "/var/lib/pulp/media/".to_owned(),
+        sent_files_location: None,
         static_root: "/var/lib/pulp/assets/".to_owned(),
         secret_key: false,
         some_plugins: false,

@@ -107,7 +107,11 @@ impl Site {
             temporary,
             snippets: vec![context.path(ETC).join("pulp"), context.path(OWN)],
             api: bind("PULP_API_BIND", exec::API_BIND)?,
-            content: bind("PULP_CONTENT_BIND", exec::CONTENT_BIND)?,
+            content: if exec::nginx_is_beside(context) {
+                format!("unix:{}", exec::CONTENT_SOCKET)
+            } else {
+                bind("PULP_CONTENT_BIND", exec::CONTENT_BIND)?
+            },
             names: false,
             resolver: None,
             processes: processes(),
@@ -242,12 +246,22 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("api_root_pattern", regex::escape(&api_root))
         .text("api_root", api_root)
         .text("https_suffix", https_suffix(&told_origin(context, settings)))
+        .text("sent_files", sent_files(settings)?)
+        .text("media_root", with_slash(shown(&context.path(&settings.media_root))?))
         .text("read_timeout", variables.timeout.saturating_add(10).to_string())
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)
         .truth("https", variables.https)
         .truth("ipv6", context.path("/proc/net/if_inet6").exists()))
+}
+
+/// Where nginx has the files that the content app names, if it names any.
+fn sent_files(settings: &PulpSettings) -> Result<String, Problem> {
+    settings
+        .sent_files_location
+        .as_deref()
+        .map_or(Ok(String::new()), |path| url_path("SENT_FILES_LOCATION", path))
 }
 
 /// One is enough for most; TLS can use a second. More only take memory from Pulp.

@@ -101,6 +101,7 @@ fn settings() -> PulpSettings {
         token_private_key: String::new(),
         token_public_key: String::new(),
         media_root: "/var/lib/pulp/media".to_owned(),
+        sent_files_location: None,
         static_root: "/var/lib/operator/static/".to_owned(),
         migrated_settings: String::new(),
     }
@@ -425,6 +426,10 @@ struct Running {
     master: Child,
 }
 
+/// What the content app says to a request of `/named`.
+const NAMED: &str = "X-Accel-Redirect: /_sent/artifact/ab/c%20d\r\nETag: \"sha\"\r\nX-PULP-CACHE: HIT\r\n\
+                     Content-Type: application/x-thing\r\n";
+
 fn application(name: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -440,8 +445,10 @@ fn application(name: &'static str) -> String {
             let status = if head.contains("/broken") { "502 Bad Gateway" } else { "200 OK" };
             let body = format!("{name}: {head}");
             let length = body.len();
-            let answer =
-                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let named = if head.contains("/named") { NAMED } else { "" };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\n{named}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
             let _ = stream.write_all(answer.as_bytes());
         }
     });
@@ -564,6 +571,33 @@ fn requests_reach_the_application_that_answers_them() {
         "{said}"
     );
     assert!(nginx.get("/pulp/api/v3/broken").starts_with("HTTP/1.1 502 "), "an error of the API's own stays");
+}
+
+#[test]
+fn a_file_that_the_content_app_names_is_sent_with_its_headers_and_nobody_else_can_name_it() {
+    if !has_nginx() {
+        return;
+    }
+    let mut image = image_with_applications();
+    image.settings.sent_files_location = Some("/_sent/".to_owned());
+    image.settings.media_root = "/var/lib/pulp/media".to_owned();
+    image.put("var/lib/pulp/media/artifact/ab/c d", "0123456789");
+    let nginx = Running::start(image);
+    for path in ["/pulp/content/named", "/pulp/container/named"] {
+        let said = nginx.get(path);
+        assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with("\r\n\r\n0123456789"), "{said}");
+        for header in ["ETag: \"sha\"", "X-PULP-CACHE: HIT", "Content-Type: application/x-thing"] {
+            assert_eq!(said.matches(header).count(), 1, "{header}: {said}");
+        }
+    }
+    let mut part = TcpStream::connect(("127.0.0.1", nginx.ports.http)).unwrap();
+    let request =
+        "GET /pulp/content/named HTTP/1.1\r\nHost: h\r\nRange: bytes=2-4\r\nConnection: close\r\n\r\n";
+    part.write_all(request.as_bytes()).unwrap();
+    let mut said = String::new();
+    part.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 206 ") && said.ends_with("\r\n\r\n234"), "{said}");
+    assert!(nginx.get("/_sent/artifact/ab/c%20d").starts_with("HTTP/1.1 404 "), "it is for nginx alone");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod evaluate;
 mod origin;
 mod parse;
+mod sent_files;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -36,7 +37,8 @@ pub const POSTGRESQL_SOCKETS: &str = "/run/postgresql";
 /// Evaluates the user's settings, writes our defaults, and keeps the [`PulpSettings`].
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let set = evaluate(context)?;
-    let settings = settings(context, &set)?;
+    let mut settings = settings(context, &set)?;
+    settings.sent_files_location = sent_files::location(context, &settings)?;
     let defaults = defaults(context, &set, &settings);
     files::write(context, &context.path(DEFAULTS), defaults.as_bytes(), ROOT, 0o644)?;
     settings.save(context)?;
@@ -94,8 +96,15 @@ fn defaults(context: &Context, set: &Map<String, Value>, settings: &PulpSettings
     if !["REDIS_URL", "REDIS_HOST", "REDIS_PORT"].iter().any(|name| set.contains_key(*name)) {
         say("REDIS_URL", &format!("unix://{REDIS_SOCKET}?db=0"));
     }
+    if let Some(location) = &settings.sent_files_location {
+        say("SENT_FILES_LOCATION", location);
+    }
     if Path::new(&settings.static_root).is_absolute() {
         say("STATIC_ROOT", &settings.static_root);
+    }
+    // The embedded redis is there for this.
+    if settings.external_redis.is_none() && !set.contains_key("CACHE_ENABLED") {
+        file.push_str("CACHE_ENABLED = True\n");
     }
     file
 }
@@ -142,6 +151,10 @@ mod tests {
         };
         assert!(of(json!({})).contains("REDIS_URL = \"unix:///run/redis/redis.sock?db=0\""));
         assert!(!of(json!({"REDIS_HOST": "x"})).contains("REDIS_URL"));
+        assert!(of(json!({})).contains("\nCACHE_ENABLED = True\n"));
+        for own in [json!({"CACHE_ENABLED": false}), json!({"REDIS_HOST": "x"})] {
+            assert!(!of(own).contains("CACHE_ENABLED"));
+        }
         let secret = of(json!({"DATABASES": {"default": {"PASSWORD": "geheim"}}}));
         assert!(!secret.contains("geheim"));
     }

@@ -46,6 +46,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
         secret_key: set.get("SECRET_KEY").and_then(Value::as_str).is_some_and(|key| !key.is_empty()),
         some_plugins: set.get("ENABLED_PLUGINS").is_some_and(|value| !value.is_null()),
         migrated_settings: migrated_settings(set),
+        sent_files_location: None, // decided by the step alone
         static_root: text(
             "STATIC_ROOT",
             context.var("PULP_STATIC_ROOT").unwrap_or("/var/lib/operator/static/"),
