@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use init_core::status::Phase::{Done, Down, Failed};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::harness::{Running, Setup, svctl};
 
 /// The directories, and the signs that each has done what it does by itself.
@@ -90,7 +93,8 @@ impl Scan {
 
 impl Drop for Scan {
     fn drop(&mut self) {
-        let _ = Command::new("s6-svscanctl").arg("-t").arg(&self.1).status();
+        // It stops its services then; the directory may be gone.
+        let _ = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
         let _ = self.0.wait();
     }
 }
