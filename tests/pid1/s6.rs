@@ -176,7 +176,7 @@ fn lines_of_oneshots_do_what_execline_does_with_them() {
             "{name}"
         );
     }
-    assert!(running.text().contains("exit code 3"));
+    running.line("exit code 3");
 }
 
 fn made(running: &Running, name: &str) -> Option<Vec<u8>> {
@@ -192,6 +192,6 @@ fn finish_hook_that_ends_with_125_is_the_last_word() {
     assert!(running.line("finish hook").contains("125"));
     assert_eq!(running.lines("web-runs", 1).len(), 1);
     // A person may try again.
-    running.fails(1, &["start", "web"]);
+    running.svctl(&["start", "web"]);
     running.lines("web-runs", 2);
 }
