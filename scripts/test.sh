@@ -67,8 +67,9 @@ PULP_INIT_FAULTY_PROGRAMS=$PWD/target/faults/$(host_triple)/release
 export PULP_INIT_FAULTY_PROGRAMS
 # The service that tests supervise is an example, which `cargo test --test NAME` alone would not build.
 cargo build --quiet --locked --workspace --features docs --examples
-# Some tests of the init steps run the real nginx and PostgreSQL of this host. No cluster is made for Debian's own.
-need nginx=nginx-light haproxy=haproxy openssl=openssl ip=iproute2
+# Some tests of the init steps run the real nginx and PostgreSQL of this host, others compare with its s6. No cluster is made
+# for Debian's own.
+need nginx=nginx-light haproxy=haproxy openssl=openssl ip=iproute2 s6-svscan=s6 execlineb=execline
 if [ ! -e /usr/lib/postgresql ]; then
     need /usr/share/postgresql-common=postgresql-common
     as_root mkdir -p /etc/postgresql-common/createcluster.d

@@ -12,6 +12,9 @@ use init_plan::{Id, Kind, Policy};
 /// in an uninterruptible sleep takes longer.
 const GROUP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The exit code by which a finish hook says that its service must not be started again; s6 has it so.
+const FINAL: i32 = 125;
+
 impl Supervisor {
     /// The main process ended.
     pub(super) fn main_ended(&mut self, id: Id, run: Run, exit: Exit, cause: Cause) {
@@ -40,6 +43,16 @@ impl Supervisor {
             }
             _ => self.decide_after_exit(id, exit, cause),
         }
+    }
+
+    /// The finish hook ended. With 125 it says that starting the service again is of no use.
+    pub(super) fn finish_hook_ended(&mut self, id: Id, hook: Exit, exit: Exit, cause: Cause) {
+        let failed = hook == Exit::Code(FINAL) && cause != Cause::Requested && self.unit(id).goal == Goal::Up;
+        if failed && !self.has_completed(id, exit, &cause) {
+            let why = format!("ended with {exit}, and its finish hook with {FINAL}: not to be started again");
+            return self.fail(id, why, exit.shell_code());
+        }
+        self.decide_after_exit(id, exit, cause);
     }
 
     /// Decides what becomes of a service whose process has ended.

@@ -129,7 +129,7 @@ impl Supervisor {
             State::Up { .. } => self.reload_command_failed(id, &format!("ended with {exit}")),
             State::Stopping { .. } => self.stop_command_ended(id, success),
             State::Checking { at, .. } => self.condition_ended(id, at, exit),
-            State::Finishing { exit, cause, .. } => self.decide_after_exit(id, exit, cause),
+            State::Finishing { exit: ended, cause, .. } => self.finish_hook_ended(id, exit, ended, cause),
             State::Undoing { .. } => {
                 if !success {
                     self.warn(id, format!("down command ended with {exit}"));

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::generator;
+use init_control::path::{self, candidates};
 use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories, environment, inspect};
 use init_plan::{Claim, DEFAULT_PATH, Environment, Examined, Kind, Plan, Problem, Problems};
 
@@ -103,9 +105,20 @@ fn parse(
         }
     }
     if options.directories.is_empty() {
-        options.directories = default_directories(services.as_deref());
+        options.directories = generated();
+        options.directories.extend(default_directories(services.as_deref()));
     }
     Ok(Some(options))
+}
+
+/// What the generator of a running `init` wrote last, as far as that can be read.
+fn generated() -> Vec<Directory> {
+    if std::env::var_os(generator::VARIABLE).is_none() {
+        return Vec::new();
+    }
+    let places = candidates(std::env::var_os(path::VARIABLE), nix::unistd::geteuid().as_raw());
+    let found = places.iter().map(|place| generator::directory(place)).find(|place| place.is_dir());
+    found.map(|path| Directory { path, optional: true }).into_iter().collect()
 }
 
 fn variable(text: OsString) -> Result<(String, String), String> {

@@ -195,6 +195,7 @@ fn run_init(args: &InitArgs) -> ExitCode {
         // `parse` has made sure that these are UTF-8.
         command: args.command.iter().map(|word| word.to_string_lossy().into()).collect(),
         log: args.log,
+        generator: None,
     })
 }
 

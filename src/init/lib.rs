@@ -6,6 +6,7 @@
 //! | [`kernel`] | system calls, with a name for each failure; all `unsafe` code is here |
 //! | [`service`] | what one service holds: its environment, its descriptors, its log, its notify socket |
 //! | `server` | the control socket: connections, requests, and what is pushed without a request |
+//! | [`generator`] | `$INIT_GENERATOR`: definitions that a program writes |
 //! | `event_loop` | waits, observes, asks the core, acts |
 //! | `second` | whether another `init` runs here already |
 //! | `trace` | `INIT_LOG=debug` |
@@ -14,6 +15,7 @@
 pub mod check;
 pub mod command_line;
 mod event_loop;
+pub mod generator;
 pub mod kernel;
 mod second;
 mod server;

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use crate::event_loop::reload::read_plan;
 use crate::event_loop::signals;
 use crate::event_loop::{Init, Options};
+use crate::generator::{self, Generator};
 use crate::kernel::cgroup::Cgroups;
 use crate::kernel::fault::{self, Call};
 use crate::kernel::poll::Poll;
-use crate::kernel::runtime_dir;
+use crate::kernel::runtime_dir::{self, RuntimeDir};
 use crate::kernel::sys;
 use crate::second;
 use crate::server::clients::Server;
@@ -22,6 +23,7 @@ use crate::service::log::sink::Sink;
 use crate::trace;
 use init_core::Supervisor;
 use init_plan::Plan;
+use init_plan::load::Directory;
 
 /// sysexits(3): the configuration is wrong.
 const EX_CONFIG: i32 = 78;
@@ -41,7 +43,7 @@ pub fn run(options: Options) -> ExitCode {
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
 }
 
-fn start(options: Options) -> Result<i32, (String, i32)> {
+fn start(mut options: Options) -> Result<i32, (String, i32)> {
     let system = |what: &'static str| move |error: std::io::Error| (format!("{what}: {error}"), EX_OSERR);
     // First of all: a signal to stop that comes while the plan is read must not be lost.
     sys::block_signals().map_err(system("sigprocmask"))?;
@@ -51,8 +53,6 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
         return Err((why, ALREADY_RUNNING));
     }
     let container = Container::snapshot();
-    let plan = read_plan(&options, &container.text()).map_err(|problems| (problems, EX_CONFIG))?;
-
     let mut unignore = sys::ignored_signals();
     unignore.extend(signals::IGNORED);
     unignore.sort_unstable();
@@ -64,10 +64,17 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     sys::ignore_signal(libc::SIGCHLD, false);
     let signal_fd = sys::signal_fd(&signals::received()).map_err(system("signalfd"))?;
     let open_files = sys::raise_open_files();
+    let mut launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    let runtime = runtime_dir::choose();
+    let generated = generate(&mut options, &mut launcher, runtime.as_ref().ok());
+    let environment = launcher.container().text();
+    let plan = read_plan(&options, &environment)
+        .map_err(|problems| ([generated.clone(), vec![problems]].concat().join("\ninit: "), EX_CONFIG))?;
     let mut poll = Poll::new().map_err(system("epoll"))?;
     let sink = Sink::stdout().map_err(system("stdout"))?;
-    let mut logs = Logs::new(sink, plan.settings.log, wants_colour(&container), plan.settings.log_ring);
-    let trace = trace::start(container.get(trace::VARIABLE)).unwrap_or_else(|why| {
+    let mut logs =
+        Logs::new(sink, plan.settings.log, wants_colour(launcher.container()), plan.settings.log_ring);
+    let trace = trace::start(launcher.container().get(trace::VARIABLE)).unwrap_or_else(|why| {
         logs.own(&why);
         None
     });
@@ -76,12 +83,14 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     {
         logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
     }
-    let mut launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    for line in generated {
+        logs.own(&line);
+    }
     if let Some(command) = plan.services.iter().find(|service| &*service.name == init_plan::COMMAND) {
         // Before anything is started for it in vain.
         launcher.find_program(command).map_err(|error| (error.message, error.code))?;
     }
-    let (runtime, server) = listen(&mut logs, &mut poll);
+    let (runtime, server) = listen(runtime, &mut logs, &mut poll);
     let cgroups = cgroups(&plan, &mut logs);
     let supervisor = Supervisor::new(plan, sys::now().0);
     let mut init = Init::new(supervisor, launcher, logs, poll, signal_fd, runtime, cgroups, options)
@@ -90,6 +99,21 @@ fn start(options: Options) -> Result<i32, (String, i32)> {
     init.trace = trace;
     let code = init.run();
     Ok(init.finish(code))
+}
+
+/// Runs the generator, if the container has one, and has what it writes read below everything else. Returns what is to be
+/// logged.
+fn generate(options: &mut Options, launcher: &mut Launcher, runtime: Option<&RuntimeDir>) -> Vec<String> {
+    let variable = launcher.container().get(generator::VARIABLE).map(std::ffi::OsStr::to_owned);
+    let Some(runtime) = runtime else {
+        let line = format!("{} is not run: there is no runtime directory", generator::VARIABLE);
+        return variable.map(|_| line).into_iter().collect();
+    };
+    options.generator = Generator::new(variable.as_deref(), &runtime.path, &options.services);
+    let Some(generator) = &options.generator else { return Vec::new() };
+    let lines = generator.run(launcher);
+    options.services.insert(0, Directory { path: generator::directory(&runtime.path), optional: true });
+    lines
 }
 
 /// A standard stream that is closed would be the first file we open: writing a log into it would be writing into that.
@@ -112,8 +136,12 @@ fn wants_colour(container: &Container) -> bool {
 }
 
 /// The control socket. Without one everything but `svctl` works, so that is no reason not to boot.
-fn listen(logs: &mut Logs, poll: &mut Poll) -> (Option<PathBuf>, Option<Server>) {
-    let runtime = match runtime_dir::choose() {
+fn listen(
+    runtime: Result<RuntimeDir, String>,
+    logs: &mut Logs,
+    poll: &mut Poll,
+) -> (Option<PathBuf>, Option<Server>) {
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(message) => {
             logs.own(&format!("{message}; svctl will not work"));

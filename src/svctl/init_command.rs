@@ -44,6 +44,8 @@ Other uses, when the first argument is:
 Environment:
   INIT_SERVICES     directories of definitions, separated by colons, if
                     there is no --services; else /etc/services.d
+  INIT_GENERATOR    a program that writes definitions into the directory
+                    that is its last argument, at boot and at reloads
   INIT_RUNTIME_DIR  a directory for the control socket, tried before
                     /run/pulp-init, /dev/shm/pulp-init-UID and
                     /tmp/pulp-init-UID

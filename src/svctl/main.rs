@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Some("s6-svstat") => s6::svstat(&rest),
         Some("s6-setuidgid") => s6::setuidgid(&rest),
         Some("s6-echo") => s6::echo(&rest),
-        Some("with-contenv") => s6::with_contenv(&rest),
+        Some("with-contenv") => s6::contenv::with_contenv(&rest),
+        Some("printcontenv") => s6::contenv::printcontenv(&rest),
         _ => commands::main(&rest),
     }
 }

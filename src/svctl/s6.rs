@@ -3,23 +3,38 @@
 //! `s6-rc`, `s6-svc` and `s6-svstat` print the equivalent `svctl` command on standard error, so that people learn it.
 //! `with-contenv`, `s6-setuidgid` and `s6-echo` do the little that they do in s6. A usage that exists in s6 and has no
 //! meaning here is refused with s6's exit code for wrong usage.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `names` | how services of upstream's image are called here |
+//! | [`import`] | services and scripts of s6-overlay, as definitions of ours |
+//! | [`contenv`] | `/run/s6/container_environment`, and `with-contenv` |
+//! | [`attributes`] | `fix-attrs.d` |
+//! | `users` | users and groups by name |
+
+pub mod attributes;
+pub mod contenv;
+pub mod import;
+mod names;
+mod users;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::iter;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+use nix::unistd::geteuid;
 
+use self::contenv::Variable;
+use self::names::service;
+use self::users::take_identity;
 use crate::commands;
 use init_control::client::Client;
 use init_control::path;
 use init_control::wire::{Request, Response};
 use init_core::status::{Exit, Phase, ServiceStatus};
 use init_plan::Signal;
-use init_plan::passwd::{GroupLine, UserLine, id, lines};
 
 /// s6's exit code for wrong usage.
 const USAGE: u8 = 100;
@@ -33,10 +48,6 @@ const NOT_FOUND: u8 = 127;
 
 /// How long `init` may take for a request that it can answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Services that have another name in upstream's s6 image. Only the part before an `@` is compared.
-const RENAMED: &[(&str, &str)] =
-    &[("pulpcore-api", "pulp-api"), ("pulpcore-content", "pulp-content"), ("pulpcore-worker", "pulp-worker")];
 
 /// The options of `s6-svc`, and the words of `svctl` that do the same.
 const LETTERS: &[(char, &[&str])] = &[
@@ -96,11 +107,6 @@ pub fn svstat(arguments: &[OsString]) -> ExitCode {
         Ok(found) => print(&found.iter().map(state_line).collect::<String>()),
         Err(why) => fail("s6-svstat", &why, 1),
     }
-}
-
-/// `with-contenv`: runs a command with the container's environment. Every process here has that environment.
-pub fn with_contenv(arguments: &[OsString]) -> ExitCode {
-    become_command("with-contenv", arguments)
 }
 
 /// `s6-setuidgid`: runs a command as a user.
@@ -231,14 +237,6 @@ impl<'a> Letters<'a> {
     }
 }
 
-/// The name that a service has here, from its name or service directory in s6.
-fn service(word: &str) -> String {
-    let name = word.trim_end_matches('/').rsplit('/').next().unwrap_or(word);
-    let (base, instance) = name.find('@').and_then(|at| name.split_at_checked(at)).unwrap_or((name, ""));
-    let base = RENAMED.iter().find(|(old, _)| *old == base).map_or(base, |(_, new)| new);
-    format!("{base}{instance}")
-}
-
 fn list(arguments: &[OsString], up: bool, names: &[String]) -> ExitCode {
     translation("s6-rc", arguments, if up { "svctl list" } else { "svctl list --all" });
     match services(names) {
@@ -311,45 +309,22 @@ fn translation(program: &str, arguments: &[OsString], call: &str) {
 
 /// Replaces this process by the command.
 fn become_command(program: &str, words: &[OsString]) -> ExitCode {
+    become_with(program, words, None)
+}
+
+/// The same; with variables in these, and no others.
+fn become_with(program: &str, words: &[OsString], variables: Option<Vec<Variable>>) -> ExitCode {
     let Some((command, arguments)) = words.split_first() else {
         return refuse(program, "a command is missing", &format!("{program} COMMAND..."));
     };
-    let error = Command::new(command).args(arguments).exec();
+    let mut call = Command::new(command);
+    call.args(arguments);
+    if let Some(variables) = variables {
+        call.env_clear().envs(variables);
+    }
+    let error = call.exec();
     let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
     fail(program, &format!("cannot run {}: {error}", command.display()), code)
-}
-
-/// Becomes the user for good. The groups come first, because an ordinary user may not set them.
-fn take_identity(user: &str) -> Result<(), String> {
-    let (uid, gid, groups) = match numbers(user) {
-        Some((uid, gid)) => (uid, gid, vec![gid]),
-        None => in_files(user, &file("/etc/passwd"), &file("/etc/group"))
-            .ok_or_else(|| format!("there is no user {user} in /etc/passwd"))?,
-    };
-    setgroups(&groups)
-        .and_then(|()| setgid(gid))
-        .and_then(|()| setuid(uid))
-        .map_err(|errno| format!("cannot become {user}: {errno}"))
-}
-
-/// An image without the file has no names.
-fn file(path: &str) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_default()
-}
-
-/// The user of this name, with its own group first and then those that list it. Read from the files, as `init` does: libc
-/// would load the image's NSS modules into this static program.
-fn in_files(name: &str, passwd: &[u8], group: &[u8]) -> Option<(Uid, Gid, Vec<Gid>)> {
-    let user = lines(passwd).filter_map(UserLine::parse).find(|user| user.name == name.as_bytes())?;
-    let listed = lines(group).filter_map(GroupLine::parse).filter(|group| group.lists(user.name));
-    let groups = iter::once(user.gid).chain(listed.map(|group| group.gid).filter(|&gid| gid != user.gid));
-    Some((Uid::from_raw(user.uid), Gid::from_raw(user.gid), groups.map(Gid::from_raw).collect()))
-}
-
-/// Reads `UID:GID`.
-fn numbers(user: &str) -> Option<(Uid, Gid)> {
-    let (uid, gid) = user.split_once(':')?;
-    Some((Uid::from_raw(id(uid)?), Gid::from_raw(id(gid)?)))
 }
 
 fn echoed(words: &[String]) -> Result<String, String> {
@@ -370,8 +345,12 @@ fn words(arguments: &[OsString]) -> Vec<String> {
 }
 
 fn print(text: &str) -> ExitCode {
+    write_out(text.as_bytes())
+}
+
+fn write_out(bytes: &[u8]) -> ExitCode {
     let mut out = io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(SYSTEM),
     }

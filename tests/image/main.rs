@@ -19,6 +19,7 @@
 //! | `bring` | what people bring: ports, proxies, domains, uploads, and their clients |
 //! | `chaos` | random processes killed and stopped while clients work |
 //! | `powercut` | everything killed at once while clients upload and a sync runs |
+//! | `derived` | images derived from ours, with services for s6 |
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
@@ -45,6 +46,7 @@
 mod bill;
 mod bring;
 mod chaos;
+mod derived;
 mod external;
 mod faults;
 mod harness;

@@ -126,6 +126,23 @@ fn restart_of_an_essential_service_does_not_end_the_container() {
 }
 
 #[test]
+fn finish_hook_that_ends_with_125_is_the_last_word_unless_somebody_asked_for_a_restart() {
+    let hooked = || longrun("a").with(|service| service.finish = Some(hook(Some(5))));
+    let mut script = Script::running(vec![hooked(), longrun("b").requires(&["a"])]);
+    script.end("a", code(0));
+    script.run("a");
+    script.end_helper("a", code(125));
+    assert_eq!(script.phase("a"), Phase::Failed);
+    assert!(script.note("a").contains("125"), "{}", script.note("a"));
+    let mut script = Script::running(vec![hooked()]);
+    script.restart("a");
+    script.end("a", code(0));
+    script.run("a");
+    script.end_helper("a", code(125));
+    assert_eq!(script.phase("a"), Phase::Starting);
+}
+
+#[test]
 fn finish_hook_runs_once_after_each_end_and_before_the_next_start() {
     let hooked = longrun("a").with(|service| service.finish = Some(hook(Some(5))));
     let mut script = Script::running(vec![hooked]);

@@ -6,6 +6,7 @@
 
 mod describe;
 mod end;
+mod generate;
 mod input;
 mod lingering;
 pub(crate) mod messages;
@@ -27,6 +28,7 @@ use tracing::debug;
 
 use crate::event_loop::describe::described;
 use crate::event_loop::lingering::Lingering;
+use crate::generator::Generator;
 use crate::kernel::cgroup::Cgroups;
 use crate::kernel::handles::Handles;
 use crate::kernel::poll::{Interest, Poll, Token};
@@ -99,6 +101,8 @@ pub struct Init {
     pub(crate) halted: Option<i32>,
     pub(crate) changed: bool,
     pub(crate) output: OutputWatch,
+    /// A reload that waits for the generator.
+    pub(crate) generating: Option<generate::Generating>,
 }
 
 /// How `init` was told to work.
@@ -110,6 +114,8 @@ pub struct Options {
     pub command: Vec<Box<str>>,
     /// How services log that do not say it themselves; overrides the settings.
     pub log: Option<Log>,
+    /// Writes definitions before they are read.
+    pub generator: Option<Generator>,
 }
 
 /// Whether the container's output is being watched for room.
@@ -180,6 +186,7 @@ impl Init {
             halted: None,
             changed: false,
             output: OutputWatch::default(),
+            generating: None,
         };
         init.service_io =
             (0..init.supervisor.plan().services.len()).map(|index| init.new_service_io(index)).collect();
@@ -229,6 +236,7 @@ impl Init {
         if self.remind_at.is_some_and(|at| at <= now) {
             self.remind(now);
         }
+        self.limit_generator(now);
         if self.trim_at.is_some_and(|at| at <= now) {
             self.trim_at = None;
             self.logs.trim();
@@ -255,7 +263,8 @@ impl Init {
 
     fn deadline(&self) -> Option<Time> {
         let server = self.server.as_ref().and_then(Server::deadline);
-        self.supervisor.deadline().into_iter().chain(self.remind_at).chain(self.trim_at).chain(server).min()
+        let own = self.remind_at.into_iter().chain(self.trim_at).chain(self.generator_deadline());
+        self.supervisor.deadline().into_iter().chain(own).chain(server).min()
     }
 
     fn dispatch(&mut self, token: Token) {

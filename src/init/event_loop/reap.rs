@@ -54,6 +54,7 @@ impl Init {
                     sys::reap(zombie.pid);
                 }
                 self.handles.forget(zombie.pid);
+                self.generator_ended(zombie);
             }
         }
         true

@@ -25,13 +25,7 @@ impl Init {
                 self.feed(Event::Force);
             }
             libc::SIGINT => self.feed(Event::Shutdown(None)),
-            libc::SIGHUP if !self.is_forwarded(signal) => {
-                if let Err(problems) = self.reload_plan() {
-                    self.log(&format!(
-                        "reload: the plan on disk is wrong, the running one stays:\n{problems}"
-                    ));
-                }
-            }
+            libc::SIGHUP if !self.is_forwarded(signal) => self.begin_reload(None),
             _ => self.forward_signal(signal),
         }
     }

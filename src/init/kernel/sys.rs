@@ -70,6 +70,21 @@ pub fn reap(pid: i32) {
     while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Err(nix::errno::Errno::EINTR) {}
 }
 
+/// Reaps this child if it has ended. One that is not there any more has ended somehow.
+pub fn reap_child(pid: i32) -> Option<Exit> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the answer.
+        match check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) }) {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            Err(_) => return Some(Exit::Code(-1)),
+            Ok(0) => return None,
+            Ok(_) if libc::WIFEXITED(status) => return Some(Exit::Code(libc::WEXITSTATUS(status))),
+            Ok(_) => return Some(Exit::Signal(libc::WTERMSIG(status))),
+        }
+    }
+}
+
 /// Reaps any child that has ended.
 pub fn reap_any() -> Children {
     loop {

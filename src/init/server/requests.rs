@@ -38,7 +38,7 @@ impl Init {
                 self.handle_change(token, verb, &names, wait, timeout_ms)
             }
             Request::Signal { names, signal } => self.signal_services(token, &names, signal),
-            Request::Reload { names } if names.is_empty() => self.handle_reload_plan(token),
+            Request::Reload { names } if names.is_empty() => self.begin_reload(Some(token)),
             Request::Reload { names } => self.handle_reload(token, &names),
             Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
             Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
@@ -213,14 +213,6 @@ impl Init {
             return self.reply(token, &failure(FailureKind::Failed, "none of them is running"));
         }
         self.reply(token, &done(""));
-    }
-
-    fn handle_reload_plan(&mut self, token: Token) {
-        let answer = match self.reload_plan() {
-            Ok(message) => done(message),
-            Err(problems) => failure(FailureKind::BadPlan, problems),
-        };
-        self.reply(token, &answer);
     }
 
     fn handle_reload(&mut self, token: Token, names: &[String]) {

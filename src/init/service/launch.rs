@@ -1,5 +1,7 @@
 //! From a service's definition to a process: its user, its environment, its descriptors.
 
+mod aside;
+
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;

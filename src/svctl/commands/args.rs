@@ -1,7 +1,6 @@
 //! The command line of `svctl`. What is written here is its help, its man pages and its completions too.
 
 use std::ffi::OsString;
-#[cfg(feature = "docs")]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,6 +93,19 @@ pub enum Command {
     Health(Health),
     /// Shut the container down
     Shutdown(Shutdown),
+    /// Translate services of s6-overlay into service definitions
+    ///
+    /// It reads s6-rc.d, cont-init.d, cont-finish.d, fix-attrs.d and services.d of the image, and prints a definition for
+    /// each service. Scripts stay where they are. What cannot run here is named on standard error, with what to write by
+    /// hand.
+    #[command(name = "import-s6")]
+    ImportS6(ImportS6),
+    /// Make /run/s6/container_environment, for with-contenv
+    #[command(name = "s6-environment", hide = true)]
+    S6Environment,
+    /// Apply files of fix-attrs.d
+    #[command(name = "s6-fix-attrs", hide = true)]
+    S6FixAttrs(S6FixAttrs),
     /// Print shell completions
     Completions(Completions),
     /// Print the name of every service and bundle, for completions
@@ -253,6 +265,25 @@ pub struct Shutdown {
     /// The exit code of init, and so of the container
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8))]
     pub code: Option<u8>,
+}
+
+/// Options of `svctl import-s6`.
+#[derive(Args, Debug)]
+pub struct ImportS6 {
+    /// The root of an image, or a directory of s6-rc's service directories
+    #[arg(value_name = "DIR", default_value = "/")]
+    pub directory: PathBuf,
+    /// Write a file for each service into this directory instead of printing them
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
+/// Options of `svctl s6-fix-attrs`.
+#[derive(Args, Debug)]
+pub struct S6FixAttrs {
+    /// Files of fix-attrs.d
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
 }
 
 /// Options of `svctl completions`.

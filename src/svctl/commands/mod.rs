@@ -4,6 +4,7 @@ pub mod args;
 mod ask;
 mod boot;
 mod change;
+mod s6;
 mod show;
 mod watch;
 
@@ -114,6 +115,9 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::CriticalChain(options) => boot::critical_chain(&init, &options, out),
         Command::Plot => boot::plot(&init, out),
         Command::Names => show::names(&init, out),
+        Command::ImportS6(options) => s6::import(&options, out),
+        Command::S6Environment => s6::environment(),
+        Command::S6FixAttrs(options) => s6::fix_attributes(&options),
         Command::Completions(options) => out.write(options.shell.completions()),
         #[cfg(feature = "docs")]
         Command::Man(options) => write_man_pages(&options.directory),

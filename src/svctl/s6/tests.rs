@@ -1,5 +1,8 @@
 //! What each name of s6 is translated to.
 
+use nix::unistd::Gid;
+
+use super::users::{in_files, numbers};
 use super::*;
 use init_core::status::Wellness;
 use init_plan::Kind;

@@ -1,0 +1,82 @@
+//! A reload where there is a generator: it runs first, and nobody waits for it but who asked for the reload.
+
+use crate::event_loop::Init;
+use crate::generator::Running;
+use crate::kernel::poll::Token;
+use crate::kernel::sys::Zombie;
+use crate::server::clients::{Mode, done, failure};
+use init_control::wire::FailureKind;
+use init_core::Time;
+
+/// The reload that waits for its generator.
+pub(crate) struct Generating {
+    running: Running,
+    /// Who is to be told; a signal asks, too, but wants no answer.
+    askers: Vec<Token>,
+    /// Somebody asked meanwhile, for whom it is too early.
+    again: Vec<Option<Token>>,
+}
+
+impl Init {
+    /// Reloads the plan, and answers `asker`.
+    pub(crate) fn begin_reload(&mut self, asker: Option<Token>) {
+        if let Some(client) = asker.and_then(|token| self.client(token)) {
+            client.mode = Mode::Answered;
+        }
+        if let Some(generating) = &mut self.generating {
+            return generating.again.push(asker);
+        }
+        let askers = asker.into_iter().collect();
+        let Some(generator) = self.options.generator.clone() else {
+            return self.end_reload(askers, Vec::new());
+        };
+        match generator.start(&mut self.launcher) {
+            Ok(running) => self.generating = Some(Generating { running, askers, again: Vec::new() }),
+            Err(why) => self.end_reload(askers, vec![why]),
+        }
+    }
+
+    /// A child that is no service's has ended: perhaps the generator.
+    pub(crate) fn generator_ended(&mut self, zombie: Zombie) {
+        let Some(generating) = self.generating.take_if(|one| one.running.is(zombie.pid)) else { return };
+        let Generating { running, askers, again } = generating;
+        let generator = self.options.generator.clone();
+        let lines = generator.map(|one| one.take(running, Some(zombie.exit))).unwrap_or_default();
+        self.end_reload(askers, lines);
+        for asker in again {
+            self.begin_reload(asker);
+        }
+    }
+
+    /// When the generator has taken too long.
+    pub(crate) fn generator_deadline(&self) -> Option<Time> {
+        self.generating.as_ref().map(|generating| generating.running.deadline)
+    }
+
+    /// Kills the generator if it has taken too long.
+    pub(crate) fn limit_generator(&mut self, now: Time) {
+        if let Some(generating) = self.generating.as_mut().filter(|one| one.running.deadline <= now) {
+            generating.running.kill();
+            // It ends as soon as the kernel lets it; there is nothing more to do about it.
+            generating.running.deadline = Time(u64::MAX);
+        }
+    }
+
+    fn end_reload(&mut self, askers: Vec<Token>, lines: Vec<String>) {
+        for line in &lines {
+            self.log(line);
+        }
+        let result = self.reload_plan();
+        if let (Err(problems), true) = (&result, askers.is_empty()) {
+            self.log(&format!("reload: the plan on disk is wrong, the running one stays:\n{problems}"));
+        }
+        let answer = match result {
+            Ok(message) => done([lines, vec![message]].concat().join("\n")),
+            Err(problems) => failure(FailureKind::BadPlan, problems),
+        };
+        for token in askers {
+            self.reply(token, &answer);
+            self.flush_client(token);
+        }
+    }
+}

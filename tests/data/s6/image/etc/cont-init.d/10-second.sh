@@ -1,0 +1,1 @@
+#!/usr/bin/with-contenv bash
