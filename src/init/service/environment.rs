@@ -67,19 +67,21 @@ impl Container {
 
 /// A service's environment as execve(2) wants it, `NAME=value` each.
 ///
-/// `extra` is what `init` adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); it wins over everything.
+/// What is no service, such as the generator, has no name. `extra` is what `init` adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); it wins over everything.
 ///
 /// # Errors
 /// One line that names the file and line, or the variable, and the cure.
 pub fn build(
     container: &Container,
-    service: &str,
+    service: Option<&str>,
     env: &Env,
     credentials: Option<&Credentials>,
     extra: &[(&str, &OsStr)],
 ) -> Result<Vec<CString>, String> {
     let mut made = Variables(inherited(container, env));
-    made.name(service);
+    if let Some(service) = service {
+        made.name(service);
+    }
     if let Some(user) = credentials.filter(|credentials| credentials.user_given) {
         made.become_user(user, &env.inherit);
     }
@@ -95,7 +97,7 @@ pub fn build(
         made.set(Cow::Borrowed(OsStr::new(name)), Cow::Borrowed(value));
     }
     // Nobody but `init` says whose a process is.
-    made.set(Cow::Borrowed(OsStr::new(MARK)), Cow::Borrowed(OsStr::new(service)));
+    made.set(Cow::Borrowed(OsStr::new(MARK)), Cow::Borrowed(OsStr::new(service.unwrap_or_default())));
     made.0.iter().map(|(name, value)| assignment(name, value)).collect()
 }
 
@@ -199,7 +201,7 @@ mod tests {
     }
 
     fn built(env: &Env, credentials: Option<&Credentials>, extra: &[(&str, &OsStr)]) -> Vec<Vec<u8>> {
-        let made = build(&container(), "web", env, credentials, extra).unwrap();
+        let made = build(&container(), Some("web"), env, credentials, extra).unwrap();
         let mut made: Vec<Vec<u8>> = made.into_iter().map(CString::into_bytes).collect();
         let before = made.len();
         made.retain(|variable| variable != b"INIT_SERVICE=web" && variable != b"SERVICE=web");
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn process_knows_its_service_and_a_definition_may_call_it_otherwise() {
         let nothing = Env { inherit: Inherit::Nothing, ..Env::default() };
-        let made = build(&container(), "web@two", &nothing, None, &[]).unwrap();
+        let made = build(&container(), Some("web@two"), &nothing, None, &[]).unwrap();
         assert_eq!(
             made,
             [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"]
@@ -218,7 +220,7 @@ mod tests {
         );
         let set = |name: &str| (name.into(), "other".into());
         let renamed = Env { set: vec![set("SERVICE"), set("INIT_SERVICE")], ..nothing };
-        let made = build(&container(), "web", &renamed, None, &[]).unwrap();
+        let made = build(&container(), Some("web"), &renamed, None, &[]).unwrap();
         assert_eq!(made, [c"SERVICE=other", c"INIT_SERVICE=web"].map(CString::from));
     }
 
@@ -284,7 +286,7 @@ mod tests {
         for (name, value) in [("A", "x\0y"), ("A\0", "x"), ("", "x"), ("A=B", "x")] {
             let env = Env { set: vec![(name.into(), value.into())], ..Env::default() };
             assert!(
-                build(&container(), "web", &env, None, &[])
+                build(&container(), Some("web"), &env, None, &[])
                     .unwrap_err()
                     .starts_with("cannot set environment variable")
             );

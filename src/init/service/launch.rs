@@ -111,7 +111,7 @@ impl Launcher {
         let arguments = self.command(service, Role::Main)?.arguments;
         let environment = environment::build(
             &self.container,
-            &service.name,
+            Some(&service.name),
             &service.process.env,
             credentials.as_ref(),
             &[],
@@ -149,7 +149,7 @@ impl Launcher {
             inherited.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
         let mut environment = environment::build(
             &self.container,
-            &service.name,
+            Some(&service.name),
             &process.env,
             credentials.as_ref(),
             &variables,

@@ -24,7 +24,7 @@ impl Launcher {
     ) -> Result<Spawned, SpawnError> {
         let arguments = c_strings(words)?;
         let environment =
-            environment::build(&self.container, &Env::default(), None, variables).map_err(lasting)?;
+            environment::build(&self.container, None, &Env::default(), None, variables).map_err(lasting)?;
         let limit = libc::rlimit { rlim_cur: LARGEST_FILE, rlim_max: LARGEST_FILE };
         let spec = Spec {
             programs: candidates(&arguments, &environment),

@@ -63,25 +63,26 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn old(&self, program: &str) -> Tool {
+    fn old_client(&self, program: &str) -> Tool {
         self.from.client(self.ours, self.place, program)
     }
 
-    fn new(&self, program: &str) -> Tool {
+    fn new_client(&self, program: &str) -> Tool {
         self.to.client(self.ours, self.place, program)
     }
 
     /// Roles with their passwords, and tablespaces.
     fn roles(&self) -> Result<(), Problem> {
-        let dump = done("read the roles", self.old("pg_dumpall").args(["--globals-only", "-w"]).output()?)?;
+        let dump =
+            done("read the roles", self.old_client("pg_dumpall").args(["--globals-only", "-w"]).output()?)?;
         let there = |line: &&str| line.trim_end() != "CREATE ROLE postgres;";
         let sql: String = dump.out.lines().filter(there).flat_map(|line| [line, "\n"]).collect();
-        let psql = self.new("psql").args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        let psql = self.new_client("psql").args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
         done("make the roles", psql.input(sql).output()?).map(drop)
     }
 
     fn databases(&self) -> Result<Vec<String>, Problem> {
-        let psql = self.old("psql").args(["-X", "-q", "-w", "-A", "-t", "-0", "-c", DATABASES]);
+        let psql = self.old_client("psql").args(["-X", "-q", "-w", "-A", "-t", "-0", "-c", DATABASES]);
         let names = done("list the databases", psql.output()?)?.out;
         Ok(names
             .split('\0')
@@ -93,10 +94,10 @@ impl Copy<'_> {
     fn database(&self, name: &str) -> Result<(), Problem> {
         let dump = self.place.scratch().join("dump");
         let jobs = std::thread::available_parallelism().map_or(1, usize::from).to_string();
-        let tool = self.old("pg_dump").env("PGDATABASE", name).arg("--file").arg(&dump);
+        let tool = self.old_client("pg_dump").env("PGDATABASE", name).arg("--file").arg(&dump);
         let tool = tool.args(["--format=directory", "--compress=1", "--no-sync", "-w", "--jobs", &jobs]);
         done(&format!("dump the database {name}"), tool.output()?)?;
-        let tool = self.new("pg_restore").args(["--exit-on-error", "-w", "--jobs", &jobs, "--dbname"]);
+        let tool = self.new_client("pg_restore").args(["--exit-on-error", "-w", "--jobs", &jobs, "--dbname"]);
         let tool = if MADE_BY_INITDB.contains(&name) {
             tool.arg(connection(name))
         } else {
@@ -108,7 +109,7 @@ impl Copy<'_> {
 
     /// Without statistics the first queries of a large database would take for ever.
     fn analyze(&self) -> Result<(), Problem> {
-        let tool = self.new("vacuumdb").args(["--all", "--analyze-only", "--quiet", "-w"]);
+        let tool = self.new_client("vacuumdb").args(["--all", "--analyze-only", "--quiet", "-w"]);
         done("collect statistics", tool.output()?).map(drop)
     }
 }

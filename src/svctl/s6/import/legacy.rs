@@ -78,7 +78,7 @@ impl Import<'_> {
         for (name, path, script) in scripts.into_iter().rev() {
             let mut made = Definition::from(&self.inside(&path), "oneshot");
             made.list("exec", &["true"]);
-            made.list("after", before.as_ref().map_or(&[][..], std::slice::from_ref));
+            made.list("after", before.as_slice());
             let others = self
                 .made
                 .iter()
