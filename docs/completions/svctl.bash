@@ -31,6 +31,9 @@ _svctl() {
             svctl,health)
                 cmd="svctl__subcmd__health"
                 ;;
+            svctl,import-s6)
+                cmd="svctl__subcmd__import__subcmd__s6"
+                ;;
             svctl,kill)
                 cmd="svctl__subcmd__signal"
                 ;;
@@ -77,7 +80,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown completions"
+            opts="-h -V --help --version list ls status start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,6 +156,24 @@ _svctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__import__subcmd__s6)
+            opts="-h --into --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -43,6 +43,7 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "critical-chain" -d 'Sho
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "plot" -d 'Draw the boot: an SVG picture of services over time'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "health" -d 'Tell whether all services are well, for a HEALTHCHECK'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "shutdown" -d 'Shut the container down'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "import-s6" -d 'Translate services of s6-overlay into service definitions'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -s a -l all -d 'Show every service'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -l failed -d 'Show only services that failed, wait for their next start, or are unhealthy'
@@ -89,6 +90,8 @@ complete -c svctl -n "__fish_svctl_using_subcommand health" -l live -d 'Whether 
 complete -c svctl -n "__fish_svctl_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -l code -d 'The exit code of init, and so of the container' -r
 complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -l into -d 'Write a file for each service into this directory instead of printing them' -r -F
+complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

@@ -183,6 +183,14 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(import-s6)
+_arguments "${_arguments_options[@]}" : \
+'--into=[Write a file for each service into this directory instead of printing them]:DIR:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::directory -- The root of an image, or a directory of s6-rc'\''s service directories:_files' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -217,6 +225,7 @@ _svctl_commands() {
 'plot:Draw the boot\: an SVG picture of services over time' \
 'health:Tell whether all services are well, for a HEALTHCHECK' \
 'shutdown:Shut the container down' \
+'import-s6:Translate services of s6-overlay into service definitions' \
 'completions:Print shell completions' \
     )
     _describe -t commands 'svctl commands' commands "$@"
@@ -245,6 +254,11 @@ _svctl__subcmd__events_commands() {
 _svctl__subcmd__health_commands() {
     local commands; commands=()
     _describe -t commands 'svctl health commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__import-s6_commands] )) ||
+_svctl__subcmd__import-s6_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl import-s6 commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__list_commands] )) ||
 _svctl__subcmd__list_commands() {

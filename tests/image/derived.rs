@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::harness::{Boot, image, podman, podman_ok, turn};
+use crate::harness::{Boot, PATIENCE, image, podman, podman_ok, turn, until};
 
 /// A tree for the root of an image: paths and what they hold. What begins with `#!` is executable.
 fn tree(root: &Path, files: &[(&str, &str)]) {
@@ -81,7 +81,9 @@ fn services_and_scripts_of_s6_run_as_they_are_in_order_with_ours_and_others_are_
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
     let derived = Derived::new(&files);
-    let pulp = Boot::new("derived").of(&derived.0, &[80]).env("FROM_PODMAN", "podman").ready();
+    let pulp = Boot::new("derived").of(&derived.0, &[80]).env("FROM_PODMAN", "podman").start();
+    // 1: the boot is complete, and one of the scripts failed.
+    until("the boot is complete", PATIENCE, || pulp.exec(&["svctl", "wait", "-t", "300s"]).code == 1);
     let services = pulp.services();
     let state =
         |name: &str| services.get(name).map_or("missing", |service| service["state"].as_str().unwrap());

@@ -101,7 +101,6 @@ pub struct Init {
     pub(crate) halted: Option<i32>,
     pub(crate) changed: bool,
     pub(crate) output: OutputWatch,
-    /// A reload that waits for the generator.
     pub(crate) generating: Option<generate::Generating>,
 }
 
@@ -263,15 +262,15 @@ impl Init {
 
     fn deadline(&self) -> Option<Time> {
         let server = self.server.as_ref().and_then(Server::deadline);
-        let own = self.remind_at.into_iter().chain(self.trim_at).chain(self.generator_deadline());
-        self.supervisor.deadline().into_iter().chain(own).chain(server).min()
+        let all =
+            [self.supervisor.deadline(), self.remind_at, self.trim_at, self.generator_deadline(), server];
+        all.into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, token: Token) {
         match self.sources.get(&token) {
             Some(Source::Service(id)) => self.read_service(*id, token),
-            Some(Source::Output) => {}
-            Some(Source::Signals) => {}
+            Some(Source::Output | Source::Signals) => {}
             None => self.handle_socket(token),
         }
     }

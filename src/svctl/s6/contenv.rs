@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{become_command, become_with, refuse, write_out};
@@ -61,15 +61,24 @@ fn wanted(directory: &Path) -> Result<Option<Vec<Variable>>, String> {
         return Ok(None);
     }
     match read(directory) {
-        Ok(found) => Ok(Some(
-            std::env::var_os("PATH").map(|path| ("PATH".into(), path)).into_iter().chain(found).collect(),
-        )),
+        Ok(found) => Ok(Some(with_path(found, std::env::var_os("PATH")))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!(
             "cannot read {}: {error}; it is root's alone: call with-contenv before s6-setuidgid; going on with the environment that is here",
             directory.display()
         )),
     }
+}
+
+/// Keeps what `PATH` has here besides: execline finds its own programs by that.
+fn with_path(mut found: Vec<Variable>, here: Option<OsString>) -> Vec<Variable> {
+    let Some(here) = here else { return found };
+    let at = found.iter().position(|(name, _)| name == "PATH").map(|at| found.swap_remove(at).1);
+    let theirs: Vec<PathBuf> = at.iter().flat_map(std::env::split_paths).collect();
+    let more = std::env::split_paths(&here).filter(|place| !theirs.contains(place));
+    let path = std::env::join_paths(more.chain(theirs.iter().cloned())).unwrap_or(here.clone());
+    found.insert(0, ("PATH".into(), path));
+    found
 }
 
 /// The variables in the files of a directory. A value's last newline is not part of it, and an empty file unsets.
@@ -169,6 +178,17 @@ mod tests {
         let expected: Vec<Variable> =
             [("BARE", "x"), ("EMPTY", ""), ("NEW", "two\nlines\n")].map(|(n, v)| (n.into(), v.into())).into();
         assert_eq!(read(&place).unwrap(), expected);
+    }
+
+    #[test]
+    fn path_keeps_what_the_caller_has_besides() {
+        let path = |found: &str, here: Option<&str>| with_path(of(found), here.map(Into::into));
+        assert_eq!(
+            path("PATH=/usr/bin:/bin A=1", Some("/execline:/bin")),
+            of("PATH=/execline:/usr/bin:/bin A=1")
+        );
+        assert_eq!(path("A=1", Some("/bin")), of("PATH=/bin A=1"));
+        assert_eq!(path("PATH=/bin", None), of("PATH=/bin"));
     }
 
     #[test]
