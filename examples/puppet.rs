@@ -36,7 +36,12 @@
 //!
 //! Children end by themselves after two minutes, so that a failed test leaves nothing behind. A wrong word exits with 64.
 
-#![allow(unsafe_code, missing_docs, reason = "a test program that plays with processes")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::undocumented_unsafe_blocks,
+    reason = "a test program that plays with processes"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

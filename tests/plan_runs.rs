@@ -251,7 +251,7 @@ fn built(service: &Service) -> Result<(), String> {
     let container = Container::new([("PATH".into(), "/bin".into())]);
     let credentials = etc()?.resolve(&service.process)?;
     for variable in
-        environment::build(&container, &service.name, &service.process.env, credentials.as_ref(), &[])?
+        environment::build(&container, Some(&service.name), &service.process.env, credentials.as_ref(), &[])?
     {
         fits(&variable)?;
     }

@@ -317,7 +317,7 @@ fn cost_of_credentials_environment_and_notify_socket() {
     let env = &process.env;
     each(
         "environment",
-        Box::new(|_| drop(environment::build(&container, "s", env, user.as_ref(), &[]).unwrap())),
+        Box::new(|_| drop(environment::build(&container, Some("s"), env, user.as_ref(), &[]).unwrap())),
     );
     each(
         "notify socket",

@@ -206,8 +206,8 @@ fn ok(result: libc::c_long, what: &'static str) -> Result<(), &'static str> {
 /// Everything up to the exec, in the order in which it must happen: what needs privileges before they go.
 fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
     let spec = plan.spec;
-    // SAFETY (all blocks below): plain system calls with valid arguments; memory they read was prepared before.
     for &signal in spec.unignore {
+        // SAFETY: no handler is installed, so nothing is called.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     enter_session(spec.session)?;
@@ -215,22 +215,27 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
     enter_cgroup(spec)?;
     place_descriptors(&mut plan.descriptors)?;
     for (resource, limit) in &spec.limits {
+        // SAFETY: reads the limit, which outlives the call, and writes nothing.
         let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const *limit, 0) };
         ok(result, "setrlimit")?;
     }
     if let Some(nice) = spec.nice {
+        // SAFETY: takes no memory.
         ok(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) }, "nice")?;
     }
     if let Some(text) = &spec.oom_score_adj {
         write_oom_score(text)?;
     }
     if let Some(umask) = spec.umask {
+        // SAFETY: takes no memory.
         unsafe { libc::syscall(libc::SYS_umask, umask) };
     }
     drop_privileges(spec)?;
+    // SAFETY: reads a path that ends in a zero and was prepared before.
     ok(unsafe { libc::syscall(libc::SYS_chdir, spec.cwd.as_ptr()) }, "chdir")?;
     if spec.no_new_privileges {
         ok(
+            // SAFETY: takes no memory.
             unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
             "no-new-privileges",
         )?;
@@ -307,8 +312,8 @@ fn write_oom_score(text: &CString) -> Result<(), &'static str> {
 fn drop_privileges(spec: &Spec<'_>) -> Result<(), &'static str> {
     for &capability in spec.drop_capabilities {
         let drop = libc::PR_CAPBSET_DROP;
-        // SAFETY: takes no memory.
         ok(
+            // SAFETY: takes no memory.
             unsafe { libc::syscall(libc::SYS_prctl, drop, libc::c_ulong::from(capability), 0, 0, 0) },
             "drop-capabilities",
         )?;
