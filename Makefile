@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 # cost 220 KiB of private memory in every container. --target keeps these flags away from proc macros.
 static_flags := -C target-feature=+crt-static -C relocation-model=static
 # Rust links with lld here, which can fold functions that are the same: 1 % less. GNU ld, elsewhere, cannot.
-# Where cargo and Rust are on this machine is in no program: two builds are the same byte by byte.
+# Where cargo and Rust are on this machine is to be in no program (make reproducible).
 static_flags += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 static_flags += --remap-path-prefix=$(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust=/rustc
 ifeq ($(target),x86_64-unknown-linux-gnu)

@@ -23,7 +23,7 @@ fn writable(container: &Pulp) -> Vec<String> {
     // What the container engine itself puts into each container.
     let engines = ["/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"];
     let mut places: Vec<_> = places.filter(|place| !engines.contains(&place.as_str())).collect();
-    places.retain(|place| !place.starts_with("/proc/"));
+    places.retain(|place| !place.starts_with("/proc/") && !place.starts_with("/sys/"));
     places.sort();
     places
 }
