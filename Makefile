@@ -11,7 +11,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot chaos fuzz mutants install clean
+.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -80,6 +80,9 @@ bench-quick: build ## the same with three runs, and no peers
 
 bench-boot: image ## how fast the Pulp image boots and stops, beside the floor
 	@scripts/bench-boot.sh
+
+bench-serve: image ## how fast the Pulp image serves content and the API, beside a plain nginx
+	@scripts/bench-serve.sh
 
 chaos: image     ## kills random processes of Pulp for CHAOS_MINUTES (30) while clients work
 	@scripts/chaos.sh

@@ -20,6 +20,7 @@
 //! | `external` | PostgreSQL and redis elsewhere |
 //! | `killed` | `kill -9` of each process |
 //! | `places` | read-only containers, foreign folders, services of one's own |
+//! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
 //! | `supervision` | services stopped, started and reloaded by hand; too few processes |
 //! | `upgrade` | volumes that upstream's image wrote |
@@ -47,6 +48,7 @@ mod places;
 mod powercut;
 mod quickstart;
 mod secrets;
+mod serve;
 mod single;
 mod supervision;
 mod upgrade;

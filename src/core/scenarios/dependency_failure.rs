@@ -124,3 +124,59 @@ fn service_that_fails_in_the_same_tick_as_what_it_requires_names_that() {
     assert_eq!(script.note("b"), "start-if command took too long");
     assert_eq!(script.note("d"), "requires b, which failed");
 }
+
+#[test]
+fn recovery_reaches_dependents_of_dependents() {
+    let chain = vec![fails("a"), longrun("b").requires(&["a"]), longrun("c").requires(&["b"])];
+    let mut script = Script::running(chain);
+    script.end("a", code(4));
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Failed, Phase::Failed));
+    script.start("a");
+    script.run("a");
+    script.ready("a");
+    script.run("b");
+    script.run("c");
+    assert_eq!((script.phase("b"), script.phase("c")), (Phase::Up, Phase::Up));
+}
+
+#[test]
+fn service_that_ended_by_itself_stays_ended_when_what_it_requires_fails_and_recovers() {
+    let done = longrun("b").requires(&["a"]).restart(|restart| restart.policy = init_plan::Policy::OnFailure);
+    let mut script = Script::running(vec![fails("a"), done]);
+    script.ready("a");
+    script.run("b");
+    script.end("b", code(0));
+    assert_eq!(script.phase("b"), Phase::Done);
+    script.end("a", code(1));
+    script.start("a");
+    script.run("a");
+    script.ready("a");
+    assert_eq!(script.phase("b"), Phase::Done);
+}
+
+#[test]
+fn new_service_that_requires_a_failed_one_has_it_tried_again_and_names_the_one_that_failed_first() {
+    let old = vec![fails("a"), longrun("b").requires(&["a"])];
+    let mut script = Script::running(old.clone());
+    script.end("a", code(4));
+    let new = [longrun("c").requires(&["a"]), longrun("d").requires(&["b"])];
+    script.event(Event::Replan(Box::new(plan([old, new.to_vec()].concat()))));
+    assert_eq!(script.note("c"), "waits for a (starting)");
+    script.run("a");
+    script.end("a", code(4));
+    for name in ["c", "d"] {
+        assert_eq!((script.phase(name), &*script.note(name)), (Phase::Failed, "requires a, which failed"));
+    }
+}
+
+#[test]
+fn new_essential_service_ends_the_container_when_what_it_requires_fails_again() {
+    let mut script = Script::running(vec![fails("a"), longrun("other")]);
+    script.end("a", code(4));
+    let essential = longrun("c").requires(&["a"]).with(|service| service.essential = true);
+    script.event(Event::Replan(Box::new(plan(vec![fails("a"), longrun("other"), essential]))));
+    script.run("a");
+    script.end("a", code(4));
+    let ended = "shutting down c failed: it requires a, which failed";
+    assert!(script.take().iter().any(|what| what == ended));
+}

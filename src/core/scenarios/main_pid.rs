@@ -62,3 +62,43 @@ fn process_of_another_service_is_no_heir() {
     script.event(Event::MainPidChanged { run, pid: taken });
     assert_ne!(script.core.main_pid(script.id("a")), Some(taken));
 }
+
+/// What is sent to a process that becomes the main one now.
+fn sent_to_heir(script: &mut Script) -> Vec<Signal> {
+    let run = script.main("a");
+    let seen = script.core.step(script.now, Event::MainPidChanged { run, pid: 77 });
+    let to_heir = seen.into_iter().filter_map(|action| match action {
+        Action::Signal { pid: 77, signal, .. } if signal != Signal::CONT => Some(signal),
+        _ => None,
+    });
+    to_heir.collect()
+}
+
+#[test]
+fn heir_that_comes_after_the_stop_timeout_is_killed() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.stop("a");
+    script.pass(3_600_000);
+    assert_eq!(script.deeds(), ["TERM a", "KILL a"]);
+    assert_eq!(sent_to_heir(&mut script), [Signal::KILL]);
+}
+
+#[test]
+fn heir_that_comes_while_a_stop_command_runs_gets_the_stop_signal_and_no_second_command() {
+    let commanded = longrun("a").stop(|stop| stop.exec = Some(vec!["stop".into()]));
+    let mut script = Script::running(vec![commanded]);
+    script.stop("a");
+    script.run("a");
+    assert_eq!(script.deeds(), ["spawn a Stop"]);
+    assert_eq!(sent_to_heir(&mut script), [Signal::TERM]);
+    assert!(script.deeds().is_empty());
+}
+
+#[test]
+fn heir_that_comes_when_all_is_killed_is_killed_too() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.event(Event::Shutdown(None));
+    script.event(Event::Force);
+    assert_eq!(script.deeds(), ["TERM a", "KILL a"]);
+    assert_eq!(sent_to_heir(&mut script), [Signal::KILL]);
+}

@@ -30,6 +30,13 @@ impl<'a> Api<'a> {
         self.done(self.call(path, &args))
     }
 
+    /// Changes something.
+    pub fn patch(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let args = ["--request", "PATCH", "--header", "Content-Type: application/json", "--data", &body];
+        self.done(self.call(path, &args))
+    }
+
     /// As [`Api::post`] with a file and other fields of a form.
     pub fn upload(&self, path: &str, fields: &[&str]) -> Value {
         let args: Vec<&str> = fields.iter().flat_map(|field| ["--form", field]).collect();
