@@ -276,14 +276,14 @@ fn words(words: &[Box<str>]) -> Result<(), String> {
     words.iter().try_for_each(|word| fits(&CString::new(word.as_bytes()).map_err(|error| error.to_string())?))
 }
 
-fn fits(word: &CString) -> Result<(), String> {
-    let length = word.as_bytes_with_nul().len();
+fn fits(word: &std::ffi::CStr) -> Result<(), String> {
+    let length = word.to_bytes_with_nul().len();
     if length <= LONGEST_WORD { Ok(()) } else { Err(format!("a word of {length} bytes")) }
 }
 
 fn probed(check: &Check, timeout: Duration, retry: Option<Duration>) -> Result<(), String> {
     let command = probe_argv(check, timeout, retry)?;
-    command.argv.iter().chain(&command.env).try_for_each(fits)?;
+    command.argv.iter().chain(&command.env).try_for_each(|word| fits(word))?;
     let what = match check {
         Check::Exec(words) => {
             let argv: Vec<&[u8]> = command.argv.iter().map(|word| word.as_bytes()).collect();

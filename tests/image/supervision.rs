@@ -64,5 +64,5 @@ fn services_are_stopped_started_and_reloaded_by_hand() {
 fn too_few_processes_end_the_boot() {
     let _turn = turn();
     let pulp = Boot::new("processes").podman(&["--pids-limit", "30"]).start();
-    pulp.fails_with(&["may have 30 processes and threads", "--pids-limit"]);
+    pulp.fails_with(&["may have 30 processes and threads"]);
 }

@@ -21,7 +21,7 @@ const MAX_COMMAND: usize = 60;
 /// How many children we have; none where the kernel does not tell.
 pub fn count() -> usize {
     let mut count = 0;
-    let mut piece = [0; 1024];
+    let mut piece = [0; 512];
     let Ok(mut file) = File::open(LIST) else { return 0 };
     for _ in 0..MAX_LIST / piece.len() {
         match file.read(&mut piece) {

@@ -6,7 +6,8 @@
 //! and exec may only make system calls: no allocation, no lock, no libc function that keeps state.
 #![allow(unsafe_code, reason = "each block says why it is sound")]
 
-use std::ffi::CString;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
@@ -20,7 +21,7 @@ pub struct Spec<'a> {
     /// Arguments, the program's name first.
     pub arguments: Vec<CString>,
     /// `NAME=value`.
-    pub environment: Vec<CString>,
+    pub environment: Vec<Cow<'a, CStr>>,
     /// Our descriptors that it gets, and the number of each in the process. Exec closes all others.
     pub descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
     /// Whether it gets a session of its own.
@@ -110,13 +111,12 @@ impl Spawner {
     /// # Errors
     /// What failed, in us or in the child before its program ran; the child is reaped then.
     pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Spawned, Failure> {
-        let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-            strings.iter().map(|s| s.as_ptr()).chain([null()]).collect()
-        };
+        let arguments = spec.arguments.iter().map(|argument| argument.as_ptr());
+        let variables = spec.environment.iter().map(|variable| variable.as_ptr());
         let mut plan = Plan {
             spec,
-            argv: pointers(&spec.arguments),
-            envp: pointers(&spec.environment),
+            argv: arguments.chain([null()]).collect(),
+            envp: variables.chain([null()]).collect(),
             programs: spec.programs.iter().map(|s| s.as_ptr()).collect(),
             descriptors: spec
                 .descriptors

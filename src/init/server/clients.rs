@@ -29,7 +29,7 @@ const MAX_STREAMED: usize = 256 * 1024;
 /// … and for one that may only look.
 const MAX_STREAMED_OTHERS: usize = 16 * 1024;
 /// How much is read from a connection at a time, in bytes. What is left wakes the loop again.
-const READ_SIZE: usize = 4096;
+const READ_SIZE: usize = 1024;
 /// An empty buffer of more than so many bytes is given back.
 const KEEP: usize = 4096;
 

@@ -8,7 +8,7 @@ pub mod file;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::kernel::users::Credentials;
@@ -32,7 +32,29 @@ pub const MARK: &str = "INIT_SERVICE";
 
 /// The container's environment, as it was when `init` started.
 #[derive(Clone, Debug, Default)]
-pub struct Container(Vec<(OsString, OsString)>);
+pub struct Container(Vec<Assignment>);
+
+/// `NAME=value`, as execve(2) wants it, so that handing it on costs nothing.
+#[derive(Clone, Debug)]
+struct Assignment {
+    text: CString,
+    name_length: usize,
+}
+
+impl Assignment {
+    /// `None` if the kernel could not have given it to us.
+    fn new(name: &OsStr, value: &OsStr) -> Option<Assignment> {
+        Some(Assignment { text: assignment(name, value).ok()?, name_length: name.len() })
+    }
+
+    fn name(&self) -> &OsStr {
+        OsStr::from_bytes(self.text.as_bytes().get(..self.name_length).unwrap_or_default())
+    }
+
+    fn value(&self) -> &OsStr {
+        OsStr::from_bytes(self.text.as_bytes().get(self.name_length + 1..).unwrap_or_default())
+    }
+}
 
 impl Container {
     /// This process's environment.
@@ -43,14 +65,15 @@ impl Container {
     /// Of a name that comes twice the first counts, as for getenv(3).
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Container {
         let mut seen = HashSet::new();
-        let mut kept: Vec<_> = variables.into_iter().filter(|(name, _)| seen.insert(name.clone())).collect();
+        let first = variables.into_iter().filter(|(name, _)| seen.insert(name.clone()));
+        let mut kept: Vec<_> = first.filter_map(|(name, value)| Assignment::new(&name, &value)).collect();
         kept.shrink_to_fit();
         Container(kept)
     }
 
     /// One variable.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+        self.0.iter().find(|known| known.name() == name).map(Assignment::value)
     }
 
     /// What of it is text, for the variables in a plan: a value that is no UTF-8 cannot be written in one.
@@ -61,23 +84,24 @@ impl Container {
 
     /// All of it, in its order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.0.iter().map(|one| (one.name(), one.value()))
     }
 }
 
-/// A service's environment as execve(2) wants it, `NAME=value` each.
+/// A service's environment as execve(2) wants it, `NAME=value` each. What it has unchanged from the container is not copied.
 ///
-/// What is no service, such as the generator, has no name. `extra` is what `init` adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); it wins over everything.
+/// What is no service, such as the generator, has no name. `extra` is what `init` adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); it wins over
+/// everything.
 ///
 /// # Errors
 /// One line that names the file and line, or the variable, and the cure.
-pub fn build(
-    container: &Container,
+pub fn build<'a>(
+    container: &'a Container,
     service: Option<&str>,
     env: &Env,
     credentials: Option<&Credentials>,
     extra: &[(&str, &OsStr)],
-) -> Result<Vec<CString>, String> {
+) -> Result<Vec<Cow<'a, CStr>>, String> {
     let mut made = Variables(inherited(container, env));
     if let Some(service) = service {
         made.name(service);
@@ -98,32 +122,52 @@ pub fn build(
     }
     // Nobody but `init` says whose a process is.
     made.set(Cow::Borrowed(OsStr::new(MARK)), Cow::Borrowed(OsStr::new(service.unwrap_or_default())));
-    made.0.iter().map(|(name, value)| assignment(name, value)).collect()
+    made.0.iter().map(Variable::finished).collect()
 }
 
-type Variable<'a> = (Cow<'a, OsStr>, Cow<'a, OsStr>);
+/// A variable of the container, or one that is set here.
+enum Variable<'c, 'a> {
+    Inherited(&'c Assignment),
+    Set(Cow<'a, OsStr>, Cow<'a, OsStr>),
+}
 
-fn inherited<'a>(container: &'a Container, env: &Env) -> Vec<Variable<'a>> {
+impl<'c> Variable<'c, '_> {
+    fn name(&self) -> &OsStr {
+        match self {
+            Variable::Inherited(one) => one.name(),
+            Variable::Set(name, _) => name,
+        }
+    }
+
+    fn finished(&self) -> Result<Cow<'c, CStr>, String> {
+        match self {
+            Variable::Inherited(one) => Ok(Cow::Borrowed(one.text.as_c_str())),
+            Variable::Set(name, value) => assignment(name, value).map(Cow::Owned),
+        }
+    }
+}
+
+fn inherited<'c, 'a>(container: &'c Container, env: &Env) -> Vec<Variable<'c, 'a>> {
     let is_unset = |name: &OsStr| env.unset.iter().any(|unset| OsStr::new(&**unset) == name);
     let wanted = |name: &OsStr| match &env.inherit {
         Inherit::All => !NOT_INHERITED.iter().any(|&private| private == name),
         Inherit::Nothing => false,
         Inherit::Only(names) => names.iter().any(|wanted| OsStr::new(&**wanted) == name),
     };
-    let kept = container.iter().filter(|(name, _)| wanted(name) && !is_unset(name));
+    let kept = container.0.iter().filter(|one| wanted(one.name()) && !is_unset(one.name()));
     // With room for what is added.
     let mut all = Vec::with_capacity(container.0.len() + env.set.len() + 8);
-    all.extend(kept.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
+    all.extend(kept.map(Variable::Inherited));
     all
 }
 
-struct Variables<'a>(Vec<Variable<'a>>);
+struct Variables<'c, 'a>(Vec<Variable<'c, 'a>>);
 
-impl<'a> Variables<'a> {
+impl<'a> Variables<'_, 'a> {
     fn set(&mut self, name: Cow<'a, OsStr>, value: Cow<'a, OsStr>) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+        match self.0.iter_mut().find(|known| known.name() == &*name) {
+            Some(old) => *old = Variable::Set(name, value),
+            None => self.0.push(Variable::Set(name, value)),
         }
     }
 
@@ -148,12 +192,12 @@ impl<'a> Variables<'a> {
         for (variable, value) in [("HOME", Some(home)), ("USER", name), ("LOGNAME", name), ("SHELL", shell)] {
             let by_name =
                 matches!(inherit, Inherit::Only(names) if names.iter().any(|known| &**known == variable));
-            if by_name && self.0.iter().any(|(known, _)| **known == *variable) {
+            if by_name && self.0.iter().any(|known| known.name() == variable) {
                 continue;
             }
             match value {
                 Some(value) => self.set(Cow::Borrowed(OsStr::new(variable)), Cow::Borrowed(value)),
-                None => self.0.retain(|(known, _)| **known != *variable),
+                None => self.0.retain(|known| known.name() != variable),
             }
         }
     }
@@ -201,8 +245,9 @@ mod tests {
     }
 
     fn built(env: &Env, credentials: Option<&Credentials>, extra: &[(&str, &OsStr)]) -> Vec<Vec<u8>> {
-        let made = build(&container(), Some("web"), env, credentials, extra).unwrap();
-        let mut made: Vec<Vec<u8>> = made.into_iter().map(CString::into_bytes).collect();
+        let container = container();
+        let made = build(&container, Some("web"), env, credentials, extra).unwrap();
+        let mut made: Vec<Vec<u8>> = made.into_iter().map(|one| one.to_bytes().to_vec()).collect();
         let before = made.len();
         made.retain(|variable| variable != b"INIT_SERVICE=web" && variable != b"SERVICE=web");
         assert_eq!(made.len(), before - 2);
@@ -212,16 +257,15 @@ mod tests {
     #[test]
     fn process_knows_its_service_and_a_definition_may_call_it_otherwise() {
         let nothing = Env { inherit: Inherit::Nothing, ..Env::default() };
-        let made = build(&container(), Some("web@two"), &nothing, None, &[]).unwrap();
-        assert_eq!(
-            made,
-            [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"]
-                .map(CString::from)
-        );
+        let container = container();
+        let of = |service: &str, env: &Env| -> Vec<CString> {
+            build(&container, Some(service), env, None, &[]).unwrap().into_iter().map(Cow::into_owned).collect()
+        };
+        let names = [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"];
+        assert_eq!(of("web@two", &nothing), names.map(CString::from));
         let set = |name: &str| (name.into(), "other".into());
         let renamed = Env { set: vec![set("SERVICE"), set("INIT_SERVICE")], ..nothing };
-        let made = build(&container(), Some("web"), &renamed, None, &[]).unwrap();
-        assert_eq!(made, [c"SERVICE=other", c"INIT_SERVICE=web"].map(CString::from));
+        assert_eq!(of("web", &renamed), [c"SERVICE=other", c"INIT_SERVICE=web"].map(CString::from));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 mod aside;
 
-use std::ffi::{CString, OsStr};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -155,7 +156,7 @@ impl Launcher {
             &variables,
         )
         .map_err(lasting)?;
-        environment.extend(command.environment);
+        environment.extend(command.environment.into_iter().map(Cow::Owned));
         let arguments = command.arguments;
         let programs = if command.ours { self.probe.clone() } else { candidates(&arguments, &environment) };
         let spec = Spec {
@@ -272,12 +273,12 @@ fn session(process: &Process, role: Role) -> Session {
 }
 
 /// Every place where the program may be, as execvp(3) looks for it, with the service's own PATH.
-fn candidates(arguments: &[CString], environment: &[CString]) -> Vec<CString> {
+fn candidates(arguments: &[CString], environment: &[Cow<'_, CStr>]) -> Vec<CString> {
     let Some(name) = arguments.first() else { return Vec::new() };
     if name.as_bytes().contains(&b'/') {
         return vec![name.clone()];
     }
-    let path = environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
+    let path = environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
     let path = OsStr::from_bytes(path.unwrap_or(init_plan::DEFAULT_PATH.as_bytes()));
     std::env::split_paths(path)
         .filter_map(|directory| c_path(&directory.join(OsStr::from_bytes(name.as_bytes()))))
