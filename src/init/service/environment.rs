@@ -259,7 +259,11 @@ mod tests {
         let nothing = Env { inherit: Inherit::Nothing, ..Env::default() };
         let container = container();
         let of = |service: &str, env: &Env| -> Vec<CString> {
-            build(&container, Some(service), env, None, &[]).unwrap().into_iter().map(Cow::into_owned).collect()
+            build(&container, Some(service), env, None, &[])
+                .unwrap()
+                .into_iter()
+                .map(Cow::into_owned)
+                .collect()
         };
         let names = [c"SERVICE=web@two", c"TEMPLATE=web", c"INSTANCE=two", c"INIT_SERVICE=web@two"];
         assert_eq!(of("web@two", &nothing), names.map(CString::from));

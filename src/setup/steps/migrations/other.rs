@@ -97,8 +97,9 @@ pub fn tell_of_missing_plugins(
     let missing = missing(&settings.installed_apps, known, applied);
     if !missing.is_empty() {
         context.say(&format!(
-            "the database has been used with {}, which this image does not have: what they keep in it stays as it is, and is \
-             out of reach until an image with them is used",
+            "the database has been used with {}, which this image does not have: what they keep in it stays as it is; where it \
+             holds any, lists of all kinds (`/repositories/`, `/tasks/`) answer 500. Use an image with them, or run \
+             `pulpcore-manager remove-plugin` in one",
             missing.into_iter().collect::<Vec<_>>().join(", ")
         ));
     }
