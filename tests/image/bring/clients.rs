@@ -142,7 +142,8 @@ pub fn ansible(site: &Site<'_>) {
     let collection = dir.path().join("collection");
     fs::create_dir_all(collection.join("meta")).unwrap();
     let about = format!(
-        "namespace: test\nname: {name}\nversion: 1.0.0\nreadme: README.md\nauthors: [somebody]\nlicense: [MIT]\ntags: [linux]\n"
+        "namespace: test\nname: {name}\nversion: 1.0.0\nreadme: README.md\nauthors: [somebody]\nlicense: [MIT]\n\
+         tags: [linux]\nrepository: https://example.com/one\n"
     );
     for (file, text) in [
         ("galaxy.yml", &*about),
