@@ -14,6 +14,11 @@ const SHOWN: &str = "from s6: ";
 
 /// Translates, and leaves out what does not fit to the definitions in these directories.
 pub fn fitting(places: &Places, environment: &Environment, directories: &[Directory]) -> Translation {
+    // The usual image has nothing of s6; then nothing is read and compiled.
+    let by_itself = translate(places, environment, &Known::default(), &BTreeSet::new());
+    if by_itself == Translation::default() {
+        return by_itself;
+    }
     let (others, unreadable) = read(directories);
     let plan = compile(&alone(&others), environment).ok();
     // Where the others are wrong, or there are none, there is nothing to fit to.
