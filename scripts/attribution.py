@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 # Made by programs of these packages when packages are installed, or by the build of the image.
 MADE = [
@@ -34,7 +35,8 @@ MADE = [
 # Ours. Links to these are ours too.
 OWN = re.compile(
     r"init|etc/services\.d/.*|usr/lib/pulp/.*|usr/share/(pulp|sbom)/.*|usr/local/libexec/init-probe"
-    r"|usr/local/bin/(svctl|pulp-setup)|usr/local/lib/python3[^/]*/dist-packages/(fast-exit|stoppable)\.pth"
+    r"|usr/local/bin/(svctl|pulp-setup)|usr/bin/update-ca-trust|usr/local/lib/python3[^/]*/dist-packages/pulp_request_origin/.*"
+    r"|usr/local/lib/python3[^/]*/dist-packages/(fast-exit|stoppable)\.pth"
 )
 
 
@@ -88,7 +90,7 @@ class Image:
         for table in self.root.glob("usr/share/sbom/*.tsv"):
             for line in table.read_text().splitlines():
                 path, purl = line.split("\t")
-                found[path.lstrip("/")] = re.match(r"pkg:\w+/(?:debian/)?([^@]+)@", purl)[1]
+                found[path.lstrip("/")] = unquote(re.match(r"pkg:\w+/(?:debian/)?([^@]+)@", purl)[1])
         return found
 
     def owner(self, path, depth=0):

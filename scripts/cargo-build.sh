@@ -6,7 +6,8 @@
 auditable=$cache/cargo-auditable/bin
 [ -x "$auditable/cargo-auditable" ] || {
     say "building cargo-auditable (once)"
-    cargo install --quiet --locked --root "$cache/cargo-auditable" cargo-auditable >"$cache/auditable.log" 2>&1 || true
+    # Without the flags of a static program, with which it does not compile.
+    env -u RUSTFLAGS cargo install --quiet --locked --root "$cache/cargo-auditable" cargo-auditable >"$cache/auditable.log" 2>&1 || true
 }
 PATH=$auditable:$PATH
 if have cargo-auditable; then exec cargo auditable build "$@"; fi

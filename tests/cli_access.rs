@@ -3,8 +3,8 @@
 
 mod cli_support;
 
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use cli_support::{Outcome, Peer, done, svctl, until_hangup};
 use init_control::client::{Client, Unreachable};
 use init_control::wire::Request;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 
 const NOBODY: u32 = 65534;
 
@@ -92,11 +93,18 @@ fn a_user_may_use_a_socket_of_its_own() {
     assert!(Client::connect(&[peer.directory.path().to_owned()], NOBODY).is_ok());
 }
 
+/// A socket at which nobody listens. A listener that is closed will not do: a process that another test forks just then has
+/// it open for a moment.
+fn bind_only(path: &Path) {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+}
+
 #[test]
 fn a_dead_socket_does_not_hide_a_living_one() {
     let peer = Peer::answering(|_| vec![done()]);
     let dead = tempfile::tempdir().unwrap();
-    drop(UnixListener::bind(dead.path().join("control")).unwrap());
+    bind_only(&dead.path().join("control"));
     let us = nix::unistd::geteuid().as_raw();
     let places = [PathBuf::from("/nonexistent"), dead.path().to_owned(), peer.directory.path().to_owned()];
     assert!(Client::connect(&places, us).is_ok());

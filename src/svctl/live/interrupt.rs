@@ -24,9 +24,18 @@ const SIGNALS: [(i32, Code); 2] = [(SIGINT, Code::Interrupted), (SIGTERM, Code::
 /// The signals that end a command, from now on.
 #[derive(Debug)]
 pub struct Interrupts {
-    /// For each signal, the end of the pipe that becomes readable when it has come.
-    pipes: Vec<(Code, UnixStream)>,
+    listened: Vec<Listened>,
     working: Arc<AtomicBool>,
+}
+
+/// A signal that is listened for.
+#[derive(Debug)]
+struct Listened {
+    code: Code,
+    /// Becomes readable when the signal has come.
+    pipe: UnixStream,
+    /// Whether the signal has come.
+    came: Arc<AtomicBool>,
 }
 
 impl Interrupts {
@@ -36,16 +45,18 @@ impl Interrupts {
     /// If the system has no descriptor left for a pipe, or refuses the handler.
     pub fn listen() -> io::Result<Interrupts> {
         let (working, ignored) = (Arc::new(AtomicBool::new(true)), ignored_signals());
-        let mut pipes = Vec::new();
+        let mut listened = Vec::new();
         for (signal, code) in SIGNALS.into_iter().filter(|(signal, _)| !is_in(ignored, *signal)) {
             // Actions run in the order in which they were added: while we work, this one leaves nothing to the next.
             flag::register_conditional_shutdown(signal, i32::from(code as u8), Arc::clone(&working))?;
+            let came = Arc::new(AtomicBool::new(false));
+            flag::register(signal, Arc::clone(&came))?;
             let (ours, handlers) = Pipe::pair()?;
             ours.set_nonblocking(true)?;
             low_level::pipe::register(signal, handlers)?;
-            pipes.push((code, UnixStream::from_std(ours)?));
+            listened.push(Listened { code, pipe: UnixStream::from_std(ours)?, came });
         }
-        Ok(Interrupts { pipes, working })
+        Ok(Interrupts { listened, working })
     }
 
     /// What `wait` comes to, unless a signal comes first.
@@ -56,15 +67,19 @@ impl Interrupts {
         let mut wait = pin!(wait);
         self.working.store(false, Ordering::SeqCst);
         let result = poll_fn(|context| {
-            let came = self.pipes.iter().find(|(_, pipe)| pipe.poll_read_ready(context).is_ready());
+            let came = self.listened.iter().find(|signal| signal.pipe.poll_read_ready(context).is_ready());
             match came {
-                Some((code, _)) => Poll::Ready(Err(Trouble::Interrupted(*code, ""))),
+                Some(signal) => Poll::Ready(Err(Trouble::Interrupted(signal.code, ""))),
                 None => wait.as_mut().poll(context).map(Ok),
             }
         });
         let result = result.await;
         self.working.store(true, Ordering::SeqCst);
-        result
+        // A signal that came after the last look at its pipe, and before this, would be forgotten while we work.
+        match self.listened.iter().find(|signal| signal.came.load(Ordering::SeqCst)) {
+            Some(signal) => Err(Trouble::Interrupted(signal.code, "")),
+            None => result,
+        }
     }
 }
 
