@@ -91,8 +91,10 @@ fn nobody_elses_processes_are_taken_for_strays() {
 
 #[test]
 fn daemon_that_a_oneshot_started_lives_until_the_oneshot_is_stopped() {
+    // It ends when the daemon has a session of its own: what is in its group by then ends with it.
+    let script = "(setsid sh -c 'echo up; exec sleep 3600 >/dev/null' &) | read line";
     let running =
-        Setup::new().shell("start", "oneshot", FORKS_TWICE, "").longrun("web", "sleep-forever", "").start();
+        Setup::new().shell("start", "oneshot", script, "").longrun("web", "sleep-forever", "").start();
     running.booted();
     running.until("it runs", || sleeps(&running) == 1);
     running.ok(&["restart", "web"]);

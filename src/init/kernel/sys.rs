@@ -72,25 +72,24 @@ pub fn reap(pid: i32) {
 
 /// Reaps this child if it has ended. One that is not there any more has ended somehow.
 pub fn reap_child(pid: i32) -> Option<Exit> {
-    loop {
-        let mut status = 0;
-        // SAFETY: `status` is a valid place for the answer.
-        match check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) }) {
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
-            Err(_) => return Some(Exit::Code(-1)),
-            Ok(0) => return None,
-            Ok(_) if libc::WIFEXITED(status) => return Some(Exit::Code(libc::WEXITSTATUS(status))),
-            Ok(_) => return Some(Exit::Signal(libc::WTERMSIG(status))),
-        }
+    match wait_for(pid) {
+        Children::Ended(zombie) => Some(zombie.exit),
+        Children::Running => None,
+        Children::None => Some(Exit::Code(-1)),
     }
 }
 
 /// Reaps any child that has ended.
 pub fn reap_any() -> Children {
+    wait_for(-1)
+}
+
+/// Reaps a child that has ended: this one, or any for -1.
+fn wait_for(pid: i32) -> Children {
     loop {
         let mut status = 0;
         // SAFETY: `status` is a valid place for the answer.
-        match check(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
+        match check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) }) {
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
             Err(_) => return Children::None,
             Ok(0) => return Children::Running,
