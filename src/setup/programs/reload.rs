@@ -19,7 +19,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         Problem::config("which process is nginx's is not known", "say `svctl reload nginx`")
     })?;
     // The configuration names directories that are open in nginx, by their numbers.
-    uploads::beside_pulp(context);
+    uploads::to_try(context).map_err(|failure| failure.problem("use the directory"))?;
     nginx_config::try_it(context, &context.path(nginx_config::CONFIG))?;
     kill(Pid::from_raw(main), Signal::SIGHUP).map_err(|errno| {
         Problem::new(format!("nginx (process {main}) cannot be told: {errno}"), "see `svctl status nginx`")

@@ -63,6 +63,15 @@ pub fn below(context: &Context, directory: &Path) -> Result<Temporary, Failure> 
     hold(&above, name, context)
 }
 
+/// Directories of the same numbers for a configuration that is only tried: not on the volume, where others could stand in
+/// the way.
+///
+/// # Errors
+/// What the kernel says.
+pub fn to_try(context: &Context) -> Result<Temporary, Failure> {
+    below(context, &context.path(RUN).join("try"))
+}
+
 fn hold(above: &Directory, name: &OsStr, context: &Context) -> Result<Temporary, Failure> {
     let root = context.accounts.may_chown.then_some(ROOT);
     let user = context.accounts.may_chown.then(webserver).flatten();
