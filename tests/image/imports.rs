@@ -44,7 +44,7 @@ fn services_are_forked_and_each_is_restarted_alone() {
     let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-worker@1"]);
     assert!(said.contains("Starting pulpcore worker"), "{said}");
     let shown = pulp.ok(&["ps", "-ww", "-o", "comm=,args=", "-p", &pulp.pid("pulp-api").to_string()]);
-    assert!(shown.starts_with("pulpcore-api") && shown.contains("--bind 127.0.0.1:24817"), "{shown}");
+    assert!(shown.starts_with("pulpcore-api") && shown.contains("--bind [::]:24817"), "{shown}");
 
     // gunicorn's own reload replaces its processes, and not itself.
     let api = pulp.pid("pulp-api");
