@@ -128,8 +128,24 @@ fn no_service_has_the_secrets_of_another_in_its_environment() {
         .env("AWS_SECRET_ACCESS_KEY", "of S3")
         .cheap_passwords()
         .ready();
-    let needed =
-        ["PATH", "TZ", "LANG", "LANGUAGE", "LC_ALL", "PULP_HTTPS", "HOME", "USER", "LOGNAME", "SHELL"];
+    let needed = [
+        "PATH",
+        "TZ",
+        "LANG",
+        "LANGUAGE",
+        "LC_ALL",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "SERVICE",
+        "INIT_SERVICE",
+        // nginx and PostgreSQL are made to measure.
+        "PULP_HTTPS",
+        "PULP_WORKERS",
+        "PULP_API_WORKERS",
+        "PULP_CONTENT_WORKERS",
+    ];
     for (service, user) in [("nginx", "root"), ("redis", "redis:pulp"), ("postgresql", "postgres")] {
         let found = variables(&pulp, service, user);
         let others: Vec<_> = found.iter().filter(|name| !needed.contains(&name.as_str())).collect();

@@ -12,6 +12,6 @@ pub(crate) struct Lingering {
     pub(crate) pgid: i32,
     /// The handle on the process, if it had one.
     pub(crate) remains: Option<Remains>,
-    /// Strays of the service were killed, and may be left.
-    pub(crate) strays: bool,
+    /// Strays of the service that were killed, and may be left.
+    pub(crate) strays: Vec<i32>,
 }

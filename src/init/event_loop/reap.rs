@@ -92,7 +92,7 @@ impl Init {
         }
         let remains = self.handles.leave();
         if is_main {
-            let lingering = Lingering { run, id, pgid: zombie.pid, remains, strays: false };
+            let lingering = Lingering { run, id, pgid: zombie.pid, remains, strays: Vec::new() };
             self.main_reaped(lingering, zombie.exit);
         } else if self.supervisor.main_pid(id).is_none() {
             // A hook's last line may be as unfinished as a service's.
@@ -121,7 +121,11 @@ impl Init {
         if !self.leaves_daemons(id, succeeded) {
             lingering.strays = self.kill_strays(id);
         }
-        if lingering.strays && succeeded && self.is_to_stay(id) && self.supervisor.ended_by_itself(id) {
+        if !lingering.strays.is_empty()
+            && succeeded
+            && self.is_to_stay(id)
+            && self.supervisor.ended_by_itself(id)
+        {
             self.warn(id, WENT_AWAY);
         }
         // What its group wrote before it was killed is in the pipe by now.
@@ -141,7 +145,7 @@ impl Init {
 
     fn is_gone(&self, lingering: &Lingering) -> bool {
         let cgroup = self.service_io.get(lingering.id.index()).and_then(|io| io.cgroup.as_ref());
-        !lingering.strays
+        lingering.strays.is_empty()
             && !is_group_alive(lingering.pgid, lingering.remains.as_ref())
             && cgroup.is_none_or(crate::kernel::cgroup::Cgroup::is_empty)
     }
@@ -152,8 +156,8 @@ impl Init {
             return;
         }
         let mut all = std::mem::take(&mut self.lingering);
-        for one in all.iter_mut().filter(|one| one.strays) {
-            one.strays = self.kill_strays(one.id);
+        for one in all.iter_mut().filter(|one| !one.strays.is_empty()) {
+            one.strays = self.remaining_strays(one.id, &one.strays);
         }
         let (gone, left) = all.into_iter().partition(|one| self.is_gone(one));
         self.lingering = left;

@@ -34,12 +34,12 @@ impl Init {
         orphans.take(MAX_LOOKED_AT).filter(marked).collect()
     }
 
-    /// Kills the strays of a service, and their process groups; whether there were any. Their own children become ours and
-    /// are found at the next look.
-    pub(crate) fn kill_strays(&mut self, id: Id) -> bool {
+    /// Kills the strays of a service, and their process groups, and returns them. Their own children become ours and are
+    /// found at the next look.
+    pub(crate) fn kill_strays(&mut self, id: Id) -> Vec<i32> {
         // A shutdown ends everything that is left at its own end.
         if self.supervisor.stage() == Stage::Stopping || !self.has_orphans() {
-            return false;
+            return Vec::new();
         }
         let strays = self.strays(id);
         for &pid in &strays {
@@ -47,7 +47,19 @@ impl Init {
             let _ = sys::kill(-pid, libc::SIGKILL);
             let _ = sys::kill(pid, libc::SIGKILL);
         }
-        !strays.is_empty()
+        strays
+    }
+
+    /// Kills strays that have come since, and returns those of all that are not reaped. One that is just dying has no
+    /// environment any more, but is there.
+    pub(crate) fn remaining_strays(&mut self, id: Id, killed: &[i32]) -> Vec<i32> {
+        let mut strays = self.kill_strays(id);
+        let there = children::list();
+        let dying =
+            killed.iter().filter(|&&pid| there.contains(&pid) && self.supervisor.owner(pid).is_none());
+        let dying: Vec<i32> = dying.copied().filter(|pid| !strays.contains(pid)).collect();
+        strays.extend(dying);
+        strays
     }
 
     /// What a oneshot left in other sessions is a daemon that it was to start, and lives on until the oneshot is stopped or
