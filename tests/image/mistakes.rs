@@ -72,7 +72,10 @@ fn root_without_a_slash_is_named() {
 fn settings_that_pulp_may_not_read_are_named_with_the_cure() {
     let _turn = turn();
     let folders = Folders::new("API_ROOT = '/pulp/'\n");
+    let file = folders.path("settings/settings.py");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs::set_permissions(folders.path("settings/settings.py"), mode).unwrap();
+    fs::set_permissions(&file, mode).unwrap();
+    // Root's own would be opened to Pulp.
+    std::os::unix::fs::chown(&file, Some(12345), Some(12345)).unwrap();
     complaint(&folders.boot("mistake").start(), &["/etc/pulp/settings.py", "chgrp 700"]);
 }

@@ -19,7 +19,7 @@ fn status_has_two_workers_two_api_and_two_content_processes() {
     let pulp = shared();
     let status = pulp.status();
     assert_eq!(status["database_connection"]["connected"], true);
-    assert_eq!(status["versions"].as_array().unwrap().len(), 11, "{status}");
+    assert_eq!(status["versions"].as_array().unwrap().len(), 13, "{status}");
     for what in ["online_workers", "online_api_apps", "online_content_apps"] {
         until(&format!("two of {what}"), Duration::from_secs(30), || alive(pulp, what) == 2);
     }
