@@ -64,17 +64,27 @@ pub fn below(context: &Context, directory: &Path) -> Result<Temporary, Failure> 
 }
 
 /// Directories of the same numbers for a configuration that is only tried: not on the volume, where others could stand in
-/// the way.
+/// the way. nginx makes them its user's; a reload has not the right to change what is not root's.
 ///
 /// # Errors
 /// What the kernel says.
 pub fn to_try(context: &Context) -> Result<Temporary, Failure> {
-    below(context, &context.path(RUN).join("try"))
+    let place = context.path(RUN).join("try");
+    let (above, name) = path::parent(&place)?;
+    hold_for(None, &above, name, context)
 }
 
 fn hold(above: &Directory, name: &OsStr, context: &Context) -> Result<Temporary, Failure> {
+    hold_for(context.accounts.may_chown.then(webserver).flatten(), above, name, context)
+}
+
+fn hold_for(
+    user: Option<Owner>,
+    above: &Directory,
+    name: &OsStr,
+    context: &Context,
+) -> Result<Temporary, Failure> {
     let root = context.accounts.may_chown.then_some(ROOT);
-    let user = context.accounts.may_chown.then(webserver).flatten();
     let ours = made(above, name, root, 0o755)?;
     let open = |name: &str| {
         let directory = made(&ours, OsStr::new(name), user, 0o700)?;
