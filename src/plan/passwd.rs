@@ -82,6 +82,11 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_what_is_between_line_breaks() {
+        assert_eq!(lines(b"a:x\nb\n").collect::<Vec<_>>(), [&b"a:x"[..], b"b", b""]);
+    }
+
+    #[test]
     fn members_of_a_group_are_whole_names() {
         let group = GroupLine::parse(b"ssl:x:110:db, web").unwrap();
         assert!(group.lists(b"db") && group.lists(b"web") && !group.lists(b"d"));
