@@ -17,6 +17,7 @@ fn alive(pulp: &Pulp, what: &str) -> usize {
 fn status_has_two_workers_two_api_and_two_content_processes() {
     let _turn = turn();
     let pulp = shared();
+    assert!(!pulp.logs().contains("running Django's migrate"), "the prepared database is up to date");
     let status = pulp.status();
     assert_eq!(status["database_connection"]["connected"], true);
     assert_eq!(status["versions"].as_array().unwrap().len(), 13, "{status}");

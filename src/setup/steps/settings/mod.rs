@@ -30,7 +30,7 @@ pub const DEFAULTS: &str = "/run/pulp/settings.py";
 /// Django's secret, made by the step `keys`.
 pub const SECRET_KEY: &str = "/etc/pulp/certs/secret_key";
 /// The app that answers with the addresses that clients use: `images/pulp/files/request_origin.py`.
-const APP: &str = "pulp_request_origin.RequestOrigin";
+pub(crate) const APP: &str = "pulp_request_origin.RequestOrigin";
 /// Where the embedded redis listens.
 pub const REDIS_SOCKET: &str = "/run/redis/redis.sock";
 /// Where the embedded PostgreSQL listens.

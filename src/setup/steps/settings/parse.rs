@@ -76,9 +76,9 @@ pub fn migrated_settings(set: &Map<String, Value>) -> String {
 /// Django's apps in the user's settings: those that they add, among dynaconf's own words.
 fn installed_apps(set: &Map<String, Value>) -> Vec<String> {
     let apps = set.get("INSTALLED_APPS").and_then(Value::as_array);
-    let names =
-        apps.into_iter().flatten().filter_map(Value::as_str).filter(|name| !name.starts_with("dynaconf_"));
-    names.map(str::to_owned).collect()
+    let names = apps.into_iter().flatten().filter_map(Value::as_str);
+    // Ours has no migrations, and is not the user's.
+    names.filter(|name| !name.starts_with("dynaconf_") && *name != super::APP).map(str::to_owned).collect()
 }
 
 fn truth(value: Option<&Value>) -> bool {
@@ -207,6 +207,8 @@ mod tests {
         let app = json!({"INSTALLED_APPS": ["dynaconf_merge", "social_django"]});
         assert_eq!(settings_of(app.clone()).installed_apps, ["social_django"]);
         assert_ne!(plain, of(app));
+        let ours = json!({"INSTALLED_APPS": ["dynaconf_merge_unique", crate::steps::settings::APP]});
+        assert_eq!(plain, of(ours), "the prepared database would be migrated again");
     }
 
     #[test]
