@@ -13,8 +13,8 @@ pub(crate) struct Generating {
     running: Running,
     /// Who is to be told; a signal asks, too, but wants no answer.
     askers: Vec<Token>,
-    /// Somebody asked meanwhile, for whom it is too early.
-    again: Vec<Option<Token>>,
+    /// Who asked meanwhile, for whom it is too early; `None` if nobody did. One more run is for all of them.
+    again: Option<Vec<Token>>,
 }
 
 impl Init {
@@ -24,14 +24,17 @@ impl Init {
             client.mode = Mode::Answered;
         }
         if let Some(generating) = &mut self.generating {
-            return generating.again.push(asker);
+            return generating.again.get_or_insert_default().extend(asker);
         }
-        let askers = asker.into_iter().collect();
+        self.generate_for(asker.into_iter().collect());
+    }
+
+    fn generate_for(&mut self, askers: Vec<Token>) {
         let Some(generator) = self.options.generator.clone() else {
             return self.end_reload(askers, Vec::new());
         };
         match generator.start(&mut self.launcher) {
-            Ok(running) => self.generating = Some(Generating { running, askers, again: Vec::new() }),
+            Ok(running) => self.generating = Some(Generating { running, askers, again: None }),
             Err(why) => self.end_reload(askers, vec![why]),
         }
     }
@@ -43,8 +46,8 @@ impl Init {
         let generator = self.options.generator.clone();
         let lines = generator.map(|one| one.take(running, Some(zombie.exit))).unwrap_or_default();
         self.end_reload(askers, lines);
-        for asker in again {
-            self.begin_reload(asker);
+        if let Some(askers) = again {
+            self.generate_for(askers);
         }
     }
 
