@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::sockets::Sockets;
-use super::{LIMIT, errors, word};
+use super::{CURE, LIMIT, errors, word};
 use crate::ask::command::Output;
 use crate::postgres::place::Place;
 use crate::postgres::release::Release;
@@ -36,7 +36,7 @@ pub fn run(
     }
     Err(Problem::new(
         format!("pg_upgrade from {} to {} failed: {}", old.major, ours.major, told(&output)),
-        "the old database is as it was: use the image that wrote it, or cure what is said here and start again",
+        CURE,
     ))
 }
 

@@ -3,6 +3,7 @@
 //! The dump is a directory on the volume, so that several processes write and read it at a time. Roles and their
 //! passwords are never in a file: they go from one server to the other through this process.
 
+use super::CURE;
 use super::server::Server;
 use super::sockets::Sockets;
 use crate::ask::command::{Output, Tool};
@@ -27,9 +28,6 @@ const UNSAFE: [&str; 6] = [
 const DATABASES: &str = "select datname from pg_database where datname <> 'template0' order by oid";
 /// These two are in every new cluster.
 const MADE_BY_INITDB: [&str; 2] = ["template1", "postgres"];
-/// What to do about a failure.
-const CURE: &str =
-    "the old database is as it was: use the image that wrote it, or cure what is said here and start again";
 
 /// Fills the new cluster, which is empty.
 pub fn run(

@@ -30,6 +30,9 @@ use sockets::Sockets;
 pub const WORKROOM: &str = "/run/pulp/upgrade";
 /// Recovery, and the copy of a large database on a slow disk. Nothing else bounds it.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// What to do about an upgrade that failed.
+const CURE: &str =
+    "the old database is as it was: use the image that wrote it, or cure what is said here and start again";
 /// What a new cluster takes up before there is any data in it, with Pulp's empty tables and the first log segments.
 const EMPTY: u64 = 160 << 20;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::sockets::Sockets;
-use super::{LIMIT, errors, word};
+use super::{CURE, LIMIT, errors, word};
 use crate::ask::command::Tool;
 use crate::postgres::place::Place;
 use crate::postgres::release::Release;
@@ -51,7 +51,7 @@ impl<'a> Server<'a> {
         let why = errors(&fs::read_to_string(&log).unwrap_or_default()).join("; ");
         Err(Problem::new(
             format!("PostgreSQL {} does not start on {}: {why}", release.major, server.data.display()),
-            "the old database is as it was: use the image that wrote it, or cure what is said here and start again",
+            CURE,
         ))
     }
 

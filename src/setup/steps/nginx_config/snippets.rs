@@ -74,4 +74,19 @@ mod tests {
         let own = "location /x/ {\n    proxy_set_header X-CLIENT-CERT $ssl_client_cert;\n}\n";
         assert_eq!(with_our_headers(own), own);
     }
+
+    #[test]
+    fn a_copy_is_for_nobody_else_whatever_the_users_file_leads_to() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), []);
+        let (from, to) = (dir.path().join("nginx.d"), dir.path().join("copies"));
+        fs::create_dir(&from).unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        symlink("../secret", from.join("mine.conf")).unwrap();
+        copy(&context, std::slice::from_ref(&from), &to, |text| text).unwrap();
+        let made = to.join("0-mine.conf");
+        assert_eq!(fs::read_to_string(&made).unwrap(), "secret");
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
