@@ -36,6 +36,19 @@ fn orphans_that_outlive_their_service_are_reaped_when_they_end() {
 }
 
 #[test]
+fn children_that_ended_before_init_was_executed_are_reaped() {
+    // Shells reap their children as they please.
+    let zombie = "import os, sys\n\
+                  pid = os.fork() or os._exit(0)\n\
+                  os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n\
+                  os.execv(sys.argv[1], sys.argv[1:])";
+    let through = ["python3", "-c", zombie];
+    let running = Setup::new().through(&through).longrun("web", "sleep-forever", "").start();
+    running.booted();
+    running.until("only the service is left", || running.processes().len() == 1);
+}
+
+#[test]
 fn thousand_programs_that_end_at_once_are_all_seen_to_end() {
     let mut setup = Setup::new();
     for number in 0..1000 {

@@ -105,14 +105,11 @@ fn daemon_that_a_oneshot_started_lives_until_the_oneshot_is_stopped() {
 
 #[test]
 fn program_that_goes_to_the_background_gets_a_hint() {
-    let running = Setup::new()
-        .shell(
-            "web",
-            "longrun",
-            &format!("{FORKS_TWICE}; exit 0"),
-            "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"",
-        )
-        .start();
+    // It ends when the daemon has a session of its own, and is a shell that executes nothing else: while a program is
+    // executed, it has no environment.
+    let script = "(setsid sh -c 'echo up; sleep 3600 >/dev/null & wait' &) | read line";
+    let restart = "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"";
+    let running = Setup::new().shell("web", "longrun", script, restart).start();
     running.line("stay in the foreground");
 }
 

@@ -171,7 +171,8 @@ impl Init {
             cgroups,
             handles: Handles::detect(),
             lingering: Vec::new(),
-            reap_again: false,
+            // Children may have ended before: those of who executed us, or of the generator.
+            reap_again: true,
             options,
             booted_at: now,
             stepped: false,

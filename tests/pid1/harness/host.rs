@@ -21,6 +21,7 @@ pub fn podman() -> Command {
 pub(super) fn container(setup: &Setup) -> Option<String> {
     let wanted = cfg!(feature = "containers") && std::env::var_os("PULP_INIT_NAMESPACES").is_none();
     let possible = setup.before.is_empty()
+        && setup.through.is_empty()
         && setup.uid.is_none()
         && !setup.not_pid1
         && !setup.no_container
