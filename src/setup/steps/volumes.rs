@@ -4,6 +4,8 @@
 //! folder of the host) gets the right ones, but its content is only walked when its top directory has the wrong owner:
 //! at every other boot that costs one stat(2), however many terabytes there are.
 
+mod nested;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -59,6 +61,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     ] {
         ours(context, &context.path(path), owner, mode)?;
     }
+    nested::prepare(context)?;
     // Left as it is if it is there: a folder of the host has its own owners. The steps that write there say it if
     // they cannot.
     let certs = context.path("/etc/pulp/certs");
