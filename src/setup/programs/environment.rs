@@ -9,14 +9,21 @@ const HOME: &str = "/var/lib/pulp";
 /// Whom gunicorn believes that a request came by HTTPS. By default that is this machine alone.
 pub const PROXIES: &str = "FORWARDED_ALLOW_IPS";
 
+/// Options of gunicorn. Its processes touch a file each second to say that they live: not on a volume, which may be a server's
+/// on a network.
+const GUNICORN: &str = "GUNICORN_CMD_ARGS";
+
 /// Pulp's directory for temporary files.
 const TEMPORARY: &str = "/var/lib/pulp/tmp";
 
 /// The variables to add, with their values.
 pub fn added(context: &Context, variables: &Variables) -> Vec<(String, String)> {
-    let temporary = temporary(context).map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
+    let temporary = temporary(context);
+    let gunicorn = temporary.filter(|&directory| directory == TEMPORARY && context.var(GUNICORN).is_none());
+    let gunicorn = gunicorn.map(|_| (GUNICORN.to_owned(), "--worker-tmp-dir /dev/shm".to_owned()));
+    let temporary = temporary.map(|directory| ("TMPDIR".to_owned(), directory.to_owned()));
     let proxies = context.var(PROXIES).map(|proxies| (PROXIES.to_owned(), proxies.to_owned()));
-    variables.for_pulp().into_iter().chain(temporary).chain(proxies).collect()
+    variables.for_pulp().into_iter().chain(temporary).chain(gunicorn).chain(proxies).collect()
 }
 
 /// The home of a process of Pulp's. What the container has may be root's, or no more than `/`, which a runtime sets for
@@ -32,9 +39,8 @@ fn temporary(context: &Context) -> Option<&'static str> {
     if context.var("TMPDIR").is_some() {
         return None;
     }
-    let writable = |path: &str| {
-        nix::unistd::access(&context.path(path), nix::unistd::AccessFlags::W_OK).is_ok()
-    };
+    let writable =
+        |path: &str| nix::unistd::access(&context.path(path), nix::unistd::AccessFlags::W_OK).is_ok();
     let usual = ["/tmp", "/var/tmp"].into_iter().any(writable);
     [TEMPORARY].into_iter().chain((!usual).then_some("/dev/shm")).find(|path| writable(path))
 }

@@ -36,7 +36,10 @@ fn fit(context: &Context, file: &str, map: &str) {
     let read = |path: &str| fs::read_to_string(context.path(path)).unwrap_or_default();
     let (first, count) = RANGE;
     let users = users(&read(map));
-    if users >= first + count || read(file) != format!("pulp:{first}:{count}\n") || !context.accounts.may_chown {
+    if users >= first + count
+        || read(file) != format!("pulp:{first}:{count}\n")
+        || !context.accounts.may_chown
+    {
         return;
     }
     let range = format!("pulp:{FIRST}:{}\n", users.saturating_sub(FIRST));
