@@ -193,14 +193,15 @@ mod tests {
     fn what_is_wanted_follows_from_variables_and_settings() {
         let env =
             [("PULP_HTTPS", "true"), ("PULP_API_BIND", "unix:/run/api"), ("PULP_CONTENT_BIND", "0.0.0.0:1")];
-        let context = Context::for_test(std::path::Path::new("/"), env);
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), env);
         let database = Database { host: "127.0.0.1".to_owned(), ..Database::default() };
         let settings = PulpSettings { database, redis_port: Some(2), ..PulpSettings::default() };
         let all = wanted(&context, &settings);
         let all: Vec<&str> = all.iter().map(|wanted| wanted.address.as_str()).collect();
         assert_eq!(all, ["0.0.0.0:80", "0.0.0.0:443", "0.0.0.0:1", "127.0.0.1:2", "127.0.0.1:5432"]);
         let env = [("PULP_HTTP_PORT", "8081"), ("PULP_HTTPS_PORT", "8444"), ("PULP_HTTPS", "true")];
-        let all = wanted(&Context::for_test(std::path::Path::new("/"), env), &PulpSettings::default());
+        let all = wanted(&Context::for_test(dir.path(), env), &PulpSettings::default());
         let nginx: Vec<&str> = all.iter().take(2).map(|wanted| wanted.address.as_str()).collect();
         assert_eq!(nginx, ["0.0.0.0:8081", "0.0.0.0:8444"]);
     }
