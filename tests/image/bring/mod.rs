@@ -10,6 +10,7 @@
 //! | `builds` | images that Pulp builds |
 //! | `web_server` | a configuration of nginx of the user's own; `nginx -s reload` |
 //! | `host_network` | two Pulps in the host's network |
+//! | `reports` | containers as users of upstream's image have built them |
 //! | `pages` | the browsable API and the web interface, with all that they refer to |
 
 mod addresses;
@@ -19,6 +20,7 @@ mod domains;
 mod host_network;
 mod pages;
 mod proxies;
+mod reports;
 mod uploads;
 mod web_server;
 
