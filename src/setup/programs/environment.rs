@@ -13,8 +13,9 @@ pub const PROXIES: &str = "FORWARDED_ALLOW_IPS";
 /// on a network.
 const GUNICORN: &str = "GUNICORN_CMD_ARGS";
 
-/// Pulp's directory for temporary files.
-const TEMPORARY: &str = "/var/lib/pulp/tmp";
+/// Where Pulp's processes have temporary files. Not in Pulp's working directory: what lies there Pulp moves to its storage by
+/// name, also a file of the registry that has no name any more.
+pub const TEMPORARY: &str = "/var/lib/pulp/.tmp";
 
 /// The variables to add, with their values.
 pub fn added(context: &Context, variables: &Variables) -> Vec<(String, String)> {
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(found(&[]), Some("/dev/shm"));
         make("tmp");
         assert_eq!(found(&[]), None);
-        make("var/lib/pulp/tmp");
+        make("var/lib/pulp/.tmp");
         assert_eq!(found(&[]), Some(TEMPORARY));
         assert_eq!(found(&[("TMPDIR", "/x")]), None);
     }

@@ -109,7 +109,7 @@ fn uploads_fit(megabytes: u64) {
     let at = "/pulp/maven/small-maven/org/test/small/1.0/small-1.0.jar";
     let answer = site.curl(at, &[&patient[..], &["--upload-file", &path.display().to_string()]].concat());
     assert_eq!(answer.status, 201, "{}", answer.text());
-    let left = site_of.ok(&["find", "/var/lib/pulp/tmp", "-type", "f", "-size", "+1M"]);
+    let left = site_of.ok(&["find", "/var/lib/pulp/tmp", "/var/lib/pulp/.tmp", "-type", "f", "-size", "+1M"]);
     assert_eq!(left, "", "what was uploaded is kept once");
 }
 
