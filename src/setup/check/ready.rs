@@ -9,6 +9,7 @@ use super::{abandoned, stopped};
 use crate::programs::bind::{API, CONTENT, Listener};
 use crate::programs::{bind, daemons, imports};
 use crate::pulp_settings::PulpSettings;
+use crate::steps::nginx_config::listens::CHECKED;
 use crate::steps::variables;
 use crate::{Context, Problem, postgres};
 
@@ -129,6 +130,10 @@ fn content_path(context: &Context) -> Result<String, Problem> {
 
 /// Where nginx listens, for us.
 fn nginx(context: &Context) -> Place {
+    let socket = context.path(CHECKED);
+    if socket.exists() {
+        return Place::Unix(socket.display().to_string());
+    }
     let https = variables::https(context);
     Place::Tcp(SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 })))
 }

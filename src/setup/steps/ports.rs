@@ -12,6 +12,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
+use super::nginx_config::Ports;
+use super::nginx_config::listens::Listens;
 use super::settings::is_loopback;
 use super::variables;
 use crate::programs::bind::{API, CONTENT};
@@ -49,9 +51,9 @@ fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
         "set it to an address of this container and a port that nobody else has, such as 127.0.0.1:PORT";
     let mut all = vec![];
     let mut want = |service, address: String, cure| all.push(Wanted { service, address, cure });
-    want("nginx", "0.0.0.0:80".to_owned(), nginx);
-    if variables::https(context) {
-        want("nginx", "0.0.0.0:443".to_owned(), nginx);
+    let ports = Ports { http: 80, https: 443 };
+    for port in Listens::beside_pulp(context, ports, variables::https(context)).own {
+        want("nginx", format!("0.0.0.0:{port}"), nginx);
     }
     for (service, listener) in
         [("pulp-api (PULP_API_BIND)", API), ("pulp-content (PULP_CONTENT_BIND)", CONTENT)]
