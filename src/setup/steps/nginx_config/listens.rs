@@ -5,12 +5,12 @@
 
 use std::fs;
 
-use super::{Ports, shown};
+use super::{CONFIG, Ports, shown};
 use crate::Context;
 use crate::programs::sockets::{self, At, Given};
 
 /// Where our checks find an nginx that listens at sockets alone: whose network these are of is not known here.
-pub const CHECKED: &str = "/run/pulp/nginx/socket";
+const CHECKED: &str = "/run/pulp/nginx/socket";
 
 /// The name of a socket that speaks TLS, and the port of one that does so even without that name.
 const TLS: (&str, u16) = ("https", 443);
@@ -95,6 +95,13 @@ fn place(socket: &Given, https: bool) -> Result<(bool, String), String> {
 fn plain(path: &str) -> Result<&str, String> {
     let blank = path.contains(|c: char| c.is_whitespace() || c.is_control());
     if blank { Err(format!("{path:?} has blanks, with which nginx cannot use it")) } else { Ok(path) }
+}
+
+/// The socket of our checks, if the nginx beside Pulp is to listen there.
+pub fn checked(context: &Context) -> Option<String> {
+    let config = fs::read_to_string(context.path(CONFIG)).unwrap_or_default();
+    let socket = context.path(CHECKED).display().to_string();
+    config.contains(&format!("listen unix:{socket} ")).then_some(socket)
 }
 
 /// Removes the socket of our checks that an nginx left which was killed. It would be in the way of the next.
