@@ -4,12 +4,14 @@
 //! empty counts as not set. Wrong ones are told all at once, so that one more try is enough.
 
 mod names;
+mod openssl;
 mod proxies;
 mod reader;
 
 pub use names::name;
 use reader::Reader;
 
+use super::signing;
 use crate::programs::bind;
 use crate::{Context, Problem};
 
@@ -82,7 +84,8 @@ const MOST_WORKERS: u32 = 1000;
 
 /// The step: says what is wrong, if anything is.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
-    Variables::read(context).map(|_| ())
+    Variables::read(context)?;
+    openssl::check(context)
 }
 
 impl Variables {
@@ -143,7 +146,7 @@ fn check_the_others(reader: &mut Reader) {
         let mut files = text.split([',', ';']).map(str::trim).filter(|file| !file.is_empty());
         files.all(|file| file.starts_with('/')).then_some(())
     });
-    for service in ["COLLECTION_SIGNING_SERVICE", "CONTAINER_SIGNING_SERVICE"] {
+    for service in signing::variables() {
         reader.parsed(service, "a name without spaces", |text| {
             text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control()).then_some(())
         });
