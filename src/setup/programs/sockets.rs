@@ -20,8 +20,8 @@ use crate::{Context, Problem};
 
 /// The first descriptor that is one: `SD_LISTEN_FDS_START`.
 pub const FIRST: RawFd = 3;
-/// More than this `init` does not take either.
-const MOST: i32 = 64;
+/// As many as `init` takes, and those that we open beside them.
+const MOST: i32 = 64 + 2;
 /// How many there are.
 pub const COUNT: &str = "LISTEN_FDS";
 /// For which process they are.
@@ -181,7 +181,7 @@ mod tests {
         let own = std::process::id().to_string();
         assert_eq!(count(&env("2", &own)), 2);
         for (number, pid) in
-            [("2", "1"), ("2", ""), ("", own.as_str()), ("-1", &own), ("65", &own), ("x", &own)]
+            [("2", "1"), ("2", ""), ("", own.as_str()), ("-1", &own), ("67", &own), ("x", &own)]
         {
             assert_eq!(count(&env(number, pid)), 0, "{number} {pid}");
             assert_eq!(for_nginx(&env(number, pid)), None);
