@@ -34,6 +34,10 @@ pub struct Variables {
     pub hostnames: Vec<String>,
     /// `PULP_PORT`: the published port.
     pub port: Option<u16>,
+    /// `PULP_HTTP_PORT`: where nginx listens in the container.
+    pub http_port: Option<u16>,
+    /// `PULP_HTTPS_PORT`: the same for HTTPS.
+    pub https_port: Option<u16>,
     /// `PULP_TRUSTED_PROXIES`: networks of proxies whose word counts about the address that a client used.
     pub proxies: Vec<String>,
     /// `PULP_UI`: serve the web interface.
@@ -103,7 +107,9 @@ impl Variables {
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
             hostnames: hostnames(&mut reader),
-            port: port(&mut reader),
+            port: port(&mut reader, "PULP_PORT"),
+            http_port: port(&mut reader, "PULP_HTTP_PORT"),
+            https_port: port(&mut reader, "PULP_HTTPS_PORT"),
             proxies: reader
                 .parsed("PULP_TRUSTED_PROXIES", proxies::ALLOWED, proxies::parse)
                 .unwrap_or_else(proxies::default),
@@ -181,12 +187,13 @@ fn hostnames(reader: &mut Reader) -> Vec<String> {
     reader.parsed("PULP_HOSTNAME", allowed, read).unwrap_or_default()
 }
 
-/// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`. That is nobody's wish.
-fn port(reader: &mut Reader) -> Option<u16> {
-    if reader.value("PULP_PORT").is_some_and(|value| value.starts_with("tcp://")) {
+/// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`, and `PULP_HTTP_PORT` beside one
+/// named `pulp-http`. That is nobody's wish.
+fn port(reader: &mut Reader, name: &str) -> Option<u16> {
+    if reader.value(name).is_some_and(|value| value.starts_with("tcp://")) {
         return None;
     }
-    reader.number("PULP_PORT", 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+    reader.number(name, 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
 }
 
 fn embedded_postgresql(reader: &mut Reader) -> Option<bool> {
