@@ -23,6 +23,8 @@
 //! | `on SIGNAL ignore`, `on SIGNAL default` | |
 //! | `listen-tcp PORT`, `listen-unix PATH` | accepts connections and closes them; port 0: any, says `port N` |
 //! | `http PORT STATUS BODY` | answers every request with that; port 0: as above |
+//! | `activate NAME=ADDRESS,…` | listens there (`127.0.0.1:PORT`, `unix:PATH`) and goes on as systemd-socket-activate would: with `LISTEN_FDS` |
+//! | `serve-fd N TEXT` | answers each connection of the listening descriptor with a line |
 //! | `fork` | a child in the same group that ignores TERM and stays |
 //! | `stdout-holder` | a child in a session of its own that stays and keeps the output open |
 //! | `orphan N` | makes so many orphans, which end at once |
@@ -54,7 +56,7 @@ use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
@@ -114,6 +116,8 @@ fn run(word: &str, words: &mut Words) {
         "on" => on(signal(words), &next(words), words),
         "listen-tcp" => serve_tcp(number(words), None),
         "http" => serve_tcp(number(words), Some(answer(&next(words), &next(words)))),
+        "activate" => activate(&next(words)),
+        "serve-fd" => serve_fd(number(words), &next(words)),
         "listen-unix" => listen_unix(&next(words)),
         "fork" => stubborn_child(),
         "stdout-holder" => stdout_holder(),
@@ -451,6 +455,43 @@ fn serve_tcp(port: u16, answer: Option<String>) {
 
 fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} Puppet\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+fn activate(sockets: &str) {
+    let (names, addresses): (Vec<_>, Vec<_>) =
+        sockets.split(',').map(|socket| socket.split_once('=').expect("NAME=ADDRESS")).unzip();
+    for (number, address) in (3..).zip(&addresses) {
+        let listener: OwnedFd = match address.strip_prefix("unix:") {
+            Some(path) => UnixListener::bind(path).unwrap().into(),
+            None => TcpListener::bind(address).unwrap().into(),
+        };
+        // It may have that number already.
+        let kept = std::os::fd::IntoRawFd::into_raw_fd(listener);
+        if kept == number {
+            unsafe { libc::fcntl(kept, libc::F_SETFD, 0) };
+        } else {
+            unsafe { libc::dup2(kept, number) };
+            unsafe { libc::close(kept) };
+        }
+    }
+    let variables = [
+        ("LISTEN_FDS", addresses.len().to_string()),
+        ("LISTEN_FDNAMES", names.join(":")),
+        ("LISTEN_PID", std::process::id().to_string()),
+    ];
+    // There are no threads.
+    variables.iter().for_each(|(name, value)| unsafe { std::env::set_var(name, value) });
+}
+
+fn serve_fd(number: i32, text: &str) {
+    loop {
+        // Of any family, so with no place for an address.
+        let stream = unsafe { libc::accept(number, std::ptr::null_mut(), std::ptr::null_mut()) };
+        if stream < 0 {
+            usage(&format!("serve-fd {number}: {}", io::Error::last_os_error()));
+        }
+        let _ = writeln!(unsafe { fs::File::from_raw_fd(stream) }, "{text}");
+    }
 }
 
 fn listen_unix(path: &str) {

@@ -19,6 +19,7 @@ may_skip=(
     catatonit            # podman works without it, and Debian only suggests it
     interrupted-upgrades # minutes for each: by hand, with PULP_INIT_UPGRADES
     swaps                # the same, with PULP_INIT_SWAPS
+    crowd                # the same, with PULP_INIT_CROWD
     trace                # the same, with PULP_INIT_TRACE
     caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
     chromium             # 300 MB, to look at the web interface

@@ -192,6 +192,7 @@ fn service() -> impl Strategy<Value = Vec<String>> {
             vec![
                 format!("user = {user}"),
                 "groups = ['www', 7]".to_owned(),
+                "sockets = ['http', '*']".to_owned(),
                 format!("stop = {{ signal = {signal}, timeout = {} }}", quoted(&stop)),
                 format!("forward-signals = {}", list(&forward)),
                 format!("finish = {{ exec = {}, timeout = {} }}", list(&hook), quoted(&time)),

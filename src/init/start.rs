@@ -20,6 +20,7 @@ use crate::service::environment::Container;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
 use crate::service::log::sink::Sink;
+use crate::service::sockets::Sockets;
 use crate::trace;
 use init_core::Supervisor;
 use init_plan::Plan;
@@ -36,7 +37,7 @@ const ALREADY_RUNNING: i32 = 73;
 /// Runs `init` until the container is to end.
 pub fn run(options: Options) -> ExitCode {
     let code = start(options).unwrap_or_else(|(message, code)| {
-        sys::write_all(crate::kernel::stdio(2), format!("init: {message}\n").as_bytes());
+        sys::write_all(crate::kernel::given(2), format!("init: {message}\n").as_bytes());
         code
     });
     // Codes beyond 255 do not exist; the low byte is what the kernel would keep.
@@ -53,6 +54,7 @@ fn start(mut options: Options) -> Result<i32, (String, i32)> {
         return Err((why, ALREADY_RUNNING));
     }
     let container = Container::snapshot();
+    let (sockets, wrong) = Sockets::given(&container);
     let mut unignore = sys::ignored_signals();
     unignore.extend(signals::IGNORED);
     unignore.sort_unstable();
@@ -83,7 +85,7 @@ fn start(mut options: Options) -> Result<i32, (String, i32)> {
     {
         logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
     }
-    for line in generated {
+    for line in generated.into_iter().chain(wrong).chain(sockets.unwanted(&plan)) {
         logs.own(&line);
     }
     if let Some(command) = plan.services.iter().find(|service| &*service.name == init_plan::COMMAND) {
@@ -96,6 +98,7 @@ fn start(mut options: Options) -> Result<i32, (String, i32)> {
     let mut init = Init::new(supervisor, launcher, logs, poll, signal_fd, runtime, cgroups, options)
         .map_err(system("epoll"))?;
     init.server = server;
+    init.sockets = sockets;
     init.trace = trace;
     let code = init.run();
     Ok(init.finish(code))

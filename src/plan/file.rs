@@ -166,6 +166,8 @@ pub struct ServiceFile {
     pub limits: Option<LimitsTable>,
     /// Limits of cgroup v2, where the cgroup is writable.
     pub cgroup: Option<CgroupTable>,
+    /// Which of the sockets that `init` was given (`$LISTEN_FDS`) it gets, by name; `*`: those that no service names.
+    pub sockets: Option<Vec<Text>>,
     /// What must hold when it is about to start; otherwise it is skipped.
     pub start_if: Option<StartIfTable>,
 }

@@ -31,6 +31,7 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "reload",
     "requires",
     "restart",
+    "sockets",
     "start-if",
     "start-timeout",
     "stdin",

@@ -363,7 +363,18 @@ pub struct Process {
     pub log: Option<Log>,
     /// What its cgroup may use.
     pub cgroup: CgroupLimits,
+    /// Which of the sockets that `init` was given it gets, by name; [`OTHER_SOCKETS`]: those that no service names.
+    pub sockets: Vec<Box<str>>,
 }
+
+/// So many sockets can be given to `init`.
+pub const MAX_SOCKETS: i32 = 64;
+
+/// The first descriptor that is one: `SD_LISTEN_FDS_START` of sd_listen_fds(3).
+pub const FIRST_SOCKET: i32 = 3;
+
+/// Instead of a name: the sockets that no service names.
+pub const OTHER_SOCKETS: &str = "*";
 
 /// Where a service's environment comes from, in this order; later wins.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]

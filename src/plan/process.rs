@@ -68,6 +68,7 @@ pub(super) fn process<'a>(table: &mut Table<'a>) -> (Process, Option<Item<'a>>) 
         stdin: input,
         log: table.take("log").and_then(|item| item.word(LOGS)),
         cgroup: table.take("cgroup").map(|item| cgroup(&item)).unwrap_or_default(),
+        sockets: table.take("sockets").map(|item| sockets(&item)).unwrap_or_default(),
     };
     (process, stdin.filter(|_| input == Stdin::Tty))
 }
@@ -106,6 +107,15 @@ fn capabilities(item: &Item<'_>) -> Vec<u8> {
     numbers.sort_unstable();
     numbers.dedup();
     numbers
+}
+
+/// `sockets`: names, or `*`.
+fn sockets(item: &Item<'_>) -> Vec<Box<str>> {
+    let items = item.list().unwrap_or_default();
+    let mut names: Vec<Box<str>> = items.iter().filter_map(|item| item.parsed(values::socket_name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// `[env]`.

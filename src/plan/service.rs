@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Env, Inherit, Kind, Log, Policy, Process, Ready, Restart, Service, Stop};
+use super::model::{
+    Env, FIRST_SOCKET, Inherit, Kind, Log, MAX_SOCKETS, Policy, Process, Ready, Restart, Service, Stop,
+};
 use super::read::{Item, Scope, Table};
 use super::report::At;
 use super::signal::Signal;
@@ -166,6 +168,7 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
     };
     never_ready(table, &service);
     unread_output(table, &service);
+    number_of_a_socket(table, &service);
     table.scope.search(first_claim, search_path(table.scope, &service.process.env));
     misplaced_keys(table);
     table.finish();
@@ -180,6 +183,18 @@ fn never_ready(table: &Table<'_>, service: &Service) {
         table.missing(
             "ready.initial-delay must be shorter than `start-timeout`, or the service is never ready",
         );
+    }
+}
+
+/// Two descriptors cannot have one number, and how many sockets there are is not known before `init` runs.
+fn number_of_a_socket(table: &Table<'_>, service: &Service) {
+    let free = FIRST_SOCKET + MAX_SOCKETS;
+    if matches!(service.ready, Ready::Fd(number) if number < free) && !service.process.sockets.is_empty() {
+        table.peek("ready").and_then(|item| {
+            item.misplaced::<()>(format!(
+                "must have an `fd` of {free} or more: lower numbers are for `sockets`"
+            ))
+        });
     }
 }
 

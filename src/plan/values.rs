@@ -213,6 +213,17 @@ pub fn variable(text: &str) -> Result<Box<str>, String> {
     Ok(text.into())
 }
 
+/// The name of a socket, as systemd has it (`FileDescriptorName=`): names stand in a list with `:` between them.
+pub fn socket_name(text: &str) -> Result<Box<str>, String> {
+    let bad = |c: char| c == ':' || c.is_control();
+    if text.is_empty() || text.len() > 255 || text.contains(bad) {
+        return Err(format!(
+            "cannot name a socket `{text}`: it has 1 to 255 bytes, no `:` and no control characters"
+        ));
+    }
+    Ok(text.into())
+}
+
 /// A user or group: a name or a number.
 pub fn account(text: &str) -> Result<Box<str>, String> {
     let bad = |c: char| c == ':' || c == '/' || c.is_whitespace() || c.is_control();

@@ -85,6 +85,13 @@ impl Context {
         context
     }
 
+    /// The same with this variable.
+    pub fn with(&self, name: &str, value: &str) -> Context {
+        let mut context = self.clone();
+        context.env.insert(name.to_owned(), value.to_owned());
+        context
+    }
+
     /// All variables.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))

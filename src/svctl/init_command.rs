@@ -49,6 +49,8 @@ Environment:
   INIT_RUNTIME_DIR  a directory for the control socket, tried before
                     /run/pulp-init, /dev/shm/pulp-init-UID and
                     /tmp/pulp-init-UID
+  LISTEN_FDS        sockets that somebody else listens at, for the services
+                    that name them: see sd_listen_fds(3)
   INIT_LOG          debug: log each event and action, and what each service
                     waits for
 

@@ -18,6 +18,7 @@
 //! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
 //! | `bring` | what people bring: ports, proxies, domains, uploads, builds, an nginx.conf, and their clients |
 //! | `chaos` | random processes killed and stopped while clients work |
+//! | `crowded` | as many processes as a large machine has, and clients for minutes |
 //! | `powercut` | everything killed at once while clients upload and a sync runs |
 //! | `derived` | images derived from ours, with services for s6 |
 //! | `external` | PostgreSQL and redis elsewhere |
@@ -27,6 +28,7 @@
 //! | `serve` | content: files sent by nginx, answers from the cache |
 //! | `settings_folder` | the folder of settings as people bring it: a strict umask, a key that is being changed |
 //! | `single` | one process a container: `pulp-minimal`, `pulp-web` and the names of upstream's scripts |
+//! | `sockets` | sockets that somebody else listens at: podman started by a `.socket` unit |
 //! | `supervision` | services stopped, started and reloaded by hand; too few processes |
 //! | `structure` | owners, modes, setuid programs, users, ports, variables and labels of each image |
 //! | `swaps` | directories that become links all the time, during many boots |
@@ -46,6 +48,7 @@
 mod bill;
 mod bring;
 mod chaos;
+mod crowded;
 mod derived;
 mod external;
 mod faults;
@@ -64,6 +67,7 @@ mod secrets;
 mod serve;
 mod settings_folder;
 mod single;
+mod sockets;
 mod structure;
 mod supervision;
 mod swaps;

@@ -123,6 +123,14 @@ pub fn cluster() -> &'static Cluster {
     })
 }
 
+impl Cluster {
+    /// One more container of it, without a command so far.
+    pub fn beside(&self, what: &str) -> Boot {
+        let boot = self.settings.boot(what, minimal(), &[]).mount(&self.data, "/var/lib/pulp");
+        boot.podman(&["--user", ANYBODY])
+    }
+}
+
 /// As a compose file or Kubernetes asks.
 fn ready(container: &Pulp, path: &str) -> Said {
     assert!(container.runs(), "{}", container.logs());

@@ -68,6 +68,7 @@ mod s6;
 mod shutdown;
 mod signals;
 mod socket;
+mod sockets;
 mod stop;
 mod stopped;
 mod strays;

@@ -88,6 +88,8 @@ class Requests(unittest.TestCase):
                 client.connect(path)
                 client.sendall(b"ping\n")
                 self.assertEqual(json.loads(client.recv(100)), {"pong": os.getpid()})
+                # Its end of this is closed, which other tests would notice.
+                self.assertEqual(client.recv(1), b"")
 
     def test_request_without_an_end_is_given_up(self):
         with self.assertRaises(ValueError):
@@ -106,6 +108,43 @@ class Requests(unittest.TestCase):
     def test_other_variables_are_named(self):
         answer = self.ask(json.dumps(request(environment={"A": "2", "B": "3"})).encode() + b"\n")
         self.assertEqual(answer, {"plain": "its variables are others: A, B"})
+
+
+    def test_descriptors_are_as_many_as_are_named(self):
+        wrong = {"plain": "its descriptors are not those that it names"}
+        for count in ("1", "-1", "x", "1000", "67"):
+            with self.subTest(count=count):
+                environment = {"A": "1", "LISTEN_FDS": count}
+                self.assertEqual(self.ask(json.dumps(request(environment=environment)).encode() + b"\n"), wrong)
+
+
+class Sockets(unittest.TestCase):
+    """In a process of its own, in which numbers of descriptors may be taken."""
+
+    def test_a_child_has_its_sockets_from_3_on_and_its_own_number(self):
+        code = f"""
+import os, socket, sys
+sys.path.insert(0, {str(SOURCE.parent)!r})
+import shared_imports as shared
+ours, theirs = socket.socketpair()
+ours = shared.moved_aside(ours)
+listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+ports = [listener.getsockname()[1] for listener in listeners]
+# They and the connection have numbers that others of them are to have.
+given = [os.dup(n) for n in (0, 1, 2)] + [os.dup(listener.fileno()) for listener in reversed(listeners)]
+[listener.close() for listener in listeners]
+connection = shared.moved_aside(theirs)
+environment = {{"LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b"}}
+shared.become({{"words": ["pulpcore-api"], "environment": environment, "umask": 18, "cwd": "/"}}, given)
+found = [socket.socket(fileno=n) for n in (3, 4)]
+assert [one.getsockname()[1] for one in found] == ports[::-1], (found, ports)
+assert [os.get_inheritable(n) for n in (3, 4)] == [True, True]
+assert os.environ["LISTEN_PID"] == str(os.getpid())
+ours.send(b"go")
+assert connection.recv(2) == b"go"
+"""
+        ended = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
 
 
 class Traits(unittest.TestCase):

@@ -2,7 +2,7 @@
 the memory of what was imported.
 
 A service's first process (`pulp-setup exec api`) connects to SOCKET and sends one line of JSON, with its standard
-input, output and error beside it. It gets one line back:
+input, output and error beside it, and the sockets that it was given (`LISTEN_FDS`). It gets one line back:
 
     {"pid": N}      a child of init, which waits until it is told `go`
     {"again": WHY}  what was imported is stale and is being imported anew: ask again
@@ -32,7 +32,11 @@ SOCKET = "/run/pulp/imports/socket"
 INHERITED = "PULP_IMPORTS_FD"
 PROGRAMS = ("pulpcore-api", "pulpcore-content", "pulpcore-worker")
 # Variables in which processes differ by themselves.
-OWN = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INIT_SERVICE", "SERVICE", "TEMPLATE", "INSTANCE", INHERITED}
+OWN = {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INIT_SERVICE", "SERVICE", "TEMPLATE", "INSTANCE", INHERITED}
+# More sockets than `init` hands on are refused.
+MOST_SOCKETS = 64
+# The first of them, and out of the way of all of them.
+FIRST_SOCKET, ASIDE = 3, 200
 # Where setproctitle is: in a place of its own. gunicorn, where it finds it, hides its options with it.
 TITLES = "/usr/local/lib/pulp"
 # What a child has from this process, and not from the one that it stands in for (proc_pid_status(5)).
@@ -320,8 +324,13 @@ class Server:
         if self.refusal:
             return self.refusal
         pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if not is_request(request) or request["words"][0] not in self.programs or len(descriptors) != 3:
+        if not is_request(request) or request["words"][0] not in self.programs:
             return "it is no program of Pulp"
+        sockets = number_of_sockets(request)
+        if sockets is None or len(descriptors) != 3 + sockets:
+            return "its descriptors are not those that it names"
+        if any(is_open(n) for n in numbers(sockets) if n not in (*descriptors, connection.fileno(), self.listener.fileno())):
+            return "the import left a file open under the number of one of its sockets"
         if uid != os.getuid():
             return "it is another user's"
         other = differences(own_removed(self.environment), own_removed(request["environment"]))
@@ -349,6 +358,7 @@ class Server:
                 os.close(write)
                 self.listener.close()
                 take_on(self.traits, its)
+                connection = moved_aside(connection)
                 become(request, descriptors)
                 descriptors.clear()
                 waits = connection.recv(16) != b"go\n"
@@ -385,17 +395,50 @@ def own_removed(environment):
     return {name: value for name, value in environment.items() if name not in OWN}
 
 
+def number_of_sockets(request):
+    """How many sockets the service was given; `None`: that is no number."""
+    text = request["environment"].get("LISTEN_FDS", "0")
+    return int(text) if text.isdecimal() and len(text) < 4 and int(text) <= MOST_SOCKETS + 2 else None
+
+
+def numbers(sockets):
+    return range(FIRST_SOCKET, FIRST_SOCKET + sockets)
+
+
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def aside(descriptor):
+    """Under a number that no socket is to have."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, ASIDE)
+    os.close(descriptor)
+    return moved
+
+
+def moved_aside(connection):
+    timeout = connection.gettimeout()
+    moved = socket.socket(fileno=aside(connection.detach()))
+    moved.settimeout(timeout)
+    return moved
+
+
 def become(request, descriptors):
     """Takes over from the service's first process what it has of its own."""
+    descriptors[:] = map(aside, descriptors)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
-    for descriptor in descriptors:
-        if descriptor > 2:
-            os.close(descriptor)
+        os.close(descriptor)
     os.umask(request["umask"])
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    if "LISTEN_FDS" in os.environ:
+        os.environ["LISTEN_PID"] = str(os.getpid())
     sys.argv = [f"/usr/local/bin/{request['words'][0]}", *request["words"][1:]]
     title(request["words"])
     name(request["words"][0])
@@ -414,7 +457,7 @@ def name(word):
 
 def receive(connection):
     """A line, and the descriptors that came with its beginning."""
-    text, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+    text, descriptors, _, _ = socket.recv_fds(connection, 65536, 3 + MOST_SOCKETS + 2)
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     try:

@@ -37,6 +37,7 @@ use crate::server::clients::Server;
 use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
 use crate::service::log::Logs;
+use crate::service::sockets::Sockets;
 use crate::trace;
 use init_core::status::Phase;
 use init_core::{Action, Event, Role, Run, Supervisor, Time};
@@ -77,6 +78,7 @@ pub struct Init {
     pub(crate) runtime: Option<PathBuf>,
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) handles: Handles,
+    pub(crate) sockets: Sockets,
     pub(crate) lingering: Vec<Lingering>,
     /// The last turn left children that may have ended.
     pub(crate) reap_again: bool,
@@ -170,6 +172,7 @@ impl Init {
             runtime,
             cgroups,
             handles: Handles::detect(),
+            sockets: Sockets::default(),
             lingering: Vec::new(),
             // Children may have ended before: those of who executed us, or of the generator.
             reap_again: true,

@@ -99,11 +99,11 @@ impl Init {
             .get(id.index())
             .and_then(|io| io.pipe.as_ref())
             .map(|(_, write, _)| write.as_fd());
-        let inherited = Inherited {
+        let mut inherited = Inherited {
             output: match &output {
                 Output::Pipe => kept,
                 Output::Captured(write) => Some(write.as_fd()),
-                Output::Ours => Some(crate::kernel::stdio(1)),
+                Output::Ours => Some(crate::kernel::given(1)),
                 Output::Nowhere => None,
             },
             descriptors: opened.ready.iter().map(|(end, number)| (end.as_fd(), *number)).collect(),
@@ -111,6 +111,7 @@ impl Init {
             cgroup: procs.as_ref().map(OwnedFd::as_fd),
             handle: self.handles.wanted(),
         };
+        self.sockets.hand_over(service, role, self.supervisor.plan(), &mut inherited);
         self.launcher.launch(service, role, &inherited)
     }
 

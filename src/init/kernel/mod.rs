@@ -13,9 +13,9 @@ pub mod users;
 
 use std::os::fd::BorrowedFd;
 
-/// One of our own standard streams.
+/// A descriptor that we were started with: one of our standard streams, or one of the sockets of `LISTEN_FDS`.
 #[allow(unsafe_code, reason = "see below")]
-pub(crate) fn stdio(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: `start` made sure that 0, 1 and 2 are open, and nothing closes them while we run.
+pub(crate) fn given(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: `start` made sure that 0, 1, 2 and the sockets are open, and nothing closes them while we run.
     unsafe { BorrowedFd::borrow_raw(number) }
 }

@@ -13,6 +13,10 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
 
 use crate::kernel::fault::{self, Call};
+pub use pid_variable::PidVariable;
+
+mod pid_variable;
+mod privileges;
 
 /// Everything about a process that is to be started, prepared so that the child needs no memory of its own.
 pub struct Spec<'a> {
@@ -22,6 +26,8 @@ pub struct Spec<'a> {
     pub arguments: Vec<CString>,
     /// `NAME=value`.
     pub environment: Vec<Cow<'a, CStr>>,
+    /// Which of these is [`PidVariable`], if one is.
+    pub pid_variable: Option<usize>,
     /// Our descriptors that it gets, and the number of each in the process. Exec closes all others.
     pub descriptors: Vec<(BorrowedFd<'a>, RawFd)>,
     /// Whether it gets a session of its own.
@@ -85,6 +91,8 @@ struct Plan<'a> {
     programs: Vec<*const libc::c_char>,
     /// Source and target of each descriptor; the child overwrites the sources.
     descriptors: Vec<(RawFd, RawFd)>,
+    /// Written by the child, where its program wants it.
+    pid: PidVariable,
     /// Written by the child: what failed, and errno.
     failed: Option<(&'static str, i32)>,
 }
@@ -123,6 +131,7 @@ impl Spawner {
                 .iter()
                 .map(|(fd, to)| (std::os::fd::AsRawFd::as_raw_fd(fd), *to))
                 .collect(),
+            pid: PidVariable::default(),
             failed: None,
         };
         let spawned = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
@@ -230,7 +239,7 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
         // SAFETY: takes no memory.
         unsafe { libc::syscall(libc::SYS_umask, umask) };
     }
-    drop_privileges(spec)?;
+    privileges::drop(spec)?;
     // SAFETY: reads a path that ends in a zero and was prepared before.
     ok(unsafe { libc::syscall(libc::SYS_chdir, spec.cwd.as_ptr()) }, "chdir")?;
     if spec.no_new_privileges {
@@ -239,6 +248,9 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
             unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
             "no-new-privileges",
         )?;
+    }
+    if let Some(place) = spec.pid_variable.and_then(|at| plan.envp.get_mut(at)) {
+        *place = plan.pid.of_this_process();
     }
     unblock_signals();
     Ok(())
@@ -306,60 +318,6 @@ fn write_oom_score(text: &CString) -> Result<(), &'static str> {
         ok(fd, "oom-score-adj")?;
         ok(libc::syscall(libc::SYS_write, fd, text.as_ptr(), text.as_bytes().len()), "oom-score-adj")
     }
-}
-
-/// Groups, group, user, in that order; capabilities around it, since each step needs those of the one before.
-fn drop_privileges(spec: &Spec<'_>) -> Result<(), &'static str> {
-    for &capability in spec.drop_capabilities {
-        let drop = libc::PR_CAPBSET_DROP;
-        ok(
-            // SAFETY: takes no memory.
-            unsafe { libc::syscall(libc::SYS_prctl, drop, libc::c_ulong::from(capability), 0, 0, 0) },
-            "drop-capabilities",
-        )?;
-    }
-    if let Some((groups, group, user)) = &spec.credentials {
-        // SAFETY: `groups` is a valid array of its length. The bare system calls, because libc's wrappers would also
-        // change the threads of the parent that it believes to see.
-        unsafe {
-            ok(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()), "setgroups")?;
-            ok(libc::syscall(libc::SYS_setresgid, *group, *group, *group), "setgid")?;
-            ok(libc::syscall(libc::SYS_setresuid, *user, *user, *user), "setuid")?;
-        }
-    }
-    if spec.drop_capabilities.is_empty() { Ok(()) } else { clear_capabilities(spec.drop_capabilities) }
-}
-
-/// capget(2)'s header and data, version 3.
-#[repr(C)]
-struct CapHeader {
-    version: u32,
-    pid: i32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct CapData {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-fn clear_capabilities(capabilities: &[u8]) -> Result<(), &'static str> {
-    let mut header = CapHeader { version: 0x2008_0522, pid: 0 };
-    let mut data = [CapData { effective: 0, permitted: 0, inheritable: 0 }; 2];
-    // SAFETY: both are what version 3 asks for.
-    ok(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) }, "drop-capabilities")?;
-    for &capability in capabilities {
-        let bit = !(1u32 << (capability % 32));
-        if let Some(word) = data.get_mut(usize::from(capability / 32)) {
-            word.effective &= bit;
-            word.permitted &= bit;
-            word.inheritable &= bit;
-        }
-    }
-    // SAFETY: as above. What leaves the inheritable set leaves the ambient one too (capabilities(7)).
-    ok(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }, "drop-capabilities")
 }
 
 fn unblock_signals() {

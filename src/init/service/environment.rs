@@ -16,13 +16,14 @@ use init_plan::{Env, Inherit};
 
 /// What a container manager or another supervisor says to `init` alone. A service that read them would talk to the
 /// wrong end.
-const NOT_INHERITED: [&str; 8] = [
+const NOT_INHERITED: [&str; 9] = [
     MARK,
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_FDS",
     "LISTEN_PID",
+    "LISTEN_PIDFDID",
     "LISTEN_FDNAMES",
     "MAINPID",
 ];

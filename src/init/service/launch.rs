@@ -161,6 +161,7 @@ impl Launcher {
         let programs = if command.ours { self.probe.clone() } else { candidates(&arguments, &environment) };
         let spec = Spec {
             programs,
+            pid_variable: inherited.pid_variable(&environment),
             environment,
             descriptors: descriptors(service, role, inherited, self.null.as_fd()),
             session: session(process, role),
@@ -264,7 +265,7 @@ fn descriptors<'a>(
 ) -> Vec<(BorrowedFd<'a>, RawFd)> {
     let tty = role == Role::Main && service.process.stdin == Stdin::Tty;
     let output = inherited.output.unwrap_or(null);
-    let input = if tty { crate::kernel::stdio(0) } else { null };
+    let input = if tty { crate::kernel::given(0) } else { null };
     [(input, 0), (output, 1), (output, 2)].into_iter().chain(inherited.descriptors.iter().copied()).collect()
 }
 

@@ -5,3 +5,4 @@ pub mod io;
 pub mod launch;
 pub mod log;
 pub mod notify;
+pub mod sockets;

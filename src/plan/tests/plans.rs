@@ -84,6 +84,7 @@ fn every_table_arrives_in_the_plan() {
         umask = "027"
         drop-capabilities = ["net_raw", "CAP_CHOWN", "net_raw"]
         stdin = "tty"
+        sockets = ["*", "http", "*"]
         log = "json"
         forward-signals = ["USR1"]
         finish = ["clean"]
@@ -126,6 +127,7 @@ fn every_table_arrives_in_the_plan() {
         (Some("33"), Some(0o27), Some(Log::Json))
     );
     assert_eq!(process.drop_capabilities, [0, 13]);
+    assert_eq!(process.sockets, ["*".into(), "http".into()]);
     assert_eq!(process.env.inherit, Inherit::Only(vec!["PATH".into()]));
     assert_eq!(process.env.unset, ["SECRET".into()]);
     assert_eq!(process.env.set[0], ("A".into(), "x 3".into()));

@@ -9,7 +9,7 @@ use super::{abandoned, stopped};
 use crate::programs::bind::{API, CONTENT, Listener};
 use crate::programs::{bind, daemons, imports};
 use crate::pulp_settings::PulpSettings;
-use crate::steps::nginx_config::{Ports, own};
+use crate::steps::nginx_config::{Ports, listens, own};
 use crate::steps::variables;
 use crate::{Context, Problem, postgres};
 
@@ -134,6 +134,10 @@ fn nginx(context: &Context) -> Result<Option<Place>, Problem> {
     if own::file(context).is_some() {
         return own::listens(context).map(|address| reached(own::PLACE, &address)).transpose();
     }
+    // As it is configured: it may be about to listen there.
+    if let Some(socket) = listens::checked(context) {
+        return Ok(Some(Place::Unix(socket)));
+    }
     let ports = Ports::beside_pulp(context);
     let port = if variables::https(context) { ports.https } else { ports.http };
     Ok(Some(Place::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))))
@@ -240,6 +244,19 @@ mod tests {
     fn an_address_of_all_is_asked_at_the_loopback() {
         let context = Context::for_test(std::path::Path::new("/"), [("PULP_API_BIND", "0.0.0.0:1")]);
         assert_eq!(place(&context, API).unwrap().to_string(), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn nginx_is_asked_where_its_configuration_says_also_before_it_listens_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), []);
+        std::fs::create_dir_all(context.path("/run/pulp")).unwrap();
+        std::fs::write(context.path("/run/pulp/nginx.conf"), "listen 80 default_server;\n").unwrap();
+        assert_eq!(nginx(&context).unwrap().unwrap().to_string(), "127.0.0.1:80");
+        let socket = context.path("/run/pulp/nginx/socket").display().to_string();
+        let config = format!("listen [::]:1 default_server;\nlisten unix:{socket} default_server;\n");
+        std::fs::write(context.path("/run/pulp/nginx.conf"), config).unwrap();
+        assert_eq!(nginx(&context).unwrap().unwrap().to_string(), format!("unix:{socket}"));
     }
 
     #[test]

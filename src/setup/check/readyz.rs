@@ -4,6 +4,7 @@
 //! Exit codes are those of upstream's script: 0 ready, 3 no database, 4 no cache, 1 anything else.
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::ready::{self, Place};
+use crate::programs::sockets::{self, At};
 use crate::programs::{bind, web};
 use crate::{Context, Problem};
 
@@ -26,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(25);
 const LOG: &str = "see the container's log";
 /// No answer that we look into is as big.
 const MOST: u64 = 4 << 20;
+/// A listener answers a connection at once, if there is one.
+const AT_ONCE: Duration = Duration::from_secs(1);
+const OUT_OF_REACH: &str =
+    "Readiness probe: its sockets (LISTEN_FDS) cannot be reached from this container, which is up";
 /// As a browser would follow them.
 const REDIRECTS: usize = 5;
 
@@ -46,21 +52,23 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     };
     // With a shared PID namespace, PID 1 is something else: then the path says it.
     let role = role(context).unwrap_or(if path.contains("/api/") { Role::Api } else { Role::Content });
+    let listener = if role == Role::Content { bind::CONTENT } else { bind::API };
+    let Some(place) = place(context, listener)? else {
+        context.say(OUT_OF_REACH);
+        return Ok(());
+    };
+    say(context, &place, path);
     if role == Role::Content {
-        let place = ready::place(context, bind::CONTENT)?;
-        say(context, &place, path);
-        let mut answer = ask("HEAD", place, path)?;
+        let mut answer = ask("HEAD", &place, path)?;
         if answer.status == 404 {
             // With domains there is nothing at the prefix itself.
-            answer = ask("HEAD", ready::place(context, bind::CONTENT)?, &format!("{path}default/"))?;
+            answer = ask("HEAD", &place, &format!("{path}default/"))?;
         }
         if answer.status >= 400 {
             return Err(Problem::new(format!("it answers {}", answer.status), LOG));
         }
     } else {
-        let place = ready::place(context, bind::API)?;
-        say(context, &place, path);
-        look_into(context, &ask("GET", place, path)?)?;
+        look_into(context, &ask("GET", &place, path)?)?;
     }
     context.say("Readiness probe: ready!");
     Ok(())
@@ -94,16 +102,46 @@ pub fn healthy(context: &Context, _: &[String]) -> Result<(), Problem> {
     // Not as the settings have them, which it takes a Python to know: any answer will do.
     let livez = format!("{}api/v3/livez/", context.var("PULP_API_ROOT").unwrap_or("/pulp/"));
     let prefix = context.var("PULP_CONTENT_PATH_PREFIX").unwrap_or("/pulp/content/");
-    let (place, path) = match role(context) {
+    let (listener, path) = match role(context) {
         Some(Role::Init) => return svctl(),
-        Some(Role::Api) => (ready::place(context, bind::API)?, livez.as_str()),
-        Some(Role::Content) => (ready::place(context, bind::CONTENT)?, prefix),
+        Some(Role::Api) => (bind::API, livez.as_str()),
+        Some(Role::Content) => (bind::CONTENT, prefix),
         Some(Role::Web) => return web::answers(context),
         // A worker that is stuck in its task does what it is told; a command of the user's own is theirs to judge.
         Some(Role::Worker) | None => return Ok(()),
     };
     // An error is the database's trouble, and no reason to call this process ill.
-    ask("GET", place, path).map(|_| ())
+    match place(context, listener)? {
+        Some(place) => ask("GET", &place, path).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// Where it is to be asked. At sockets that somebody else listens at for it there is always an answer in the end, once
+/// it runs, but they may be of a network or a directory that this container does not have: then nowhere.
+fn place(context: &Context, listener: bind::Listener) -> Result<Option<Place>, Problem> {
+    let words = command_line(context);
+    let given: Vec<At> = words.iter().filter_map(|word| sockets::in_bind(word)).collect();
+    if given.is_empty() {
+        return ready::place(context, listener).map(Some);
+    }
+    let mut places = given.into_iter().filter_map(from_inside);
+    Ok(places.find(|place| place.connect(AT_ONCE).is_ok()))
+}
+
+/// Who listens at every address does so at the loopback's.
+fn from_inside(at: At) -> Option<Place> {
+    match at {
+        At::Tcp(mut address) => {
+            if address.ip().is_unspecified() {
+                let v4 = address.is_ipv4();
+                address.set_ip(if v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+            }
+            Some(Place::Tcp(address))
+        }
+        At::Unix(path) => Some(Place::Unix(path.to_str()?.to_owned())),
+        At::Elsewhere => None,
+    }
 }
 
 /// Whoever asks kills what is not healthy, soon after the start: a boot that upgrades a database is to be let be.
@@ -112,14 +150,16 @@ fn svctl() -> Result<(), Problem> {
     Err(Problem::new(format!("cannot run `svctl`: {error}"), "build the image again"))
 }
 
-/// From the command line of PID 1: its program as we started it, or the title that it has given itself since.
-fn role(context: &Context) -> Option<Role> {
+/// The command line of PID 1: its program as we started it, or the title that it has given itself since.
+fn command_line(context: &Context) -> Vec<String> {
     let line = std::fs::read(context.path("/proc/1/cmdline")).unwrap_or_default();
-    let words: Vec<String> = line
-        .split(|&byte| byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words = line.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// From that line.
+fn role(context: &Context) -> Option<Role> {
+    let words = command_line(context);
     let is = |names: &[&str]| words.iter().any(|word| names.iter().any(|name| names_it(word, name)));
     [
         (Role::Api, ["pulp-api", "pulpcore-api"].as_slice()),
@@ -146,11 +186,11 @@ struct Answer {
 }
 
 /// A request, and those that it is redirected to.
-fn ask(method: &str, place: Place, path: &str) -> Result<Answer, Problem> {
+fn ask(method: &str, place: &Place, path: &str) -> Result<Answer, Problem> {
     let until = Instant::now() + PATIENCE;
     let mut path = path.to_owned();
     for _ in 0..=REDIRECTS {
-        let (answer, location) = once(method, &place, &path, until)
+        let (answer, location) = once(method, place, &path, until)
             .map_err(|error| Problem::new(format!("no answer at {place}: {error}"), LOG))?;
         match location.filter(|_| (300..400).contains(&answer.status)) {
             Some(to) => path = to,
@@ -231,6 +271,27 @@ mod tests {
             ("sleep|pulp-apiary|", None),
         ] {
             assert_eq!(role_of(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn sockets_of_others_are_asked_where_they_can_be_reached_and_taken_for_ready_where_not() {
+        let well = "HTTP/1.1 200 OK\r\n\r\n{\"database_connection\": {\"connected\": true}}";
+        let ill = "HTTP/1.1 200 OK\r\n\r\n{\"database_connection\": {\"connected\": false}}";
+        // One answer each for the connection that looks whether anybody is there.
+        let (well, ill) = (server(Box::leak(Box::new(["", well]))), server(Box::leak(Box::new(["", ill]))));
+        for (binds, expected) in [
+            ("unix:///nonexistent/a.sock".to_owned(), 0),
+            (format!("unix:///nonexistent/a.sock|--bind|tcp://{well}"), 0),
+            (format!("tcp://{ill}"), NO_DATABASE),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(dir.path().join("proc/1")).unwrap();
+            let line = format!("pulpcore-api|--bind|{binds}|").replace('|', "\0");
+            std::fs::write(dir.path().join("proc/1/cmdline"), line).unwrap();
+            let context = Context::for_test(dir.path(), [("PULP_API_BIND", "127.0.0.1:1")]);
+            let found = run(&context, &["/pulp/api/v3/status/".to_owned()]);
+            assert_eq!(found.map_or_else(|problem| problem.code(), |()| 0), expected, "{binds}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::imports::{self, Plain};
-use super::{bind, daemons, environment};
+use super::{bind, daemons, environment, sockets};
 use crate::ask::python;
 use crate::postgres::lock;
 use crate::pulp_settings::PulpSettings;
@@ -31,6 +31,7 @@ const NO_CONTROL_SOCKET: &str = "--no-control-socket";
 /// The step. It returns only if it fails, or if another process is in its place.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let variables = Variables::read(context)?;
+    let context = &with_sockets(context, args)?;
     let words = words(context, &variables, args)?;
     let (program, rest) = words.split_first().ok_or_else(usage)?;
     if args.first().is_some_and(|what| what == "postgresql") {
@@ -38,6 +39,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
     if args.first().is_some_and(|what| what == "nginx") {
         uploads::beside_pulp(context); // they stay open, and nginx finds them by their numbers
+        nginx_config::listens::clear(context);
     }
     if matches!(args.first().map(String::as_str), Some("api" | "content" | "worker")) {
         match imports::hand_over(context, &variables, &words) {
@@ -49,11 +51,44 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let mut command = Command::new(program);
     command.args(rest.iter().map(OsString::from)).envs(environment::added(context, &variables));
     alone(context, args, &mut command);
+    command.envs(sockets::variables(context));
+    if let Some(sockets) =
+        sockets::for_nginx(context).filter(|_| args.first().is_some_and(|what| what == "nginx"))
+    {
+        command.env("NGINX", sockets);
+    }
     let error = command.exec();
     Err(Problem::new(
         format!("cannot run `{program}`: {error}"),
         "it is missing in this image: build the image again, or install it there",
     ))
+}
+
+/// With places to listen at beside those that we were given: gunicorn listens at these alone, and nginx and our checks
+/// look for it at its own. A container of one process has neither, and listens where its user says and nowhere else.
+fn with_sockets(context: &Context, args: &[String]) -> Result<Context, Problem> {
+    let own = match args.first().map(String::as_str) {
+        Some("api") => vec![bind::API.address(context)],
+        Some("content") => content_addresses(context),
+        _ => return Ok(context.clone()),
+    };
+    if sockets::given(context).is_empty() || context.var("INIT_SERVICE").is_none() {
+        return Ok(context.clone());
+    }
+    let variables = sockets::beside(context, &own)?;
+    Ok(variables.into_iter().fold(context.clone(), |context, (name, value)| context.with(name, &value)))
+}
+
+fn content_addresses(context: &Context) -> Vec<String> {
+    let beside = nginx_is_beside(context).then(|| format!("unix:{CONTENT_SOCKET}"));
+    [bind::CONTENT.address(context)].into_iter().chain(beside).collect()
+}
+
+/// Where gunicorn listens: of sockets that it is given its command line is to tell, too.
+fn binds(context: &Context, own: Vec<String>) -> Vec<String> {
+    let given: Vec<String> =
+        sockets::given(context).iter().filter_map(|socket| socket.at.as_bind()).collect();
+    if given.is_empty() { own } else { given }
 }
 
 /// What `init` sees to for its services, for the only process of a container: Pulp's processes are not root's.
@@ -84,7 +119,8 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         }
         "redis" => return Ok(daemons::redis(&PulpSettings::load(context)?)),
         "api" => {
-            let mut words = gunicorn("pulpcore-api", bind::API.address(context), variables, variables.api);
+            let binds = binds(context, vec![bind::API.address(context)]);
+            let mut words = gunicorn("pulpcore-api", binds, variables, variables.api);
             words.extend(["--access-logformat".to_owned(), ACCESS_LOG.to_owned()]);
             // Imported once, before the processes are forked, most memory of the API is shared by them. Code that
             // is to be loaded anew must not be, and the thread that exports metrics would stay behind in the parent.
@@ -95,12 +131,8 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
         }
         // It imports everything before it forks anyway.
         "content" => {
-            let bind = bind::CONTENT.address(context);
-            let mut words = gunicorn("pulpcore-content", bind, variables, variables.content);
-            if nginx_is_beside(context) {
-                words.extend(["--bind".to_owned(), format!("unix:{CONTENT_SOCKET}")]);
-            }
-            words
+            let binds = binds(context, content_addresses(context));
+            gunicorn("pulpcore-content", binds, variables, variables.content)
         }
         // Without the directory of the program among those of modules.
         "imports" => return Ok(["python3", "-P", imports::PROGRAM].map(str::to_owned).to_vec()),
@@ -121,10 +153,10 @@ pub fn nginx_is_beside(context: &Context) -> bool {
 
 /// A gunicorn of Pulp with its options. After how many requests its processes are replaced is Pulp's to say, or that of a
 /// `gunicorn.conf.py`, unless a variable says it: they grow with each request.
-fn gunicorn(program: &str, bind: String, variables: &Variables, processes: Processes) -> Vec<String> {
+fn gunicorn(program: &str, binds: Vec<String>, variables: &Variables, processes: Processes) -> Vec<String> {
     let mut words = vec![program.to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    option("--bind", bind);
+    binds.into_iter().for_each(|bind| option("--bind", bind));
     option("--timeout", variables.timeout.to_string());
     option("--workers", processes.workers.to_string());
     if let Some(number) = processes.max_requests {

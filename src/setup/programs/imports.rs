@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use serde::{Deserialize, Serialize};
 
-use super::environment;
+use super::{environment, sockets};
 use crate::steps::variables::Variables;
 use crate::{Context, Problem};
 
@@ -124,7 +124,7 @@ fn umask() -> u32 {
     mask.bits()
 }
 
-/// Sends the request, with our standard streams, and returns what was answered.
+/// Sends the request, with our standard streams and the sockets that we listen at, and returns what was answered.
 fn ask(context: &Context, request: &[u8]) -> Result<(Answer, UnixStream), Plain> {
     let stream = UnixStream::connect(context.path(SOCKET)).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -135,7 +135,7 @@ fn ask(context: &Context, request: &[u8]) -> Result<(Answer, UnixStream), Plain>
     let talk = || -> std::io::Result<Answer> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let ours = [0, 1, 2];
+        let ours: Vec<i32> = (0..=2).chain(sockets::numbers(context)).collect();
         let control = [ControlMessage::ScmRights(&ours)];
         let parts = [IoSlice::new(request)];
         let sent = sendmsg::<UnixAddr>(stream.as_raw_fd(), &parts, &control, MsgFlags::MSG_NOSIGNAL, None)?;

@@ -15,6 +15,7 @@ use crate::check::ready;
 use crate::context::ROOT;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::certs;
+use crate::steps::nginx_config::listens::Listens;
 use crate::steps::nginx_config::uploads::{self, Temporary};
 use crate::steps::nginx_config::{self, Ports, Site, own, snippets};
 use crate::steps::variables::Variables;
@@ -66,7 +67,7 @@ fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
     snippets::copy(context, &from, &snippets, by_variable)?;
     let cache = context.path(TEMPORARY);
     let site = Site {
-        ports: PORTS.or(&variables),
+        listens: Listens::at(context, PORTS.or(&variables), variables.https),
         temporary: temporary(context, &cache, &inside),
         run: inside,
         snippets: vec![snippets],

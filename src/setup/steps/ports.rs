@@ -12,6 +12,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
+use super::nginx_config::listens::Listens;
 use super::nginx_config::{Ports, own};
 use super::settings::is_loopback;
 use super::variables;
@@ -50,12 +51,13 @@ fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
         "set it to an address of this container and a port that nobody else has, such as 127.0.0.1:PORT";
     let mut all = vec![];
     let mut want = |service, address: String, cure| all.push(Wanted { service, address, cure });
-    let ports = Ports::beside_pulp(context);
     // Where a configuration of the user's own listens, nginx says if it cannot.
     if own::file(context).is_none() {
-        want("nginx (PULP_HTTP_PORT)", format!("0.0.0.0:{}", ports.http), nginx);
-        if variables::https(context) {
-            want("nginx (PULP_HTTPS_PORT)", format!("0.0.0.0:{}", ports.https), nginx);
+        let ports = Ports::beside_pulp(context);
+        for port in Listens::beside_pulp(context, ports, variables::https(context)).own {
+            let variable =
+                if port == ports.http { "nginx (PULP_HTTP_PORT)" } else { "nginx (PULP_HTTPS_PORT)" };
+            want(variable, format!("0.0.0.0:{port}"), nginx);
         }
     }
     for (service, listener) in

@@ -18,6 +18,7 @@ pub struct Boot {
     ports: Vec<u16>,
     image: String,
     command: Vec<String>,
+    through: Vec<String>,
 }
 
 impl Boot {
@@ -33,7 +34,14 @@ impl Boot {
             ports: vec![80],
             image: image().to_owned(),
             command: Vec::new(),
+            through: Vec::new(),
         }
+    }
+
+    /// Has podman executed by this program, which must do it in its own place.
+    pub fn through(mut self, words: &[&str]) -> Boot {
+        self.through = words.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// With a variable. Its value is in no command line, of podman neither.
@@ -102,8 +110,16 @@ impl Boot {
     }
 
     fn made(self, how: &[&str]) -> Pulp {
-        let mut run = Command::new("podman");
-        run.args(how).args(["--name", &self.name, "--label", "pulp-init-test=image", "--label", &label()]);
+        let words = [self.through.as_slice(), &["podman".to_owned()]].concat();
+        let mut run = Command::new(&words[0]);
+        run.args(&words[1..]).args(how).args([
+            "--name",
+            &self.name,
+            "--label",
+            "pulp-init-test=image",
+            "--label",
+            &label(),
+        ]);
         for port in &self.ports {
             run.args(["--publish", &format!("127.0.0.1::{port}")]);
         }

@@ -16,6 +16,7 @@ fn descriptor_may_have_the_number_of_the_cgroups_file() {
         programs: vec![c"/bin/true".to_owned()],
         arguments: vec![c"true".to_owned()],
         environment: Vec::new(),
+        pid_variable: None,
         descriptors: vec![(null.as_fd(), 0), (null.as_fd(), 1), (write.as_fd(), cgroup.as_raw_fd())],
         session: Session::New,
         unignore: &[],

@@ -29,6 +29,7 @@ impl Launcher {
         let spec = Spec {
             programs: candidates(&arguments, &environment),
             environment,
+            pid_variable: None,
             descriptors: vec![(self.null.as_fd(), 0), (output, 1), (output, 2)],
             session: Session::New,
             unignore: &self.unignore,

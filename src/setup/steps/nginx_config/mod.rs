@@ -4,6 +4,7 @@
 //! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
 
 mod addresses;
+pub mod listens;
 pub mod own;
 pub mod snippets;
 mod template;
@@ -22,11 +23,12 @@ use super::settings;
 use super::variables::{self, Ui as UiWish, Variables};
 use crate::ask::command::Tool;
 use crate::context::ROOT;
-use crate::programs::{bind, exec};
+use crate::programs::{bind, exec, sockets};
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
 use addresses::{Secure, https_suffix, told_origin};
+use listens::Listens;
 use template::Values;
 
 /// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
@@ -74,7 +76,7 @@ const PORTS: Ports = Ports { http: 80, https: 443 };
 
 /// Where this nginx stands: beside Pulp's processes, or in a container of its own.
 pub(crate) struct Site {
-    pub(crate) ports: Ports,
+    pub(crate) listens: Listens,
     /// Where it may write what is small; its configuration is `RUN.conf`.
     pub(crate) run: PathBuf,
     /// Where it may write what is big.
@@ -108,6 +110,7 @@ fn configure(
 ) -> Result<(), Problem> {
     files::directory(context, &context.path(RUN), ROOT, 0o755)?;
     let site = Site::beside_pulp(context, ports, uploads::beside_pulp(context))?;
+    site.listens.left_out.iter().for_each(|line| context.say(line));
     snippets::copy(context, &[context.path(ETC).join("pulp")], &context.path(SNIPPETS), |text| text)?;
     write(context, settings, variables, site)
 }
@@ -129,7 +132,7 @@ impl Site {
     fn beside_pulp(context: &Context, ports: Ports, temporary: Temporary) -> Result<Site, Problem> {
         let reached = |listener: bind::Listener| address(listener.variable, &listener.from_inside(context));
         Ok(Site {
-            ports,
+            listens: Listens::beside_pulp(context, ports, variables::https(context)),
             run: context.path(RUN),
             temporary,
             snippets: vec![context.path(SNIPPETS), context.path(OWN)],
@@ -188,8 +191,8 @@ fn text(
     let include = |directory: &PathBuf| Ok(format!("include {}/*.conf;", shown(directory)?));
     let snippets: Result<Vec<String>, Problem> = site.snippets.iter().map(include).collect();
     let values = values(context, settings, variables)?
-        .text("http_port", site.ports.http.to_string())
-        .text("https_port", site.ports.https.to_string())
+        .list("http_listens", &site.listens.http)
+        .list("https_listens", &site.listens.https)
         .text("run", shown(&site.run)?)
         .text("body", shown(&site.temporary.body)?)
         .text("proxy", shown(&site.temporary.proxy)?)
@@ -232,9 +235,14 @@ pub(crate) fn try_it(context: &Context, path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// nginx, which may not find the log file that Debian has built in: the image may be read-only.
+/// nginx, which may not find the log file that Debian has built in: the image may be read-only. It takes the sockets that
+/// we were given, so that it finds their addresses even where it could not listen there itself.
 fn nginx(context: &Context) -> Tool {
-    Tool::new(context, "nginx").args(["-e", "stderr"])
+    let nginx = Tool::new(context, "nginx").args(["-e", "stderr"]);
+    match sockets::for_nginx(context) {
+        Some(given) => nginx.env("NGINX", given),
+        None => nginx,
+    }
 }
 
 /// How to ask for HTTP/2: since nginx 1.25.1 by a directive, before by a word of `listen`.
@@ -291,8 +299,7 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)
-        .truth("https", variables.https)
-        .truth("ipv6", context.path("/proc/net/if_inet6").exists()))
+        .truth("https", variables.https))
 }
 
 /// Where nginx has the files that the content app names, if it names any.

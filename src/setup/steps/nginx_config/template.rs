@@ -18,8 +18,9 @@ impl Values {
     }
 
     /// Gives a name several texts, to be gone through.
-    pub fn list(mut self, name: &'static str, values: &[&'static str]) -> Values {
-        self.0.push((name, Value::from(values.to_vec())));
+    pub fn list(mut self, name: &'static str, values: &[impl AsRef<str>]) -> Values {
+        let values: Vec<String> = values.iter().map(|value| value.as_ref().to_owned()).collect();
+        self.0.push((name, Value::from(values)));
         self
     }
 

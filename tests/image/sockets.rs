@@ -1,0 +1,210 @@
+//! Socket activation: podman is started by somebody who listens already, as a `.socket` unit beside a Quadlet's container
+//! does. In the place of systemd is the puppet; the sockets are of this host's network, and the container has another.
+//!
+//! `PULP_INIT_ACTIVATIONS=50` restarts nginx and the API fifty times each under load, instead of a few times.
+
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::harness::{Boot, PATIENCE, Pulp, curl, number, podman_ok, turn, until};
+use crate::single::cluster;
+
+const STATUS: &str = "/pulp/api/v3/status/";
+const CONTENT: &str = "/pulp/content/";
+/// Clients that ask at once.
+const CLIENTS: usize = 4;
+
+fn puppet() -> String {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().and_then(Path::parent).unwrap().join("examples/puppet");
+    assert!(path.exists(), "{} is missing: cargo build --example puppet", path.display());
+    path.display().to_string()
+}
+
+/// A container, started by somebody who listens at these places.
+fn activated(boot: Boot, sockets: &[String]) -> Boot {
+    boot.unpublished().through(&[&puppet(), "activate", &sockets.join(","), "exec"])
+}
+
+/// An address with a port that is free.
+fn free(host: &str) -> String {
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().to_string()
+}
+
+/// The status that this address answers with.
+fn status(address: &str, path: &str) -> u16 {
+    match address.strip_prefix("unix:") {
+        Some(socket) => curl(&["--unix-socket", socket, &format!("http://localhost{path}")]).status,
+        None => curl(&["--globoff", &format!("http://{address}{path}")]).status,
+    }
+}
+
+/// What clients were answered with, and what not.
+#[derive(Debug, Default)]
+struct Tally {
+    well: u32,
+    /// The API was not there, and nginx said so.
+    starting: u32,
+    /// The connection was closed or reset over the request.
+    cut: u32,
+    refused: u32,
+}
+
+/// Asks again and again, each time by a connection of its own.
+fn ask(address: &str, done: &AtomicBool) -> Tally {
+    let mut tally = Tally::default();
+    while !done.load(Ordering::Relaxed) {
+        let stream = match TcpStream::connect(address) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                tally.refused += 1;
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        match answer(stream).unwrap_or_default().get(9..12) {
+            Some("200") => tally.well += 1,
+            Some("503") => tally.starting += 1,
+            Some(other) => panic!("{other}"),
+            None => tally.cut += 1,
+        }
+    }
+    tally
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<String> {
+    let request = format!("GET {STATUS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Restarts a service so many times while clients ask at this address.
+fn restarted_under_load(pulp: &Pulp, service: &str, times: u64, address: &str) -> Tally {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| ask(address, &done))).collect();
+        for _ in 0..times {
+            pulp.ok(&["svctl", "restart", service]);
+        }
+        done.store(true, Ordering::Relaxed);
+        let mut all = Tally::default();
+        for tally in clients.into_iter().map(|client| client.join().unwrap()) {
+            all.well += tally.well;
+            all.starting += tally.starting;
+            all.cut += tally.cut;
+            all.refused += tally.refused;
+        }
+        all
+    })
+}
+
+/// The sockets that a process has open, as the kernel numbers them. PID 1 shows them to nobody without a right to trace it.
+fn sockets_of(pulp: &Pulp, pid: u64) -> Vec<String> {
+    let script = format!("for fd in $(ls /proc/{pid}/fd | sort -n); do readlink /proc/{pid}/fd/$fd; done");
+    let said = podman_ok(&["exec", "--privileged", &pulp.name, "sh", "-c", &script]);
+    said.lines().filter(|line| line.starts_with("socket:")).map(str::to_owned).collect()
+}
+
+#[test]
+fn nginx_the_api_and_the_content_app_answer_at_sockets_that_somebody_else_opened() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    // Anybody in the container could remove what is in there.
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+    let unix = |name: &str| format!("unix:{}", dir.path().join(name).display());
+    // One of IPv6 takes connections of both kinds. Without IPv6 that part is skipped, which is told.
+    let v6 = needs::ipv6();
+    let any = free(if v6 { "::" } else { "0.0.0.0" });
+    let port = any.rsplit(':').next().unwrap().to_owned();
+    let (web, direct) = (format!("127.0.0.1:{port}"), free("127.0.0.1"));
+    let sockets = [
+        format!("pulp.socket={any}"),
+        format!("pulp.socket={}", unix("web")),
+        format!("api={}", unix("api")),
+        format!("api={direct}"),
+        format!("content={}", unix("content")),
+    ];
+    let path = dir.path().display().to_string();
+    let boot = Boot::new("activated").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").mount(&path, &path);
+    let pulp = activated(boot, &sockets).ready();
+    for address in [web.clone(), unix("web"), unix("api"), direct.clone()] {
+        assert_eq!(status(&address, STATUS), 200, "{address}\n{}", pulp.logs());
+    }
+    if v6 {
+        assert_eq!(status(&format!("[::1]:{port}"), STATUS), 200);
+    }
+    for address in [unix("content"), web.clone()] {
+        assert_eq!(status(&address, CONTENT), 200, "{address}");
+    }
+    assert!(!pulp.logs().contains("imports Pulp by itself"), "{}", pulp.logs());
+
+    // Nobody else has them.
+    let mut given = sockets_of(&pulp, 1);
+    given.truncate(sockets.len());
+    for service in ["postgresql", "redis", "pulp-imports", "pulp-worker@1"] {
+        let open = sockets_of(&pulp, pulp.pid(service));
+        assert!(!open.is_empty() && !given.iter().any(|socket| open.contains(socket)), "{service}: {open:?}");
+    }
+    for (service, expected) in [
+        ("nginx", [true, true, false, false, false]),
+        ("pulp-api", [false, false, true, true, false]),
+        ("pulp-content", [false, false, false, false, true]),
+    ] {
+        let open = sockets_of(&pulp, pulp.pid(service));
+        assert_eq!(
+            given.iter().map(|socket| open.contains(socket)).collect::<Vec<_>>(),
+            expected,
+            "{service}"
+        );
+    }
+
+    pulp.ok(&["svctl", "reload", "nginx"]);
+    assert_eq!(status(&web, STATUS), 200);
+    let times = number("PULP_INIT_ACTIVATIONS", 2);
+    for (service, address) in [("nginx", &web), ("pulp-api", &direct), ("pulp-api", &web)] {
+        let tally = restarted_under_load(&pulp, service, times, address);
+        eprintln!("{times} restarts of {service}, asked at {address}: {tally:?}");
+        assert!(tally.refused == 0 && tally.well > 0, "{tally:?}");
+    }
+    // Its unit listens at this path, and goes on to do so.
+    pulp.ok(&["svctl", "stop", "nginx"]);
+    pulp.ok(&["svctl", "stop", "pulp-content"]);
+    for name in ["web", "api", "content"] {
+        assert!(dir.path().join(name).exists(), "{name}");
+    }
+    pulp.ok(&["svctl", "start", "nginx", "pulp-content"]);
+    assert_eq!(status(&unix("web"), STATUS), 200);
+    assert_eq!(status(&unix("content"), CONTENT), 200);
+}
+
+/// As foremanctl runs Pulp: `pulp-api` is the container's command.
+#[test]
+fn one_process_a_container_answers_at_such_sockets_alone() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let path: PathBuf = dir.path().join("sock");
+    for (command, asked) in [("pulp-api", STATUS), ("pulp-content", CONTENT)] {
+        let unix = path.with_extension(command).display().to_string();
+        let tcp = free("127.0.0.1");
+        let sockets = [format!("{command}.socket=unix:{unix}"), format!("{command}.socket={tcp}")];
+        let boot = cluster().beside(&format!("activated-{command}")).command(&[command]);
+        let pulp = activated(boot, &sockets).start();
+        // The question waits in the queue until it is there.
+        until("an answer", PATIENCE, || pulp.runs() && status(&tcp, asked) == 200);
+        assert_eq!(status(&format!("unix:{unix}"), asked), 200);
+        let own = pulp.ok(&["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6"]);
+        let listens = own.lines().filter(|line| line.contains(" 0A ") && line.contains(":60F")).count();
+        assert_eq!(listens, 0, "{own}");
+        // From within nobody can ask there, which is no reason to call it ill.
+        assert_eq!(pulp.exec(&["/usr/bin/readyz.py", asked]).code, 0);
+        assert_eq!(pulp.exec(&["pulp-setup", "healthy"]).code, 0);
+    }
+}
