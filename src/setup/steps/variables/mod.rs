@@ -28,9 +28,9 @@ pub struct Variables {
     pub timeout: u32,
     /// `PULP_HTTPS`
     pub https: bool,
-    /// `PULP_HOSTNAME`: names and addresses of this server, the first of which is its own.
+    /// `PULP_HOSTNAME`, or `GALAXY_HOSTNAME`: names and addresses of this server, the first of which is its own.
     pub hostnames: Vec<String>,
-    /// `PULP_PORT`: the published port.
+    /// `PULP_PORT`, or `GALAXY_PORT`: the published port.
     pub port: Option<u16>,
     /// `PULP_TRUSTED_PROXIES`: networks of proxies whose word counts about the address that a client used.
     pub proxies: Vec<String>,
@@ -76,6 +76,11 @@ pub enum Ui {
 
 /// The variable that both the container and Pulp's settings know.
 const OTEL: &str = "PULP_OTEL_ENABLED";
+
+/// What the container is called outside, and its published port: the first that is set counts. The second of each is what
+/// Galaxy's image calls it.
+const HOSTNAMES: [&str; 2] = ["PULP_HOSTNAME", "GALAXY_HOSTNAME"];
+const PORTS: [&str; 2] = ["PULP_PORT", "GALAXY_PORT"];
 
 /// More would be a slip of the finger: each takes some 100 MB.
 const MOST_WORKERS: u32 = 1000;
@@ -175,15 +180,19 @@ fn hostnames(reader: &mut Reader) -> Vec<String> {
         let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
         given.map(name).collect::<Option<Vec<String>>>()
     };
-    reader.parsed("PULP_HOSTNAME", allowed, read).unwrap_or_default()
+    HOSTNAMES.iter().find_map(|name| reader.parsed(name, &allowed, read)).unwrap_or_default()
+}
+
+fn port(reader: &mut Reader) -> Option<u16> {
+    PORTS.iter().find_map(|name| port_of(reader, name))
 }
 
 /// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`. That is nobody's wish.
-fn port(reader: &mut Reader) -> Option<u16> {
-    if reader.value("PULP_PORT").is_some_and(|value| value.starts_with("tcp://")) {
+fn port_of(reader: &mut Reader, name: &str) -> Option<u16> {
+    if reader.value(name).is_some_and(|value| value.starts_with("tcp://")) {
         return None;
     }
-    reader.number("PULP_PORT", 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+    reader.number(name, 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
 }
 
 fn embedded_postgresql(reader: &mut Reader) -> Option<bool> {
