@@ -18,9 +18,9 @@ ALLOWED_IMPORT_PATHS = ["/tmp"]
 https = environ.get("PULP_HTTPS", "").strip().lower() in ("true", "yes", "1")
 name = (environ.get("PULP_HOSTNAME") or environ.get("GALAXY_HOSTNAME") or "localhost").split(",")[0].strip()
 port = environ.get("PULP_PORT") or environ.get("GALAXY_PORT") or "8080"
+port = port.strip() if port.strip().isdigit() else "8080"  # Kubernetes sets such variables to a URL
 origin = f"{'https' if https else 'http'}://{f'[{name}]' if ':' in name else name}"
-# Kubernetes sets such variables to a URL.
-if port.isdigit() and (https, port) not in ((True, "443"), (False, "80")):
+if (https, port) not in ((True, "443"), (False, "80")):
     origin += f":{port}"
 CONTENT_ORIGIN = ANSIBLE_API_HOSTNAME = origin
 ANSIBLE_CONTENT_HOSTNAME = f"{origin}/pulp/content"

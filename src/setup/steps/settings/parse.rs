@@ -210,6 +210,9 @@ mod tests {
             (None, None, None)
         );
         assert_eq!((settings.database.name.as_str(), settings.database.user.as_str()), ("pulp", "pulp"));
+        assert_eq!((settings.user_table.as_str(), settings.static_url.as_str()), ("auth_user", "/assets/"));
+        let galaxy = settings_of(json!({"AUTH_USER_MODEL": "galaxy.User", "STATIC_URL": "/static/"}));
+        assert_eq!((galaxy.user_table.as_str(), galaxy.static_url.as_str()), ("galaxy_user", "/static/"));
     }
 
     #[test]
