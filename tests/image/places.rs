@@ -32,7 +32,9 @@ fn odd() -> &'static Odd {
         write("password", &format!("{PASSWORD}\n"), 0o600);
         let password = folders.path("password").to_string_lossy().into_owned();
         let boot = folders.boot("odd").podman(&["--read-only", "--read-only-tmpfs=false"]);
-        let boot = boot.podman(&["--tmpfs", "/run", "--tmpfs", "/tmp"]).mount(&password, "/etc/password");
+        let boot = boot
+            .podman(&["--tmpfs", "/run:noexec,nosuid", "--tmpfs", "/tmp:noexec"])
+            .mount(&password, "/etc/password");
         let pulp = boot.env("PULP_DEFAULT_ADMIN_PASSWORD_FILE", "/etc/password").ready();
         Odd { folders, pulp }
     })

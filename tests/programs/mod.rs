@@ -44,13 +44,19 @@ for place in /dev/shm /tmp/pulp-init-*; do
 done";
 
 /// A command to which a program and its arguments are to be added: it runs in mounts of its own, where no `init` but
-/// that of `$INIT_RUNTIME_DIR` can be found.
+/// that of `$INIT_RUNTIME_DIR` can be found. Programs that run in the background of a shell ignore SIGINT; it does not.
 pub fn away_from_others() -> Command {
     let mut command = Command::new("unshare");
     if !nix::unistd::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    command.args(["--mount", "sh", "-c", &format!("{HIDE_OTHERS}\nexec \"$@\""), "sh"]);
+    command.args([
+        "--mount",
+        "sh",
+        "-c",
+        &format!("{HIDE_OTHERS}\nexec env --default-signal=INT \"$@\""),
+        "sh",
+    ]);
     command
 }
 

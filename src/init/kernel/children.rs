@@ -117,4 +117,47 @@ mod tests {
         assert!(!list().contains(&pid));
         assert_eq!((variable(pid, "MARK"), command(pid)), (None, String::new()));
     }
+    /// Maps a file over a page of its own environment, as CVE-2018-1120 did with one that never answers.
+    const REMAPS: &str = r#"
+import ctypes, mmap, os, sys
+fields = open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+start, end = int(fields[47]), int(fields[48])
+page = (start + 8191) & ~4095
+assert page + 4096 < end
+with open(sys.argv[1], "wb") as file:
+    file.write(b"\0MARK=forged\0".ljust(4096, b"x"))
+file = os.open(sys.argv[1], os.O_RDONLY)
+call = ctypes.CDLL(None).mmap
+call.restype = ctypes.c_void_p
+call.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+assert call(page, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE | 0x10, file, 0) == page
+assert b"MARK=forged" in ctypes.string_at(page, 4096)
+os.write(1, b"x")
+os.read(0, 1)
+os._exit(0)
+"#;
+
+    #[test]
+    fn environment_that_a_process_has_put_into_a_file_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("/usr/bin/env")
+            .args([
+                "-i",
+                "FIRST=1",
+                &format!("LONG={}", "y".repeat(20_000)),
+                "/usr/bin/python3",
+                "-c",
+                REMAPS,
+            ])
+            .arg(directory.path().join("page"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        assert_eq!((variable(pid, "FIRST").as_deref(), variable(pid, "MARK")), (Some("1"), None));
+        child.stdin.take();
+        assert!(child.wait().unwrap().success());
+    }
 }

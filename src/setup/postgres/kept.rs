@@ -1,10 +1,12 @@
 //! Clusters that are kept beside the one in use: those that upgrades of ours replaced, and those that other images left.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::PROVEN;
-use super::place::{OLD, PARTIAL, Place, VERSION, is_work, names, remove, shown, size_of};
+use super::place::{DATA, HOME, OLD, PARTIAL, Place, VERSION, is_work, names, remove, shown, size_of};
 use crate::ask::command::Tool;
+use crate::volume::{Failure, Kind, path};
 use crate::{Context, Problem};
 
 impl Place {
@@ -60,10 +62,12 @@ pub fn tell_of_old(context: &Context, place: &Place) -> Result<(), Problem> {
 
 /// The new cluster has run Pulp: the old ones may go when the user says so.
 pub fn prove(context: &Context) -> Result<(), Problem> {
-    for old in Place::of(context).old_clusters()? {
-        let proof = old.join(PROVEN);
-        if !proof.exists() {
+    let home = context.path(HOME);
+    // They are in one or the other (see `Place`). Root goes there as to all that others own.
+    for shelf in [home.clone(), home.join(DATA)] {
+        for old in unproven(&shelf).map_err(|failure| failure.problem("list"))? {
             // By PostgreSQL's user, who may have made a link of any of it.
+            let proof = old.join(PROVEN);
             Tool::new(context, "touch").arg("--").arg(&proof).user(context, context.accounts.postgres).run(
                 &format!("note in {} that the new database is in use", old.display()),
                 "check the owner and mode of the volume at /var/lib/pgsql",
@@ -71,6 +75,22 @@ pub fn prove(context: &Context) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+fn unproven(shelf: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let directory = match path::open(shelf) {
+        Err(failure) if failure.is_missing() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    directory.each(&mut |name| {
+        let old = is_ours(&name.to_string_lossy()) && directory.kind(name)? == Some(Kind::Directory);
+        if old && directory.child(name)?.kind(OsStr::new(PROVEN))?.is_none() {
+            found.push(shelf.join(name));
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// `pulp-setup postgres --discard-old`.

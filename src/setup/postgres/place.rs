@@ -10,6 +10,8 @@ use crate::{Context, Problem};
 
 /// Where the database lives.
 pub const HOME: &str = "/var/lib/pgsql";
+/// The directory in it that the server works in.
+pub const DATA: &str = "data";
 const NEW: &str = "data.new";
 const READY: &str = "data.ready";
 const INSTALL: &str = "data.install";
@@ -36,7 +38,7 @@ impl Place {
     /// Those of this container.
     pub fn of(context: &Context) -> Place {
         let home = context.path(HOME);
-        let data = home.join("data");
+        let data = home.join(DATA);
         let shelf = if is_volume(&data) { data.clone() } else { home.clone() };
         Place { home, data, shelf }
     }

@@ -7,6 +7,7 @@
 //! | `proxies` | the reverse proxies of docs/reverse-proxy.md, as they are written there |
 //! | `domains` | `PULP_DOMAIN_ENABLED=true` |
 //! | `uploads` | 50 MB to each endpoint that takes uploads |
+//! | `reports` | containers as users of upstream's image have built them |
 //! | `pages` | the browsable API and the web interface, with all that they refer to |
 
 mod addresses;
@@ -14,6 +15,7 @@ mod clients;
 mod domains;
 mod pages;
 mod proxies;
+mod reports;
 mod uploads;
 
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::variables::Variables;
 use crate::ask::command::Tool;
 use crate::ask::psql::{Psql, identifier, literal, said};
-use crate::postgres::place::Place;
+use crate::postgres::place::{DATA, HOME};
 use crate::postgres::{REINDEX, SOCKETS};
 use crate::pulp_settings::{Database, PulpSettings};
 use crate::{Context, Problem};
@@ -174,19 +174,21 @@ fn password(context: &Context, psql: &Psql<'_>, database: &Database) -> Result<(
 /// Rebuilds what a change of the system's collations has put out of order: a broken order hides rows from queries
 /// and lets duplicates in.
 fn rebuild_indexes(context: &Context, psql: &Psql<'_>) -> Result<(), Problem> {
-    let marker = Place::of(context).data.join(REINDEX);
-    let upgraded = marker.exists();
-    // Before 15 a database did not note the version it was sorted by.
+    // Before 15 a database did not note the version it was sorted by. The server looks into its directory itself.
     let changed = psql.run(
         "ask for the databases' collations",
-        "select current_setting('server_version_num')::int >= 150000 as noted \\gset\n\
+        &format!(
+            "select (pg_stat_file('{REINDEX}', true)).size is not null;\n\
+         select current_setting('server_version_num')::int >= 150000 as noted \\gset\n\
          \\if :noted\n\
          select datname, coalesce(datcollversion <> pg_database_collation_actual_version(oid), false) \
          from pg_database where datallowconn;\n\
          \\else\n\
          select datname, false from pg_database where datallowconn;\n\
-         \\endif\n",
+         \\endif\n"
+        ),
     )?;
+    let upgraded = changed.lines().next() == Some("t");
     for (name, changed) in changed.lines().filter_map(|line| line.rsplit_once('\t')) {
         let changed = changed == "t";
         if !changed && !upgraded {
@@ -211,7 +213,7 @@ fn rebuild_indexes(context: &Context, psql: &Psql<'_>) -> Result<(), Problem> {
         return Ok(());
     }
     // The directory is PostgreSQL's, and so is what is removed there.
-    let remove = Tool::new(context, "rm").args(["-f", "--"]).arg(&marker);
+    let remove = Tool::new(context, "rm").args(["-f", "--"]).arg(context.path(HOME).join(DATA).join(REINDEX));
     remove.user(context, context.accounts.postgres).run(
         "note that the indexes are rebuilt",
         "check the owner and mode of the volume at /var/lib/pgsql",

@@ -7,6 +7,7 @@
 pub mod proof;
 mod token;
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 pub(super) use token::public_of;
@@ -17,7 +18,7 @@ use super::volumes::may;
 use crate::context::{Owner, ROOT};
 use crate::pulp_settings::PulpSettings;
 use crate::random;
-use crate::volume::files;
+use crate::volume::{Failure, Kind, Reason, files, path};
 use crate::{Context, Problem};
 
 /// Where the keys are that are ours to make and to look after.
@@ -132,10 +133,18 @@ fn nothing_encrypted_yet(context: &Context, settings: &PulpSettings) -> bool {
 
 /// Whether there is any database of the embedded PostgreSQL: the one in use, or one from which it is being upgraded.
 fn has_database(context: &Context) -> bool {
-    match std::fs::read_dir(context.path(DATABASES)) {
-        Ok(entries) => entries.flatten().any(|entry| entry.path().join("PG_VERSION").exists()),
+    let home = context.path(DATABASES);
+    let holds_one = |name: &OsString| -> Result<bool, Failure> {
+        Ok(path::open(&home.join(name))?.kind(OsStr::new("PG_VERSION"))?.is_some())
+    };
+    match path::open(&home).and_then(|opened| opened.list()) {
+        Ok(names) => names.iter().any(|name| match holds_one(name) {
+            Ok(holds) => holds,
+            Err(Failure { reason: Reason::Found(kind), .. }) => kind == Kind::Link,
+            Err(failure) => !failure.is_missing(),
+        }),
         // What we may not look into may hold one.
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        Err(failure) => !failure.is_missing(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The location in which nginx has the files that the content app names instead of sending them (`send_files.py`).
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::pulp_settings::PulpSettings;
 use crate::random;
 use crate::steps::variables::Variables;
+use crate::volume::path;
 use crate::{Context, Problem};
 
 /// The location; none where the user does not want it, or nginx cannot reach the files.
@@ -26,15 +26,17 @@ fn new() -> Result<String, Problem> {
 
 /// Whether nginx's processes, who are nobody special, get to what is in a directory.
 fn may_be_entered(directory: &Path) -> bool {
-    directory.is_absolute()
-        && directory
-            .ancestors()
-            .all(|above| above.metadata().is_ok_and(|is| is.is_dir() && is.permissions().mode() & 0o001 != 0))
+    let by_others = |above: &Path| {
+        let is = path::open(above).and_then(|opened| opened.stat());
+        is.is_ok_and(|is| is.st_mode & 0o001 != 0)
+    };
+    directory.is_absolute() && directory.ancestors().all(by_others)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::super::tests::context;
     use super::*;

@@ -4,6 +4,7 @@
 //! empty counts as not set. Wrong ones are told all at once, so that one more try is enough.
 
 mod names;
+mod openssl;
 mod proxies;
 mod reader;
 
@@ -87,7 +88,8 @@ const MOST_WORKERS: u32 = 1000;
 
 /// The step: says what is wrong, if anything is.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
-    Variables::read(context).map(|_| ())
+    Variables::read(context)?;
+    openssl::check(context)
 }
 
 impl Variables {
