@@ -2,6 +2,8 @@
 # test.sh BINARY: lint, then every test. Those that need a container, or the Pulp image, run where podman does.
 # ONLY=fast leaves these out. With CI=true (or STRICT=1) it is an error if they cannot run, and a test that is skipped
 # fails. The last line sums up: N passed, N failed, N skipped.
+# A shell that starts this in the background has it ignore SIGINT, and so would each program under test.
+[ -n "${DEFAULT_SIGNALS:-}" ] || DEFAULT_SIGNALS=1 exec env --default-signal=INT,QUIT "$0" "$@"
 . "$(dirname "$0")/host.sh"
 binary=$1
 begin=$SECONDS

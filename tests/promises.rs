@@ -49,10 +49,10 @@ fn unsafe_code_is_in_one_place_and_does_not_grow() {
     assert_eq!(blocks, UNSAFE_BLOCKS, "if there are fewer now, lower the number in this test");
 }
 
-/// The rows of the table of mistakes, each as its cells.
-fn mistakes() -> Vec<Vec<String>> {
-    let page = text("docs/threat-model.md");
-    let table = page.split("| mistake |").nth(1).unwrap().lines().skip(2);
+/// The rows of the table that begins with this cell, each as its cells.
+fn rows(page: &str, first: &str) -> Vec<Vec<String>> {
+    let page = text(page);
+    let table = page.split(&format!("| {first} |")).nth(1).unwrap().lines().skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
 }
@@ -64,18 +64,30 @@ fn exists(file: &str, test: &str) -> bool {
     at.is_some_and(|at| text[..at].trim_end().rsplit('\n').take(3).any(|line| line.trim() == "#[test]"))
 }
 
+/// How many tests a cell names, all of which exist.
+fn tests(cell: &str) -> usize {
+    let name = Regex::new(r"`([a-z0-9_/]+\.rs)::([a-z0-9_]+)`").unwrap();
+    for found in name.captures_iter(cell) {
+        assert!(exists(&found[1], &found[2]), "{} has no test {}", &found[1], &found[2]);
+    }
+    name.captures_iter(cell).count()
+}
+
 #[test]
 fn every_known_mistake_cannot_happen_or_names_tests_that_exist() {
-    let name = Regex::new(r"`([a-z0-9_/]+\.rs)::([a-z0-9_]+)`").unwrap();
-    let rows = mistakes();
+    let rows = rows("docs/threat-model.md", "mistake");
     assert!(rows.len() >= 25, "{} rows", rows.len());
     for row in rows {
         assert_eq!(row.len(), 4, "{row:?}");
-        let tests: Vec<_> =
-            name.captures_iter(&row[3]).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
-        assert_eq!(tests.is_empty(), row[2].starts_with("cannot: ") && row[3] == "—", "{row:?}");
-        for (file, test) in tests {
-            assert!(exists(&file, &test), "{file} has no test {test}");
-        }
+        assert_eq!(tests(&row[3]) == 0, row[2].starts_with("cannot: ") && row[3] == "—", "{row:?}");
+    }
+}
+
+#[test]
+fn every_report_of_users_names_tests_that_exist() {
+    let rows = rows("docs/reports.md", "report");
+    assert!(rows.len() >= 39, "{} rows", rows.len());
+    for row in rows {
+        assert!(row.len() == 4 && tests(&row[3]) > 0, "{row:?}");
     }
 }

@@ -230,12 +230,29 @@ gpg --batch --yes --quiet --homedir /var/lib/pulp/.gnupg --local-user "$PULP_SIG
     --armor --detach-sign --output "$1.asc" "$1"
 printf '{"file": "%s", "signature": "%s.asc"}\n' "$1" "$1"
 EOF
-chmod +x /var/lib/pulp/scripts/collection_sign.sh
+cat >/var/lib/pulp/scripts/sign_deb_release.sh <<'EOF'
+#!/bin/sh
+set -eu
+cd "$(dirname "$1")"
+gpg="gpg --batch --yes --quiet --homedir /var/lib/pulp/.gnupg --local-user $PULP_SIGNING_KEY_FINGERPRINT"
+$gpg --detach-sign --armor --output Release.gpg Release
+$gpg --clearsign --output InRelease Release
+printf '{"signatures": {"inline": "%s/InRelease", "detached": "%s/Release.gpg"}}\n' "$PWD" "$PWD"
+EOF
+cat >/var/lib/pulp/scripts/sign_rpm_package.sh <<'EOF'
+#!/bin/sh
+set -eu
+rpmsign --define "_gpg_path /var/lib/pulp/.gnupg" --define "_gpg_name $PULP_SIGNING_KEY_FINGERPRINT" --addsign "$1" >&2
+printf '{"rpm_package": "%s"}\n' "$1"
+EOF
+chmod +x /var/lib/pulp/scripts/*.sh
+gpg --armor --export pulp@example.com >/tmp/key
+rpm --import /tmp/key
 gpg --list-keys --with-colons pulp@example.com | sed -n 's/^fpr:*\([0-9A-F]*\):$/\1/p'
 "#;
 
 #[test]
-fn signing_service_is_registered_once_with_a_real_key() {
+fn signing_services_are_registered_once_with_a_real_key() {
     let _turn = turn();
     let cluster = cluster();
     let own = || {
@@ -248,12 +265,14 @@ fn signing_service_is_registered_once_with_a_real_key() {
     let register =
         || run(own().env("PULP_SIGNING_KEY_FINGERPRINT", fingerprint), &["add_signing_service.sh"]);
     let (code, said) = register();
-    assert!(code == 0 && said.contains("ansible-default signs collections with the key"), "{said}");
+    for (name, what) in [("ansible", "collections"), ("deb", "releases of apt"), ("rpm", "rpm packages")] {
+        assert!(code == 0 && said.contains(&format!("{name}-default signs {what}")), "{said}");
+    }
     let (code, said) = register();
-    assert!(code == 0 && !said.contains("ansible-default"), "{said}");
+    assert!(code == 0 && !said.contains("-default signs"), "{said}");
     let services =
         Api::admin(&cluster.web, PASSWORD).get("/pulp/api/v3/signing-services/").expect(200).json();
-    assert_eq!(services["count"], 1, "{services}");
+    assert_eq!(services["count"], 3, "{services}");
     assert_eq!(services["results"][0]["pubkey_fingerprint"], fingerprint);
 }
 

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::leftovers;
 use crate::ask::psql::Psql;
 use crate::pulp_settings::PulpSettings;
 use crate::{Context, Problem};
@@ -35,6 +36,9 @@ pub fn at_boot(context: &Context, settings: &PulpSettings, psql: &Psql<'_>) {
     // Pulp does it by itself in the end: no reason to end a boot.
     if let Err(problem) = free(context, settings, psql, which) {
         context.say(problem.what());
+    }
+    if which == Which::All {
+        leftovers::remove(context);
     }
 }
 

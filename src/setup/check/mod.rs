@@ -4,6 +4,7 @@
 //! volume ([`space`]), processes that are stopped ([`stopped`]), tasks of processes that are gone ([`abandoned`]).
 
 pub mod abandoned;
+pub mod leftovers;
 pub mod ready;
 pub mod readyz;
 pub mod space;

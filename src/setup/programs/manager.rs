@@ -3,12 +3,13 @@
 //! It imports plugins, reads what is on Pulp's volume and runs scripts from there: `add-signing-service` tries the
 //! script that it is given. The user pulp can write all of that, so root who runs it does what that user says. This
 //! stands before it in `PATH` (`/usr/local/sbin`), gives up root, and becomes it. Files that it writes belong to pulp, as
-//! they should.
+//! they should. It sees the settings that the services see, whatever `PULP_SETTINGS` the container was given.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::environment;
+use crate::steps::settings;
 use crate::{Context, Problem};
 
 /// Where pip puts it.
@@ -21,6 +22,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     if context.accounts.may_chown {
         context.given_up_to(context.accounts.pulp)?;
         command.env("HOME", environment::home(context));
+    }
+    if let Some(files) = settings::with_defaults(context) {
+        command.env("PULP_SETTINGS", files);
     }
     let error = command.exec();
     Err(Problem::new(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::ask::command::Tool;
 use crate::ask::psql::{Psql, literal};
 use crate::pulp_settings::PulpSettings;
+use crate::volume::path;
 use crate::{Context, Problem};
 
 /// The fingerprint of the key to sign with; without it there is nothing to do.
@@ -27,7 +28,7 @@ struct Service {
     class: Option<&'static str>,
 }
 
-const SERVICES: [Service; 2] = [
+const SERVICES: [Service; 4] = [
     Service {
         of: "collections",
         variable: "COLLECTION_SIGNING_SERVICE",
@@ -42,7 +43,26 @@ const SERVICES: [Service; 2] = [
         script: "/var/lib/pulp/scripts/container_sign.sh",
         class: Some("container:ManifestSigningService"),
     },
+    Service {
+        of: "releases of apt repositories",
+        variable: "DEB_SIGNING_SERVICE",
+        default: "deb-default",
+        script: "/var/lib/pulp/scripts/sign_deb_release.sh",
+        class: Some("deb:AptReleaseSigningService"),
+    },
+    Service {
+        of: "rpm packages",
+        variable: "RPM_SIGNING_SERVICE",
+        default: "rpm-default",
+        script: "/var/lib/pulp/scripts/sign_rpm_package.sh",
+        class: Some("rpm:RpmPackageSigningService"),
+    },
 ];
+
+/// The variables that name signing services.
+pub(super) fn variables() -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().map(|service| service.variable)
+}
 
 /// Registers what is not registered yet.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
@@ -54,14 +74,13 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             "let it be the fingerprint that `gpg --list-keys` shows for the user pulp",
         ));
     }
-    let there: Vec<&Service> =
-        SERVICES.iter().filter(|service| context.path(service.script).exists()).collect();
+    let there: Vec<&Service> = SERVICES.iter().filter(|service| has_script(context, service)).collect();
     if there.is_empty() {
         return Err(Problem::config(
             format!("{FINGERPRINT} is set, but there is no script to sign with"),
             format!(
-                "put it at {} or {} (docs/signing.md has both), or do not set the variable",
-                SERVICES[0].script, SERVICES[1].script
+                "put one at {} (docs/signing.md has them), or do not set the variable",
+                SERVICES.map(|service| service.script).join(" or ")
             ),
         ));
     }
@@ -71,6 +90,13 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
         register(context, &psql, service, &fingerprint)?;
     }
     Ok(())
+}
+
+/// The folder is Pulp's, and whoever may not read it here finds out when the script is tried.
+fn has_script(context: &Context, service: &Service) -> bool {
+    let path = context.path(service.script);
+    let kind = path::parent(&path).and_then(|(folder, name)| folder.kind(name));
+    kind.is_ok_and(|kind| kind.is_some())
 }
 
 fn register(context: &Context, psql: &Psql<'_>, service: &Service, key: &str) -> Result<(), Problem> {

@@ -60,6 +60,13 @@ fn users_files(context: &Context) -> String {
     users.collect::<Vec<_>>().join(",")
 }
 
+/// The files as the services have them, if the variable lacks ours.
+pub fn with_defaults(context: &Context) -> Option<String> {
+    let named = context.var("PULP_SETTINGS").unwrap_or(USERS);
+    let whole = named.split([',', ';']).any(|file| file.trim() == DEFAULTS);
+    (!whole && context.path(DEFAULTS).exists()).then(|| format!("{DEFAULTS},{named}"))
+}
+
 /// What the user's settings say, of what we look at.
 pub(super) fn evaluate(context: &Context) -> Result<Map<String, Value>, Problem> {
     let files = users_files(context);
@@ -143,6 +150,20 @@ mod tests {
         let (ours, own) = (set("http://localhost:8080"), set("https://galaxy.example.org"));
         assert!(!ours.contains_key("CONTENT_ORIGIN") && !ours.contains_key("TOKEN_SERVER"), "{ours:?}");
         assert!(own.contains_key("CONTENT_ORIGIN") && !own.contains_key("TOKEN_SERVER"), "{own:?}");
+    }
+
+    #[test]
+    fn a_command_gets_our_settings_before_the_users_where_the_container_names_the_users_alone() {
+        let (_dir, context) = context(&[("PULP_SETTINGS", "/etc/pulp/settings.py")]);
+        assert_eq!(with_defaults(&context), None);
+        std::fs::create_dir_all(context.path("/run/pulp")).unwrap();
+        std::fs::write(context.path(DEFAULTS), "").unwrap();
+        let expected = "/run/pulp/settings.py,/etc/pulp/settings.py";
+        assert_eq!(with_defaults(&context).as_deref(), Some(expected));
+        assert_eq!(
+            with_defaults(&context.with_default("PULP_SETTINGS", expected)).as_deref(),
+            Some(expected)
+        );
     }
 
     #[test]

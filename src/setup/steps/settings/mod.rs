@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+pub use evaluate::with_defaults;
 use evaluate::{ADDRESSES, USERS, can_be_evaluated, evaluate};
 pub use origin::{in_url, origin, told};
 use parse::settings;

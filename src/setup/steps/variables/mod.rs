@@ -11,6 +11,7 @@ mod reader;
 pub use names::name;
 use reader::Reader;
 
+use super::signing;
 use crate::programs::bind;
 use crate::{Context, Problem};
 
@@ -150,7 +151,7 @@ fn check_the_others(reader: &mut Reader) {
         let mut files = text.split([',', ';']).map(str::trim).filter(|file| !file.is_empty());
         files.all(|file| file.starts_with('/')).then_some(())
     });
-    for service in ["COLLECTION_SIGNING_SERVICE", "CONTAINER_SIGNING_SERVICE"] {
+    for service in signing::variables() {
         reader.parsed(service, "a name without spaces", |text| {
             text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control()).then_some(())
         });
