@@ -163,7 +163,7 @@ approval() {
     collection tools 1.0.0
     collection base 1.0.0
     collection app 2.0.0 shop.base
-    has "publishing without a namespace" "$(publish shop-tools-1.0.0.tar.gz || true)" 'Namespace "shop" does not exist'
+    has "publishing without a namespace" "$(publish shop-tools-1.0.0.tar.gz || true)" "Namespace in filename not found"
     is "the namespace" "$(send POST /api/galaxy/v3/namespaces/ '{"name": "shop", "groups": []}' | jq -r .name)" shop
     has "a wrong token" "$(token=wrong publish shop-tools-1.0.0.tar.gz || true)" 'Invalid token'
     is "nobody's request" "$(status_of "$origin/api/galaxy/v3/namespaces/")" 403
@@ -223,9 +223,11 @@ https() {
     send POST /api/galaxy/v3/namespaces/ '{"name": "shop", "groups": []}' >/dev/null
     token=$(token_of)
     has "the token" "$token" ""
-    is "an unknown name" "$(curl --silent --insecure --header 'Host: elsewhere' --user "admin:$password" \
-        "$origin/api/galaxy/pulp/api/v3/repositories/ansible/ansible/?limit=1" | jq -r .next | cut -d/ -f3)" \
-        "elsewhere"
+    # A registry's clients are sent to the name that was given, whatever name they used; the certificate has it.
+    has "the realm of /v2/" "$(curl --silent --insecure --head --header 'Host: elsewhere' "$origin/v2/")" \
+        "realm=\"https://my.galaxy.host.example.com:$((port + 2))/token/\""
+    has "the certificate" "$(openssl s_client -connect "localhost:$((port + 2))" </dev/null 2>/dev/null \
+        | openssl x509 -noout -ext subjectAltName)" "my.galaxy.host.example.com"
     password=another-horse-battery
     podman exec galaxy-test-https bash -c "pulpcore-manager reset-admin-password --password '$password'" >/dev/null
     is "the namespace" "$(ask GET /api/galaxy/v3/namespaces/shop/ | jq -r .name)" shop

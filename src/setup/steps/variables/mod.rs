@@ -183,7 +183,7 @@ fn hostnames(reader: &mut Reader) -> Vec<String> {
         let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
         given.map(name).collect::<Option<Vec<String>>>()
     };
-    HOSTNAMES.iter().find_map(|name| reader.parsed(name, &allowed, read)).unwrap_or_default()
+    HOSTNAMES.iter().find_map(|name| reader.parsed(name, allowed, read)).unwrap_or_default()
 }
 
 fn port(reader: &mut Reader) -> Option<u16> {
