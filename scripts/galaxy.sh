@@ -111,7 +111,7 @@ tags: [linux]
 repository: https://example.com/shop
 dependencies: {${depends:+$depends: '>=1.0.0'}}
 END
-    echo "# $name" >"$work/$name/README.md"
+    echo "# $name" | tee "$work/$name/README.md" >"$work/$name/roles/one/README.md"
     echo "requires_ansible: '>=2.15.0'" >"$work/$name/meta/runtime.yml"
     printf -- '---\n- name: Nothing\n  ansible.builtin.debug:\n    msg: one\n' >"$work/$name/roles/one/tasks/main.yml"
     galaxy collection build --force "$name" >/dev/null
@@ -165,7 +165,7 @@ approval() {
     collection app 2.0.0 shop.base
     has "publishing without a namespace" "$(publish shop-tools-1.0.0.tar.gz || true)" "Namespace in filename not found"
     is "the namespace" "$(send POST /api/galaxy/v3/namespaces/ '{"name": "shop", "groups": []}' | jq -r .name)" shop
-    has "a wrong token" "$(token=wrong publish shop-tools-1.0.0.tar.gz || true)" 'Invalid token'
+    has "a wrong token" "$(token=wrong publish shop-tools-1.0.0.tar.gz || true)" "HTTP Code: 403"
     is "nobody's request" "$(status_of "$origin/api/galaxy/v3/namespaces/")" 403
     for archive in shop-tools-1.0.0 shop-base-1.0.0 shop-app-2.0.0; do
         has "publishing $archive" "$(publish $archive.tar.gz)" "successfully published"
