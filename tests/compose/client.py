@@ -1,7 +1,8 @@
 """A client of Pulp for the tests of compose, Kubernetes and scaling. Python's library alone.
 
     client.py publish URL NAME [SIZE]   makes a repository with one file of SIZE bytes, prints the file's path
-    client.py check URL PATH            downloads it, compares it with what its name says
+    client.py check URL PATH            downloads it, compares it with what its name says; the registry must send clients
+                                        to this address, too
     client.py status URL                prints how many: api N content N worker N
     client.py read URL PATH [THREADS]   reads the status and the file until it is told to end (TERM), then says how many
                                         requests there were and which failed; exit 1 if any did
@@ -88,7 +89,20 @@ def expected(path):
     return content(name, int(size))
 
 
+def token_server(url):
+    """Where the registry sends who wants to log in."""
+    try:
+        with urllib.request.urlopen(f"{url}/v2/", timeout=60) as answer:
+            return f"nowhere: {answer.status}"
+    except urllib.error.HTTPError as error:
+        words = error.headers.get("WWW-Authenticate", f"nowhere: {error.code}").split('"')
+        return words[1] if len(words) > 1 else words[0]
+
+
 def check(url, path):
+    told = token_server(url)
+    if told != f"{url}/token/":
+        sys.exit(f"clients of {url} are sent to {told}")
     with urllib.request.urlopen(url + path, timeout=60) as answer:
         if answer.read() != expected(path):
             sys.exit(f"{path} is not what it was")

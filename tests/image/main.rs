@@ -16,7 +16,7 @@
 //! | `variables` | what the container's variables change |
 //! | `mistakes` | boots that cannot succeed end at once, and say why |
 //! | `faults` | full, read-only, foreign volumes; ports, databases and keys that do not fit |
-//! | `bring` | what people bring: ports, proxies, domains, uploads, and their clients |
+//! | `bring` | what people bring: ports, proxies, domains, uploads, builds, an nginx.conf, and their clients |
 //! | `chaos` | random processes killed and stopped while clients work |
 //! | `powercut` | everything killed at once while clients upload and a sync runs |
 //! | `derived` | images derived from ours, with services for s6 |

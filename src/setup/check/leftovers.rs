@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ask::command::Tool;
+use crate::programs::environment::TEMPORARY;
 use crate::{Context, Problem};
 
 /// `WORKING_DIRECTORY`, unless the settings have another: that one is the user's to look after.
@@ -23,8 +24,9 @@ pub fn remove(context: &Context) {
     match began().map_or(Ok(0), |boot| remove_older_than(context, boot)) {
         Ok(0) => {}
         Ok(count) => {
-            context
-                .say(&format!("removed {count} entries of {PLACE} that processes of an earlier boot left"));
+            context.say(&format!(
+                "removed {count} entries of {PLACE} and {TEMPORARY} that processes of an earlier boot left"
+            ));
         }
         Err(problem) => context.say(problem.what()),
     }
@@ -34,7 +36,9 @@ fn remove_older_than(context: &Context, boot: SystemTime) -> Result<usize, Probl
     let boot = boot.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let before_boot = ["!", "-newermt", &format!("@{boot}")].map(str::to_owned);
     // As the user whose directory it is: it may lead anywhere.
-    let find = Tool::new(context, "find").arg(context.path(PLACE));
+    let places =
+        [PLACE, TEMPORARY].map(|place| context.path(place)).into_iter().filter(|place| place.is_dir());
+    let find = Tool::new(context, "find").args(places);
     let find = find.args(["-mindepth", "1", "-maxdepth", "1", "!", "-name", NGINX]).args(before_boot);
     let find = find.args(["-print", "-exec", "rm", "-rf", "--", "{}", "+"]);
     let removed = find.user(context, context.accounts.pulp).limit(LIMIT).run(
@@ -74,7 +78,10 @@ mod tests {
         }
         fs::write(place.join("upload"), "of this boot").unwrap();
         let boot = SystemTime::now() - Duration::from_secs(60);
-        assert_eq!(remove_older_than(&context, boot).unwrap(), 2);
+        fs::create_dir_all(context.path(TEMPORARY)).unwrap();
+        let chunk = File::create(context.path(TEMPORARY).join("tmpchunk")).unwrap();
+        chunk.set_modified(old).unwrap();
+        assert_eq!(remove_older_than(&context, boot).unwrap(), 3);
         let mut left: Vec<_> = fs::read_dir(&place)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -9,6 +9,7 @@ use super::{abandoned, stopped};
 use crate::programs::bind::{API, CONTENT, Listener};
 use crate::programs::{bind, daemons, imports};
 use crate::pulp_settings::PulpSettings;
+use crate::steps::nginx_config::{Ports, own};
 use crate::steps::variables;
 use crate::{Context, Problem, postgres};
 
@@ -29,7 +30,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer(place(context, API)?, &path, until).and_then(ok)
         }
         Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).and_then(ok),
-        Some("nginx") => connect(nginx(context), until).map(|_| ()),
+        Some("nginx") => nginx(context)?.map_or(Ok(()), |place| connect(place, until).map(|_| ())),
         Some("postgresql") => postgres::answer::wait(context, until),
         _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
     }
@@ -46,7 +47,7 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer(place(context, API)?, &path, until).map(|_| ())
         }
         Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).map(|_| ()),
-        Some("nginx") => connect(nginx(context), until).map(|_| ()),
+        Some("nginx") => nginx(context)?.map_or(Ok(()), |place| connect(place, until).map(|_| ())),
         Some("imports") => imports::alive(context, ALIVE)
             .map_err(|error| no_answer(&Place::Unix(imports::SOCKET.to_owned()), &error)),
         Some("postgresql") => postgres::answer::alive(context),
@@ -107,16 +108,17 @@ impl std::fmt::Display for Place {
 
 /// Where one of them is reached from here.
 pub(crate) fn place(context: &Context, listener: Listener) -> Result<Place, Problem> {
-    let address = listener.from_inside(context);
+    reached(listener.variable, &listener.from_inside(context))
+}
+
+/// An address of this container, and who says it.
+fn reached(said_by: &str, address: &str) -> Result<Place, Problem> {
     if let Some(path) = address.strip_prefix("unix:") {
         return Ok(Place::Unix(path.to_owned()));
     }
     let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
     found.map(Place::Tcp).ok_or_else(|| {
-        Problem::config(
-            format!("{} is \"{address}\"", listener.variable),
-            format!("let it be {}", bind::ALLOWED),
-        )
+        Problem::config(format!("{said_by} is \"{address}\""), format!("let it be {}", bind::ALLOWED))
     })
 }
 
@@ -127,10 +129,14 @@ fn content_path(context: &Context) -> Result<String, Problem> {
     Ok(format!("{}{domain}", settings.content_path_prefix))
 }
 
-/// Where nginx listens, for us.
-fn nginx(context: &Context) -> Place {
-    let https = variables::https(context);
-    Place::Tcp(SocketAddr::from(([127, 0, 0, 1], if https { 443 } else { 80 })))
+/// Where nginx listens, for us. Nothing if that is not known: a configuration of the user's own need not say it.
+fn nginx(context: &Context) -> Result<Option<Place>, Problem> {
+    if own::file(context).is_some() {
+        return own::listens(context).map(|address| reached(own::PLACE, &address)).transpose();
+    }
+    let ports = Ports::beside_pulp(context);
+    let port = if variables::https(context) { ports.https } else { ports.http };
+    Ok(Some(Place::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))))
 }
 
 /// Whether somebody listens at this port.

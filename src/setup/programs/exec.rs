@@ -12,7 +12,7 @@ use super::{bind, daemons, environment};
 use crate::ask::python;
 use crate::postgres::lock;
 use crate::pulp_settings::PulpSettings;
-use crate::steps::nginx_config::{self, uploads};
+use crate::steps::nginx_config::{self, own, uploads};
 use crate::steps::variables::{Processes, Variables};
 use crate::{Context, Problem};
 
@@ -78,8 +78,9 @@ fn words(context: &Context, variables: &Variables, args: &[String]) -> Result<Ve
             return Ok(words);
         }
         "nginx" => {
-            let words = ["nginx", "-c", nginx_config::CONFIG, "-e", "stderr"].map(str::to_owned);
-            return Ok(words.into_iter().chain(extra.iter().cloned()).collect());
+            let config = own::file(context).map_or(nginx_config::CONFIG, |_| own::PLACE);
+            let words = ["nginx", "-c", config, "-e", "stderr"].into_iter().chain(own::words(context));
+            return Ok(words.map(str::to_owned).chain(extra.iter().cloned()).collect());
         }
         "redis" => return Ok(daemons::redis(&PulpSettings::load(context)?)),
         "api" => {

@@ -6,7 +6,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::steps::nginx_config::{self, uploads};
+use crate::steps::nginx_config::{self, own, uploads};
 use crate::{Context, Problem};
 
 /// The reload command of the service `nginx`, to which `init` says the service's process.
@@ -18,9 +18,9 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let main = main.ok_or_else(|| {
         Problem::config("which process is nginx's is not known", "say `svctl reload nginx`")
     })?;
-    // The configuration names directories that are open in nginx, by their numbers.
+    // Ours names directories that are open in nginx, by their numbers.
     uploads::to_try(context).map_err(|failure| failure.problem("use the directory"))?;
-    nginx_config::try_it(context, &context.path(nginx_config::CONFIG))?;
+    nginx_config::try_it(context, &own::or_ours(context))?;
     kill(Pid::from_raw(main), Signal::SIGHUP).map_err(|errno| {
         Problem::new(format!("nginx (process {main}) cannot be told: {errno}"), "see `svctl status nginx`")
     })

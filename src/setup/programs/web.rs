@@ -16,15 +16,13 @@ use crate::context::ROOT;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::certs;
 use crate::steps::nginx_config::uploads::{self, Temporary};
-use crate::steps::nginx_config::{self, Ports, Site, snippets};
+use crate::steps::nginx_config::{self, Ports, Site, own, snippets};
 use crate::steps::variables::Variables;
 use crate::volume::files;
 use crate::{Context, Problem};
 
 /// Upstream's ports, which need no capability.
 const PORTS: Ports = Ports { http: 8080, https: 8443 };
-/// Somebody's own configuration: the image has none there.
-const OWN_CONFIG: &str = "/etc/nginx/nginx.conf";
 /// Locations of the plugins, at upstream's path, and of the user.
 const SNIPPETS: [&str; 2] = ["/opt/app-root/etc/nginx.default.d", "/etc/pulp/nginx.d"];
 /// Where to write, the first that can be: the image may be read-only, and who we are unknown to it.
@@ -39,9 +37,9 @@ const VALID: &str = "5s";
 
 /// `pulp-web`
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
-    if context.path(OWN_CONFIG).exists() {
-        context.say(&format!("nginx is configured by {OWN_CONFIG}"));
-        return become_nginx(Path::new(OWN_CONFIG), &["-g", "daemon off;"]);
+    if let Some(config) = own::file(context) {
+        context.say(&format!("nginx is configured by {}", own::PLACE));
+        return become_nginx(&config, &own::words(context));
     }
     let run = writable(context)?;
     configure(context, &run)?;
@@ -50,10 +48,10 @@ pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
 
 /// Whether nginx accepts connections, where we know at which port.
 pub fn answers(context: &Context) -> Result<(), Problem> {
-    if context.path(OWN_CONFIG).exists() {
+    if own::file(context).is_some() {
         return Ok(());
     }
-    ready::listens(PORTS.http)
+    ready::listens(PORTS.or(&Variables::read(context)?).http)
 }
 
 fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
@@ -68,7 +66,7 @@ fn configure(context: &Context, run: &Path) -> Result<(), Problem> {
     snippets::copy(context, &from, &snippets, by_variable)?;
     let cache = context.path(TEMPORARY);
     let site = Site {
-        ports: PORTS,
+        ports: PORTS.or(&variables),
         temporary: temporary(context, &cache, &inside),
         run: inside,
         snippets: vec![snippets],

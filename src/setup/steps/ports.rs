@@ -12,6 +12,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
+use super::nginx_config::{Ports, own};
 use super::settings::is_loopback;
 use super::variables;
 use crate::programs::bind::{API, CONTENT};
@@ -43,15 +44,19 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
 }
 
 fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
-    let nginx = "give the container a network of its own (without `--network host`) and publish its port under another \
-                 number, such as `-p 8080:80`; or end what listens there";
+    let nginx = "choose another by PULP_HTTP_PORT and PULP_HTTPS_PORT; or give the container a network of its own (without \
+                 `--network host`) and publish its port under another number, such as `-p 8080:80`";
     let named =
         "set it to an address of this container and a port that nobody else has, such as 127.0.0.1:PORT";
     let mut all = vec![];
     let mut want = |service, address: String, cure| all.push(Wanted { service, address, cure });
-    want("nginx", "0.0.0.0:80".to_owned(), nginx);
-    if variables::https(context) {
-        want("nginx", "0.0.0.0:443".to_owned(), nginx);
+    let ports = Ports::beside_pulp(context);
+    // Where a configuration of the user's own listens, nginx says if it cannot.
+    if own::file(context).is_none() {
+        want("nginx (PULP_HTTP_PORT)", format!("0.0.0.0:{}", ports.http), nginx);
+        if variables::https(context) {
+            want("nginx (PULP_HTTPS_PORT)", format!("0.0.0.0:{}", ports.https), nginx);
+        }
     }
     for (service, listener) in
         [("pulp-api (PULP_API_BIND)", API), ("pulp-content (PULP_CONTENT_BIND)", CONTENT)]
@@ -63,7 +68,7 @@ fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
     }
     if let Some(port) = settings.redis_port.filter(|_| settings.external_redis.is_none()) {
         want(
-            "redis",
+            "redis (REDIS_PORT)",
             format!("127.0.0.1:{port}"),
             "let REDIS_PORT, or REDIS_URL, name another port, or leave them out",
         );
@@ -72,7 +77,7 @@ fn wanted(context: &Context, settings: &PulpSettings) -> Vec<Wanted> {
     if settings.external_postgresql.is_none() && is_loopback(&database.host) {
         let port = if database.port.is_empty() { POSTGRESQL } else { &database.port };
         let cure = "remove HOST and PORT from DATABASES in /etc/pulp/settings.py: over the socket Pulp needs no port";
-        want("postgresql", format!("{}:{port}", database.host), cure);
+        want("postgresql (DATABASES)", format!("{}:{port}", database.host), cure);
     }
     all
 }
@@ -188,11 +193,16 @@ mod tests {
     fn what_is_wanted_follows_from_variables_and_settings() {
         let env =
             [("PULP_HTTPS", "true"), ("PULP_API_BIND", "unix:/run/api"), ("PULP_CONTENT_BIND", "0.0.0.0:1")];
-        let context = Context::for_test(std::path::Path::new("/"), env);
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(dir.path(), env);
         let database = Database { host: "127.0.0.1".to_owned(), ..Database::default() };
         let settings = PulpSettings { database, redis_port: Some(2), ..PulpSettings::default() };
         let all = wanted(&context, &settings);
         let all: Vec<&str> = all.iter().map(|wanted| wanted.address.as_str()).collect();
         assert_eq!(all, ["0.0.0.0:80", "0.0.0.0:443", "0.0.0.0:1", "127.0.0.1:2", "127.0.0.1:5432"]);
+        let env = [("PULP_HTTP_PORT", "8081"), ("PULP_HTTPS_PORT", "8444"), ("PULP_HTTPS", "true")];
+        let all = wanted(&Context::for_test(dir.path(), env), &PulpSettings::default());
+        let nginx: Vec<&str> = all.iter().take(2).map(|wanted| wanted.address.as_str()).collect();
+        assert_eq!(nginx, ["0.0.0.0:8081", "0.0.0.0:8444"]);
     }
 }

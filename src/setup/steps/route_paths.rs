@@ -176,16 +176,21 @@ pub(crate) fn locations_at(depth: usize, text: &str) -> Vec<Location> {
     found
 }
 
+/// A part of a configuration of nginx.
 #[derive(Debug)]
-enum Token {
+pub(crate) enum Token {
+    /// A word, without its quotes.
     Word(String),
+    /// `{`
     Open,
+    /// `}`
     Close,
+    /// `;`
     End,
 }
 
 /// Splits a configuration of nginx: words, quoted or not, and the three signs that end them; comments are dropped.
-fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(first) = chars.next() {

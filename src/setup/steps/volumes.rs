@@ -4,6 +4,8 @@
 //! folder of the host) gets the right ones, but its content is only walked when its top directory has the wrong owner:
 //! at every other boot that costs one stat(2), however many terabytes there are.
 
+mod nested;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +16,7 @@ use nix::errno::Errno;
 use crate::ask::command::Tool;
 use crate::ask::users;
 use crate::context::{Owner, ROOT};
+use crate::programs::environment::TEMPORARY;
 use crate::volume::{Directory, Failure, Kind, Reason, files, path, tree};
 use crate::{Context, Problem};
 
@@ -59,6 +62,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     ] {
         ours(context, &context.path(path), owner, mode)?;
     }
+    nested::prepare(context)?;
     // Left as it is if it is there: a folder of the host has its own owners. The steps that write there say it if
     // they cannot.
     let certs = context.path("/etc/pulp/certs");
@@ -73,12 +77,12 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
 /// An empty volume, as Kubernetes mounts it, has no directories, and Pulp's processes begin by entering one. Where they
 /// cannot be made, the settings may name others.
 pub fn for_one_process(context: &Context) {
-    for path in ["/var/lib/pulp/tmp", "/var/lib/pulp/media"] {
+    for path in ["/var/lib/pulp/tmp", TEMPORARY, "/var/lib/pulp/media"] {
         let _ = files::directory(context, &context.path(path), context.accounts.pulp, 0o755);
     }
 }
 
-fn places(pulp: Owner, postgres: Owner) -> [Place; 9] {
+fn places(pulp: Owner, postgres: Owner) -> [Place; 10] {
     use Content::{Given, Left};
     use Needs::{Reading, Writing};
     let pulps = |path, content, needs| Place { path, owner: pulp, content, needs };
@@ -86,6 +90,7 @@ fn places(pulp: Owner, postgres: Owner) -> [Place; 9] {
         pulps("/var/lib/pulp", Left, Writing),
         pulps("/var/lib/pulp/media", Given, Writing),
         pulps("/var/lib/pulp/tmp", Given, Writing),
+        pulps(TEMPORARY, Left, Writing),
         pulps("/var/lib/pulp/scripts", Given, Reading),
         pulps("/var/lib/pulp/assets", Given, Writing),
         pulps("/var/lib/pulp/.local", Left, Writing),

@@ -6,17 +6,23 @@
 //! | `clients` | podman, skopeo, pip, ansible-galaxy and a browser's login, run against a [`Site`] |
 //! | `proxies` | the reverse proxies of docs/reverse-proxy.md, as they are written there |
 //! | `domains` | `PULP_DOMAIN_ENABLED=true` |
-//! | `uploads` | 50 MB to each endpoint that takes uploads |
+//! | `uploads` | 50 MB to each endpoint that takes uploads; more than the container's own disk has |
+//! | `builds` | images that Pulp builds |
+//! | `web_server` | a configuration of nginx of the user's own; `nginx -s reload` |
+//! | `host_network` | two Pulps in the host's network |
 //! | `reports` | containers as users of upstream's image have built them |
 //! | `pages` | the browsable API and the web interface, with all that they refer to |
 
 mod addresses;
+mod builds;
 mod clients;
 mod domains;
+mod host_network;
 mod pages;
 mod proxies;
 mod reports;
 mod uploads;
+mod web_server;
 
 use serde_json::{Value, json};
 

@@ -60,10 +60,12 @@ pub(super) fn told_origin(context: &Context, settings: &PulpSettings, variables:
     if told { settings::origin(context, settings, variables) } else { String::new() }
 }
 
-/// What to add to a host's name to reach it by HTTPS: the port of the origin, if it is not 443.
-pub(super) fn https_suffix(origin: &str) -> String {
+/// What to add to a host's name to reach it by HTTPS: the port of the origin, or nginx's own if somebody chose that, unless
+/// it is 443.
+pub(super) fn https_suffix(origin: &str, variables: &Variables) -> String {
     let authority = origin.strip_prefix("https://").unwrap_or_default();
     let authority = authority.split('/').next().unwrap_or_default();
     let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = port.or(variables.https_port.filter(|_| origin.is_empty()));
     port.filter(|&port| port != 443).map_or(String::new(), |port| format!(":{port}"))
 }

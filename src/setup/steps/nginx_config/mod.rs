@@ -4,6 +4,7 @@
 //! nginx writes goes below `/run/pulp` or to Pulp's volume, so the image may be read-only.
 
 mod addresses;
+pub mod own;
 pub mod snippets;
 mod template;
 
@@ -68,6 +69,9 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
 }
 
+/// Those of the nginx beside Pulp, unless variables have others.
+const PORTS: Ports = Ports { http: 80, https: 443 };
+
 /// Where this nginx stands: beside Pulp's processes, or in a container of its own.
 pub(crate) struct Site {
     pub(crate) ports: Ports,
@@ -89,7 +93,9 @@ pub(crate) struct Site {
 /// The step.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
     let (settings, variables) = (PulpSettings::load(context)?, Variables::read(context)?);
-    configure(context, &settings, &variables, Ports { http: 80, https: 443 })?;
+    if !own::use_it(context)? {
+        configure(context, &settings, &variables, PORTS.or(&variables))?;
+    }
     context.say(&settings::told(&settings, &variables));
     Ok(())
 }
@@ -104,6 +110,19 @@ fn configure(
     let site = Site::beside_pulp(context, ports, uploads::beside_pulp(context))?;
     snippets::copy(context, &[context.path(ETC).join("pulp")], &context.path(SNIPPETS), |text| text)?;
     write(context, settings, variables, site)
+}
+
+impl Ports {
+    /// Those that the variables have, where they have any.
+    pub(crate) fn or(self, variables: &Variables) -> Ports {
+        let Variables { http_port, https_port, .. } = variables;
+        Ports { http: http_port.unwrap_or(self.http), https: https_port.unwrap_or(self.https) }
+    }
+
+    /// Those of the nginx beside Pulp.
+    pub(crate) fn beside_pulp(context: &Context) -> Ports {
+        Variables::read(context).map_or(PORTS, |variables| PORTS.or(&variables))
+    }
 }
 
 impl Site {
@@ -260,7 +279,7 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("content_path_prefix", url_path("CONTENT_PATH_PREFIX", &settings.content_path_prefix)?)
         .text("api_root_pattern", regex::escape(&api_root))
         .text("api_root", api_root)
-        .text("https_suffix", https_suffix(&told_origin(context, settings, variables)))
+        .text("https_suffix", https_suffix(&told_origin(context, settings, variables), variables))
         .text("proxies", addresses::proxies(variables))
         .list("headers", &addresses::HEADERS)
         .text("secure", secure.name)

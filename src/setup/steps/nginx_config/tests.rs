@@ -218,6 +218,10 @@ fn https_is_modern_and_http_only_redirects_to_it() {
 
 #[test]
 fn the_port_of_https_comes_from_the_origin() {
+    let with_port = |port: &str| {
+        let context = Context::for_test(Path::new("/"), [("PULP_HTTPS_PORT", port)]);
+        Variables::read(&context).unwrap()
+    };
     for (origin, suffix) in [
         ("", ""),
         ("http://h:8080", ""),
@@ -227,8 +231,11 @@ fn the_port_of_https_comes_from_the_origin() {
         ("https://[::1]:8443", ":8443"),
         ("https://[::1]", ""),
     ] {
-        assert_eq!(https_suffix(origin), suffix, "{origin:?}");
+        assert_eq!(https_suffix(origin, &with_port("")), suffix, "{origin:?}");
     }
+    assert_eq!(https_suffix("", &with_port("8444")), ":8444");
+    assert_eq!(https_suffix("", &with_port("443")), "");
+    assert_eq!(https_suffix("https://h", &with_port("8444")), "", "who names an origin publishes that port");
 }
 
 #[test]

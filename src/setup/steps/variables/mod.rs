@@ -34,6 +34,10 @@ pub struct Variables {
     pub hostnames: Vec<String>,
     /// `PULP_PORT`, or `GALAXY_PORT`: the published port.
     pub port: Option<u16>,
+    /// `PULP_HTTP_PORT`: where nginx listens in the container.
+    pub http_port: Option<u16>,
+    /// `PULP_HTTPS_PORT`: the same for HTTPS.
+    pub https_port: Option<u16>,
     /// `PULP_TRUSTED_PROXIES`: networks of proxies whose word counts about the address that a client used.
     pub proxies: Vec<String>,
     /// `PULP_UI`: serve the web interface.
@@ -108,7 +112,9 @@ impl Variables {
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
             hostnames: hostnames(&mut reader),
-            port: port(&mut reader),
+            port: PORTS.iter().find_map(|name| port(&mut reader, name)),
+            http_port: port(&mut reader, "PULP_HTTP_PORT"),
+            https_port: port(&mut reader, "PULP_HTTPS_PORT"),
             proxies: reader
                 .parsed("PULP_TRUSTED_PROXIES", proxies::ALLOWED, proxies::parse)
                 .unwrap_or_else(proxies::default),
@@ -186,12 +192,9 @@ fn hostnames(reader: &mut Reader) -> Vec<String> {
     HOSTNAMES.iter().find_map(|name| reader.parsed(name, allowed, read)).unwrap_or_default()
 }
 
-fn port(reader: &mut Reader) -> Option<u16> {
-    PORTS.iter().find_map(|name| port_of(reader, name))
-}
-
-/// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`. That is nobody's wish.
-fn port_of(reader: &mut Reader, name: &str) -> Option<u16> {
+/// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`, and `PULP_HTTP_PORT` beside one
+/// named `pulp-http`. That is nobody's wish.
+fn port(reader: &mut Reader, name: &str) -> Option<u16> {
     if reader.value(name).is_some_and(|value| value.starts_with("tcp://")) {
         return None;
     }

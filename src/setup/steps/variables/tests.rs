@@ -16,6 +16,8 @@ fn without_variables_or_with_empty_ones_the_documented_defaults_hold() {
         https: false,
         hostnames: vec![],
         port: None,
+        http_port: None,
+        https_port: None,
         proxies: proxies::default(),
         ui: Ui::Auto,
         embedded_postgresql: None,
@@ -46,6 +48,8 @@ fn each_variable_is_read() {
         ("PULP_HTTPS", "True"),
         ("PULP_HOSTNAME", "Pulp.example.com., 10.0.0.7,,FD00:0::9"),
         ("PULP_PORT", "9000"),
+        ("PULP_HTTP_PORT", "8081"),
+        ("PULP_HTTPS_PORT", "8444"),
         ("PULP_TRUSTED_PROXIES", "10.0.0.0/8"),
         ("PULP_EMBEDDED_POSTGRESQL", "False"),
         ("PULP_UI", "https://example.org/ui.tar.gz"),
@@ -62,6 +66,8 @@ fn each_variable_is_read() {
         https: true,
         hostnames: vec!["pulp.example.com".into(), "10.0.0.7".into(), "fd00::9".into()],
         port: Some(9000),
+        http_port: Some(8081),
+        https_port: Some(8444),
         proxies: vec!["10.0.0.0/8".into()],
         ui: Ui::On,
         embedded_postgresql: Some(false),
@@ -110,6 +116,8 @@ fn values_that_are_out_of_range_are_refused() {
         ("PULP_PORT", "0"),
         ("PULP_PORT", "65536"),
         ("PULP_PORT", "80/tcp"),
+        ("PULP_HTTP_PORT", "0"),
+        ("PULP_HTTPS_PORT", "https"),
         ("PULP_TRUSTED_PROXIES", "proxy"),
         ("PULP_API_BIND", "foo"),
         ("PULP_CONTENT_BIND", "127.0.0.1"),
@@ -139,6 +147,7 @@ fn all_wrong_variables_are_told_at_once_in_one_line() {
 #[test]
 fn the_port_that_kubernetes_sets_beside_a_service_named_pulp_is_nobodys_wish() {
     assert_eq!(read(&[("PULP_PORT", "tcp://10.96.0.17:80")]).unwrap().port, None);
+    assert_eq!(read(&[("PULP_HTTP_PORT", "tcp://10.96.0.18:80")]).unwrap().http_port, None);
 }
 
 #[test]

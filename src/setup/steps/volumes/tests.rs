@@ -33,7 +33,9 @@ fn mode(context: &Context, path: &str) -> u32 {
 fn what_is_missing_is_made_with_its_owner_and_mode() {
     let Some((_dir, context)) = as_root() else { return };
     run(&context, &[]).unwrap();
-    for path in ["", "/media", "/tmp", "/scripts", "/assets", "/.local/share/containers", "/.local/share"] {
+    for path in
+        ["", "/media", "/tmp", "/.tmp", "/scripts", "/assets", "/.local/share/containers", "/.local/share"]
+    {
         assert_eq!(uid(&context, &format!("/var/lib/pulp{path}")), 700, "{path}");
     }
     assert_eq!((uid(&context, "/run/postgresql"), mode(&context, "/run/postgresql")), (26, 0o2775));
