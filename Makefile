@@ -14,7 +14,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image images run stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants audit reproducible lock install clean
+.PHONY: help build image image-galaxy images run run-galaxy stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants audit reproducible lock install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -32,7 +32,13 @@ build-faulty: build
 image: build     ## the Pulp image, localhost/pulp
 	@scripts/image.sh $(binary)
 
-images: build    ## that, and one process a container: localhost/pulp-minimal and localhost/pulp-web
+image-galaxy: build ## Ansible Galaxy: localhost/galaxy, localhost/galaxy-minimal and localhost/galaxy-web
+	@PRODUCT=galaxy scripts/image.sh $(binary) minimal web pulp
+
+run-galaxy: image-galaxy ## starts Galaxy on http://localhost:8080 and waits until it is ready
+	@PRODUCT=galaxy scripts/run.sh
+
+images: build    ## Pulp, and one process a container: localhost/pulp-minimal and localhost/pulp-web
 	@scripts/image.sh $(binary) minimal web pulp
 
 run: image       ## starts Pulp on http://localhost:8080 and waits until it is ready
@@ -55,6 +61,9 @@ test-compose: compose-images ## compose with podman-compose and docker-compose, 
 	@scripts/compose.sh podman volumes
 	@scripts/compose.sh podman folders up swap
 	@scripts/compose.sh docker volumes
+
+test-galaxy: image-galaxy compose-images ## Galaxy with the real ansible-galaxy: publish, approve, install; HTTPS; one process a container
+	@scripts/galaxy.sh
 
 test-kube: compose-images ## manifests against the schemas, the pod with podman, the Quadlet unit
 	@scripts/kube.sh
@@ -102,7 +111,7 @@ audit:           ## licences, bans and sources of all crates, and known vulnerab
 reproducible:    ## builds the programs twice in different folders: they must be the same, byte by byte
 	@scripts/reproducible.sh
 
-lock:            ## resolves anew what pip installs in the images: images/pulp/requirements.lock
+lock:            ## resolves anew what pip installs in the images: images/*/requirements.lock
 	@scripts/lock.sh
 
 install: build   ## under DESTDIR, PREFIX=/usr/local

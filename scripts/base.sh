@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Makes localhost/pulp-init-base, the Debian that the demonstration and the container tests stand on: from a
-# registry if one answers, else from Debian's mirrors. Kept until `make clean`.
+# base.sh [SUITE]: makes localhost/pulp-init-base, the Debian that the demonstration and the container tests stand on: from
+# a registry if one answers, else from Debian's mirrors. Another release than trixie is localhost/pulp-init-base-SUITE.
+# Kept until `make clean`.
 . "$(dirname "$0")/host.sh"
+suite=${1:-trixie}
 base=localhost/pulp-init-base
-suite=trixie
-wanted=${BASE_IMAGE:-docker.io/library/debian:$suite-slim}
+[ "$suite" = trixie ] || base+=-$suite
+wanted=docker.io/library/debian:$suite-slim
+[ "$suite" != trixie ] || wanted=${BASE_IMAGE:-$wanted}
 
 from_registry() {
     # The manifest is small: whoever does not send it in 10 s would not send the image either.
     timeout 10 podman manifest inspect "$wanted" >/dev/null 2>&1 || return 1
     say "base image: pulling $wanted"
-    timeout 300 podman pull -q "$wanted" >/dev/null && podman tag "$wanted" $base
+    timeout 300 podman pull -q "$wanted" >/dev/null && podman tag "$wanted" "$base"
 }
 
 from_mirrors() {
@@ -34,11 +37,11 @@ deb ${mirror%/debian}/debian-security $suite-security main"
         --customize-hook='rm -f "$1"/etc/apt/sources.list.d/* "$1"/etc/resolv.conf "$1"/etc/hostname' \
         --customize-hook="printf 'deb http://deb.debian.org/debian $suite main\ndeb http://deb.debian.org/debian $suite-updates main\ndeb http://deb.debian.org/debian-security $suite-security main\n' >\"\$1\"/etc/apt/sources.list" \
         "$suite" "$cache/base.tar" - <<<"$sources"
-    podman import -q -c 'CMD ["bash"]' -m "Debian $suite, minbase" "$cache/base.tar" $base >/dev/null
+    podman import -q -c 'CMD ["bash"]' -m "Debian $suite, minbase" "$cache/base.tar" "$base" >/dev/null
     rm -f "$cache/base.tar"
 }
 
 host_podman
-if podman image exists $base; then say "base image: $base is there"; exit; fi
+if podman image exists "$base"; then say "base image: $base is there"; exit; fi
 from_registry || from_mirrors
 say "base image: $base"

@@ -3,8 +3,9 @@
 . "$(dirname "$0")/host.sh"
 if have podman; then
     QUIET=1 host_podman
-    podman_calmly rm -f -t 10 pulp pulp-init-demo >/dev/null 2>&1 || true
-    podman volume rm pulp-init-demo pulp-settings pulp-storage pulp-pgsql pulp-containers pulp-secrets >/dev/null 2>&1 || true
-    podman rmi -f localhost/pulp{,-minimal,-web,-postgres,-redis,-kube-tools,-s3-test} localhost/pulp-init-{demo,base} >/dev/null 2>&1 || true
+    podman_calmly rm -f -t 10 pulp galaxy pulp-init-demo >/dev/null 2>&1 || true
+    podman volume rm pulp-init-demo {pulp,galaxy}-{settings,storage,pgsql,containers} pulp-secrets >/dev/null 2>&1 || true
+    podman rmi -f localhost/{pulp,galaxy}{,-minimal,-web} localhost/pulp-{postgres,redis,kube-tools,s3-test} \
+        localhost/pulp-init-{demo,base,base-bookworm} localhost/{pulp,galaxy}-init-tools >/dev/null 2>&1 || true
 fi
 rm -rf .cache

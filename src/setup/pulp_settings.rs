@@ -51,6 +51,12 @@ pub struct PulpSettings {
     pub sent_files_location: Option<String>,
     /// `STATIC_ROOT`.
     pub static_root: String,
+    /// `STATIC_URL`, with a slash at both ends: `/assets/`.
+    #[serde(default)]
+    pub static_url: String,
+    /// The table of `AUTH_USER_MODEL`, Django's or a plugin's: `auth_user`.
+    #[serde(default)]
+    pub user_table: String,
     /// `WORKER_TYPE`: where workers keep their locks, in PostgreSQL (`pulpcore`) or redis.
     #[serde(default)]
     pub worker_type: String,

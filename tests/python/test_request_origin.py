@@ -72,6 +72,9 @@ class Origins(unittest.TestCase):
             ],
         )
         self.expect({"PULP_HOSTNAME": "::1"}, [("http", "a", "http://[::1]")])
+        galaxys = {"GALAXY_HOSTNAME": "g", "GALAXY_PORT": "443"}
+        self.expect(galaxys, [("https", "a:80", "https://g")])
+        self.expect({**galaxys, "PULP_HOSTNAME": "p", "PULP_PORT": "1"}, [("https", "a", "https://p:1")])
         self.expect({"PULP_PORT": "9000"}, [("http", "a", "http://a:9000"), ("http", "a:1", "http://a:9000")])
         self.expect({"PULP_PORT": "443"}, [("https", "a:9000", "https://a")])
         self.expect({"PULP_PORT": "tcp://10.0.0.1:80"}, [("http", "a:1", "http://a:1")])

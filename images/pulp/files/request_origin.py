@@ -50,8 +50,10 @@ class Rules:
     """What of an address the user has decided."""
 
     def __init__(self, environment):
-        self.names = [plain(name) for name in environment.get("PULP_HOSTNAME", "").split(",") if name.strip()]
-        port = environment.get("PULP_PORT", "").strip()
+        # Galaxy's image calls them by its own name.
+        names = environment.get("PULP_HOSTNAME") or environment.get("GALAXY_HOSTNAME") or ""
+        self.names = [plain(name) for name in names.split(",") if name.strip()]
+        port = (environment.get("PULP_PORT") or environment.get("GALAXY_PORT") or "").strip()
         # Kubernetes sets it, too: to a URL.
         self.port = str(int(port)) if port.isascii() and port.isdigit() else None
 

@@ -117,7 +117,10 @@ def import_send_files():
 
 def import_wsgi():
     """The API's application, which may be imported only where its program says so. If this Pulp does it in another
-    way, the program will import it by itself."""
+    way, the program will import it by itself. An older one lets everybody import it."""
+    if importlib.util.find_spec("pulpcore.app.entrypoint") is None:
+        importlib.import_module("pulpcore.app.wsgi")
+        return
     try:
         from pulpcore.app.entrypoint import using_pulp_api_worker
     except ImportError:

@@ -100,6 +100,7 @@ fn settings(context: &Context) -> Result<PulpSettings, Problem> {
         domain_enabled: text("PULP_DOMAIN_ENABLED", "").eq_ignore_ascii_case("true"),
         content_origin: context.var("PULP_CONTENT_ORIGIN").map(str::to_owned),
         static_root: Variables::read(context)?.static_root,
+        static_url: text("PULP_STATIC_URL", "/assets/"),
         ..PulpSettings::default()
     })
 }
@@ -122,8 +123,13 @@ fn writable(context: &Context) -> Result<PathBuf, Problem> {
 
 /// Changed so that nginx looks the names in it up while it runs.
 fn by_variable(snippet: String) -> String {
-    let text = snippet.replace("http://pulp-api;", "http://$pulp_api;");
-    text.replace("http://pulp-content;", "http://$pulp_content;")
+    let named = [("pulp-api", "$pulp_api"), ("pulp-content", "$pulp_content")];
+    named.into_iter().fold(snippet, |text, (name, variable)| {
+        // What follows the name: the end, or a path of galaxy_ng's.
+        ["/", ";"].iter().fold(text, |text, next| {
+            text.replace(&format!("http://{name}{next}"), &format!("http://{variable}{next}"))
+        })
+    })
 }
 
 /// An address of the user's, or the default, as nginx looks it up.
@@ -256,5 +262,10 @@ mod tests {
                 && copy.contains("proxy_pass http://$pulp_content;")
         );
         assert_eq!(fs::read_dir(to).unwrap().count(), 1);
+        let galaxys = "proxy_pass http://pulp-api/static/galaxy_ng/index.html;\n";
+        assert_eq!(
+            by_variable(galaxys.to_owned()),
+            "proxy_pass http://$pulp_api/static/galaxy_ng/index.html;\n"
+        );
     }
 }

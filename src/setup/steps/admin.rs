@@ -39,9 +39,12 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     // Django: a password that begins with `!`, or none, lets nobody in.
     let state = psql.run(
         "look for the user admin",
-        "select case when password <> '' and password not like '!%' then 'set' \
-                     when is_superuser then 'unset' else 'foreign' end \
-         from auth_user where username = 'admin'",
+        &format!(
+            "select case when password <> '' and password not like '!%' then 'set' \
+                         when is_superuser then 'unset' else 'foreign' end \
+             from {} where username = 'admin'",
+            settings.user_table
+        ),
     )?;
     match (state.trim(), wished) {
         ("set", _) => Ok(()),
@@ -57,7 +60,10 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             Ok(())
         }
         (_, Some(password)) => {
-            psql.run("set the password of the user admin", &make(&literal(&encode(&password)?)))?;
+            psql.run(
+                "set the password of the user admin",
+                &make(&settings.user_table, &literal(&encode(&password)?)),
+            )?;
             context.say(&format!("the user admin has the password of {VARIABLE} now"));
             Ok(())
         }
@@ -89,7 +95,7 @@ fn reset(context: &Context, password: &str) -> Result<(), Problem> {
     let psql = Psql::pulp(context, &settings.database)?;
     let found = psql.run(
         "look for the user admin",
-        "select is_superuser, password from auth_user where username = 'admin'",
+        &format!("select is_superuser, password from {} where username = 'admin'", settings.user_table),
     )?;
     match found.trim().split_once('\t') {
         Some(("f", _)) => {
@@ -105,9 +111,10 @@ fn reset(context: &Context, password: &str) -> Result<(), Problem> {
         _ => {}
     }
     let encoded = literal(&encode(password)?);
+    let table = &settings.user_table;
     let update =
-        format!("update auth_user set password = {encoded} where username = 'admin' and is_superuser;");
-    psql.run("set the password of the user admin", &(make(&encoded) + &update))?;
+        format!("update {table} set password = {encoded} where username = 'admin' and is_superuser;");
+    psql.run("set the password of the user admin", &(make(table, &encoded) + &update))?;
     context.say("the user admin has a new password now");
     Ok(())
 }
@@ -159,13 +166,13 @@ fn wished(context: &Context) -> Result<Option<String>, Problem> {
 }
 
 /// SQL that makes the user, or gives the one that is there a password if it still has none.
-fn make(encoded: &str) -> String {
+fn make(table: &str, encoded: &str) -> String {
     format!(
-        "insert into auth_user (username, password, is_superuser, is_staff, is_active, \
+        "insert into {table} (username, password, is_superuser, is_staff, is_active, \
                                 first_name, last_name, email, date_joined) \
          values ('admin', {encoded}, true, true, true, '', '', '', now()) \
          on conflict (username) do update set password = excluded.password \
-         where auth_user.is_superuser and (auth_user.password = '' or auth_user.password like '!%');"
+         where {table}.is_superuser and ({table}.password = '' or {table}.password like '!%');"
     )
 }
 

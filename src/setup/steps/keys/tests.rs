@@ -26,6 +26,8 @@ pub fn settings() -> PulpSettings {
         media_root: "/var/lib/pulp/media/".to_owned(),
         sent_files_location: None,
         static_root: "/var/lib/pulp/assets/".to_owned(),
+        static_url: "/assets/".to_owned(),
+        user_table: "auth_user".to_owned(),
         secret_key: false,
         some_plugins: false,
         installed_apps: Vec::new(),

@@ -33,7 +33,8 @@ fn releases(context: &Context) -> String {
     let names = entries.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let ours = |name: &String| {
         let lower = name.to_ascii_lowercase();
-        lower.ends_with(".dist-info") && ["pulp", "django-"].iter().any(|start| lower.starts_with(start))
+        lower.ends_with(".dist-info")
+            && ["pulp", "galaxy", "django-"].iter().any(|start| lower.starts_with(start))
     };
     let names: BTreeSet<String> = names.filter(ours).collect();
     names.into_iter().collect::<Vec<_>>().join("\n")

@@ -296,6 +296,7 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("sent_files", sent_files(settings)?)
         .text("media_root", with_slash(shown(&context.path(&settings.media_root))?))
         .text("read_timeout", variables.timeout.saturating_add(10).to_string())
+        .text("static_url", url_path("STATIC_URL", &settings.static_url)?)
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)

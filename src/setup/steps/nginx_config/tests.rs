@@ -101,6 +101,8 @@ fn settings() -> PulpSettings {
         media_root: "/var/lib/pulp/media".to_owned(),
         sent_files_location: None,
         static_root: "/var/lib/operator/static/".to_owned(),
+        static_url: "/assets/".to_owned(),
+        user_table: "auth_user".to_owned(),
         installed_apps: Vec::new(),
         migrated_settings: String::new(),
     }

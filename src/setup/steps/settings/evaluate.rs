@@ -13,11 +13,15 @@ pub(super) const USERS: &str = "/etc/pulp/settings.py";
 /// Reads the settings as pulpcore does; part of the image.
 const EVALUATE: &str = "/usr/lib/pulp/evaluate_settings.py";
 
+/// Addresses that the image's own settings give, for where there is no request.
+pub(super) const ADDRESSES: &str = "REQUEST_ORIGIN_DEFAULTS";
+
 /// The settings that we look at.
 const WANTED: &[&str] = &[
     "ANSIBLE_API_HOSTNAME",
     "ANSIBLE_CONTENT_HOSTNAME",
     "API_ROOT",
+    "AUTH_USER_MODEL",
     "CACHE_ENABLED",
     "CONTENT_ORIGIN",
     "CONTENT_PATH_PREFIX",
@@ -35,8 +39,10 @@ const WANTED: &[&str] = &[
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_URL",
+    ADDRESSES,
     "SECRET_KEY",
     "STATIC_ROOT",
+    "STATIC_URL",
     "STORAGES",
     "TOKEN_SERVER",
     "WORKER_TYPE",
@@ -82,9 +88,16 @@ pub(super) fn evaluate(context: &Context) -> Result<Map<String, Value>, Problem>
         ));
     };
     match answer.get("error").and_then(Value::as_str) {
-        None => Ok(answer),
+        None => Ok(left_to_users(answer)),
         Some(error) => Err(broken(&files, &answer, error)),
     }
+}
+
+/// Without the addresses that are the image's: they are there for where there is no request, and nobody's wish.
+fn left_to_users(mut set: Map<String, Value>) -> Map<String, Value> {
+    let images = set.get(ADDRESSES).and_then(Value::as_object).cloned().unwrap_or_default();
+    set.retain(|name, value| images.get(name) != Some(value));
+    set
 }
 
 /// An error in the user's Python.
@@ -124,6 +137,19 @@ mod tests {
             "/etc/pulp/settings.py"
         );
         assert_eq!(files(&[("PULP_SETTINGS", "/a.py; /b.py")]), "/a.py,/b.py");
+    }
+
+    #[test]
+    fn addresses_of_the_image_are_nobodys_wish_and_others_are() {
+        let images = json!({"CONTENT_ORIGIN": "http://localhost:8080", "TOKEN_SERVER": "http://localhost:8080/token/"});
+        let set = |origin: &str| {
+            left_to_users(map(json!({
+                "CONTENT_ORIGIN": origin, "TOKEN_SERVER": "http://localhost:8080/token/", ADDRESSES: images,
+            })))
+        };
+        let (ours, own) = (set("http://localhost:8080"), set("https://galaxy.example.org"));
+        assert!(!ours.contains_key("CONTENT_ORIGIN") && !ours.contains_key("TOKEN_SERVER"), "{ours:?}");
+        assert!(own.contains_key("CONTENT_ORIGIN") && !own.contains_key("TOKEN_SERVER"), "{own:?}");
     }
 
     #[test]

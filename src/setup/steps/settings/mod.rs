@@ -15,7 +15,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 pub use evaluate::with_defaults;
-use evaluate::{USERS, can_be_evaluated, evaluate};
+use evaluate::{ADDRESSES, USERS, can_be_evaluated, evaluate};
 pub use origin::{in_url, origin, told};
 use parse::settings;
 pub use parse::{is_loopback, migrated_settings};
@@ -77,7 +77,7 @@ fn defaults(
     settings: &PulpSettings,
     variables: &Variables,
 ) -> String {
-    let addresses = addresses(context, settings, variables);
+    let addresses = addresses(context, set, settings, variables);
     let mut file = format!(
         "# Written at every start by `pulp-setup settings`: defaults for what your settings leave out. Do not edit:\n\
          # put your settings into {USERS}, or into PULP_… variables. They win.\n\
@@ -116,6 +116,7 @@ fn defaults(
 /// Addresses where there is no request to take them from.
 fn addresses(
     context: &Context,
+    set: &Map<String, Value>,
     settings: &PulpSettings,
     variables: &Variables,
 ) -> Vec<(&'static str, String)> {
@@ -127,8 +128,9 @@ fn addresses(
         ("ANSIBLE_CONTENT_HOSTNAME", format!("{origin}{content}")),
         ("PYPI_API_HOSTNAME", origin.clone()),
     ];
-    // Only a name that somebody gave is worth it: without one Pulp's links are relative there.
-    if !variables.hostnames.is_empty() {
+    // Only a name that somebody gave is worth it: without one Pulp's links are relative there. Where the image itself has
+    // such addresses, its Pulp does not start without.
+    if !variables.hostnames.is_empty() || set.contains_key(ADDRESSES) {
         all.push(("CONTENT_ORIGIN", origin));
     }
     all
@@ -221,5 +223,9 @@ mod tests {
             "{own}"
         );
         assert_eq!(line(of(&[], json!({"CONTENT_ORIGIN": "http://x"}))), "");
+        let galaxys = line(of(&[("GALAXY_HOSTNAME", "g"), ("GALAXY_PORT", "81")], json!({})));
+        assert!(galaxys.contains("\"CONTENT_ORIGIN\":\"http://g:81\""), "{galaxys}");
+        let wanted = of(&[], json!({"REQUEST_ORIGIN_DEFAULTS": {"CONTENT_ORIGIN": "http://localhost:8080"}}));
+        assert!(wanted.contains("\nCONTENT_ORIGIN = \"http://localhost:8080\"\n"), "{wanted}");
     }
 }

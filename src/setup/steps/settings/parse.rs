@@ -49,6 +49,8 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
         installed_apps: installed_apps(set),
         migrated_settings: migrated_settings(set),
         sent_files_location: None, // decided by the step alone
+        static_url: slashed("STATIC_URL", "/assets/")?,
+        user_table: user_table(&text("AUTH_USER_MODEL", "auth.User"))?,
         static_root: text(
             "STATIC_ROOT",
             context.var("PULP_STATIC_ROOT").unwrap_or("/var/lib/operator/static/"),
@@ -79,6 +81,20 @@ fn installed_apps(set: &Map<String, Value>) -> Vec<String> {
     let names = apps.into_iter().flatten().filter_map(Value::as_str);
     // Ours has no migrations, and is not the user's.
     names.filter(|name| !name.starts_with("dynaconf_") && *name != super::APP).map(str::to_owned).collect()
+}
+
+/// The table that Django keeps a model in: `galaxy.User` in `galaxy_user`. It becomes part of SQL.
+fn user_table(model: &str) -> Result<String, Problem> {
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    match model.split_once('.') {
+        Some((app, name)) if plain(app) && plain(name) => Ok(format!("{app}_{}", name.to_ascii_lowercase())),
+        _ => Err(Problem::config(
+            format!("AUTH_USER_MODEL is \"{model}\""),
+            "let it be APP.MODEL, such as \"auth.User\", or leave it out",
+        )),
+    }
 }
 
 fn truth(value: Option<&Value>) -> bool {
@@ -194,6 +210,9 @@ mod tests {
             (None, None, None)
         );
         assert_eq!((settings.database.name.as_str(), settings.database.user.as_str()), ("pulp", "pulp"));
+        assert_eq!((settings.user_table.as_str(), settings.static_url.as_str()), ("auth_user", "/assets/"));
+        let galaxy = settings_of(json!({"AUTH_USER_MODEL": "galaxy.User", "STATIC_URL": "/static/"}));
+        assert_eq!((galaxy.user_table.as_str(), galaxy.static_url.as_str()), ("galaxy_user", "/static/"));
     }
 
     #[test]
@@ -252,6 +271,11 @@ mod tests {
 
     #[test]
     fn a_root_without_its_slashes_is_refused_with_an_example() {
+        for wrong in
+            [json!({"API_ROOT": "pulp"}), json!({"STATIC_URL": "x"}), json!({"AUTH_USER_MODEL": "a.b;c"})]
+        {
+            assert!(settings(&context(&[]).1, &map(wrong.clone())).is_err(), "{wrong}");
+        }
         let problem = settings(&context(&[]).1, &map(json!({"API_ROOT": "pulp"}))).unwrap_err();
         assert_eq!(problem.what(), "API_ROOT is \"pulp\"");
         assert!(problem.cure().contains("/pulp/"));

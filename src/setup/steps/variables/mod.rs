@@ -30,9 +30,9 @@ pub struct Variables {
     pub timeout: u32,
     /// `PULP_HTTPS`
     pub https: bool,
-    /// `PULP_HOSTNAME`: names and addresses of this server, the first of which is its own.
+    /// `PULP_HOSTNAME`, or `GALAXY_HOSTNAME`: names and addresses of this server, the first of which is its own.
     pub hostnames: Vec<String>,
-    /// `PULP_PORT`: the published port.
+    /// `PULP_PORT`, or `GALAXY_PORT`: the published port.
     pub port: Option<u16>,
     /// `PULP_HTTP_PORT`: where nginx listens in the container.
     pub http_port: Option<u16>,
@@ -83,6 +83,11 @@ pub enum Ui {
 /// The variable that both the container and Pulp's settings know.
 const OTEL: &str = "PULP_OTEL_ENABLED";
 
+/// What the container is called outside, and its published port: the first that is set counts. The second of each is what
+/// Galaxy's image calls it.
+const HOSTNAMES: [&str; 2] = ["PULP_HOSTNAME", "GALAXY_HOSTNAME"];
+const PORTS: [&str; 2] = ["PULP_PORT", "GALAXY_PORT"];
+
 /// More would be a slip of the finger: each takes some 100 MB.
 const MOST_WORKERS: u32 = 1000;
 
@@ -107,7 +112,7 @@ impl Variables {
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
             hostnames: hostnames(&mut reader),
-            port: port(&mut reader, "PULP_PORT"),
+            port: PORTS.iter().find_map(|name| port(&mut reader, name)),
             http_port: port(&mut reader, "PULP_HTTP_PORT"),
             https_port: port(&mut reader, "PULP_HTTPS_PORT"),
             proxies: reader
@@ -184,7 +189,7 @@ fn hostnames(reader: &mut Reader) -> Vec<String> {
         let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
         given.map(name).collect::<Option<Vec<String>>>()
     };
-    reader.parsed("PULP_HOSTNAME", allowed, read).unwrap_or_default()
+    HOSTNAMES.iter().find_map(|name| reader.parsed(name, allowed, read)).unwrap_or_default()
 }
 
 /// Kubernetes sets `PULP_PORT=tcp://…` in every container beside a service named `pulp`, and `PULP_HTTP_PORT` beside one
