@@ -277,7 +277,7 @@ single() {
         localhost/pulp-redis >/dev/null
     podman_calmly run --rm --name galaxy-test-migrations --label $label --network $network --volume "$work/single:/etc/pulp:z" \
         --volume galaxytest-storage:/var/lib/pulp --env "PULP_DEFAULT_ADMIN_PASSWORD=$password" "$minimal" \
-        bash -c 'pulp-setup migrations && set_init_password.sh'
+        bash -c 'wait_on_postgres.py && pulp-setup migrations && set_init_password.sh'
     one pulp-api1 pulp-api
     one pulp-api2 pulp-api
     one pulp-content1 pulp-content
