@@ -6,8 +6,10 @@
 mod addresses;
 pub mod listens;
 pub mod own;
+mod site;
 pub mod snippets;
 mod template;
+pub mod uploads;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,20 +17,17 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-pub mod uploads;
-
-use uploads::Temporary;
-
 use super::settings;
 use super::variables::{self, Ui as UiWish, Variables};
 use crate::ask::command::Tool;
 use crate::context::ROOT;
-use crate::programs::{bind, exec, sockets};
+use crate::programs::sockets;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::files;
 use crate::{Context, Problem};
 use addresses::{Secure, https_suffix, told_origin};
-use listens::Listens;
+use site::PORTS;
+pub(crate) use site::{Ports, Site};
 use template::Values;
 
 /// What nginx writes, but for what may be big. The configuration that it is started with is beside it: `nginx.conf`.
@@ -64,34 +63,6 @@ pub(super) const USER: &str = "www-data";
 /// More files at once would be more than a container of this kind ever serves.
 const MOST_FILES: u64 = 8192;
 
-/// Where nginx listens.
-#[derive(Clone, Copy)]
-pub(crate) struct Ports {
-    pub(crate) http: u16,
-    pub(crate) https: u16,
-}
-
-/// Those of the nginx beside Pulp, unless variables have others.
-const PORTS: Ports = Ports { http: 80, https: 443 };
-
-/// Where this nginx stands: beside Pulp's processes, or in a container of its own.
-pub(crate) struct Site {
-    pub(crate) listens: Listens,
-    /// Where it may write what is small; its configuration is `RUN.conf`.
-    pub(crate) run: PathBuf,
-    /// Where it may write what is big.
-    pub(crate) temporary: Temporary,
-    /// Directories of locations to include, as nginx names their files.
-    pub(crate) snippets: Vec<PathBuf>,
-    /// The API and the content app, as nginx names them.
-    pub(crate) api: String,
-    pub(crate) content: String,
-    /// Whether these are names, to be looked up again while nginx runs, and the server that knows them.
-    pub(crate) names: bool,
-    pub(crate) resolver: Option<String>,
-    pub(crate) processes: usize,
-}
-
 /// The step.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
     let (settings, variables) = (PulpSettings::load(context)?, Variables::read(context)?);
@@ -113,44 +84,6 @@ fn configure(
     site.listens.left_out.iter().for_each(|line| context.say(line));
     snippets::copy(context, &[context.path(ETC).join("pulp")], &context.path(SNIPPETS), |text| text)?;
     write(context, settings, variables, site)
-}
-
-impl Ports {
-    /// Those that the variables have, where they have any.
-    pub(crate) fn or(self, variables: &Variables) -> Ports {
-        let Variables { http_port, https_port, .. } = variables;
-        Ports { http: http_port.unwrap_or(self.http), https: https_port.unwrap_or(self.https) }
-    }
-
-    /// Those of the nginx beside Pulp.
-    pub(crate) fn beside_pulp(context: &Context) -> Ports {
-        Variables::read(context).map_or(PORTS, |variables| PORTS.or(&variables))
-    }
-}
-
-impl Site {
-    fn beside_pulp(context: &Context, ports: Ports, temporary: Temporary) -> Result<Site, Problem> {
-        let reached = |listener: bind::Listener| address(listener.variable, &listener.from_inside(context));
-        Ok(Site {
-            listens: Listens::beside_pulp(context, ports, variables::https(context)),
-            run: context.path(RUN),
-            temporary,
-            snippets: vec![context.path(SNIPPETS), context.path(OWN)],
-            api: reached(bind::API)?,
-            content: if exec::nginx_is_beside(context) {
-                format!("unix:{}", exec::CONTENT_SOCKET)
-            } else {
-                reached(bind::CONTENT)?
-            },
-            names: false,
-            resolver: None,
-            processes: processes(),
-        })
-    }
-
-    fn config(&self) -> PathBuf {
-        self.run.with_extension("conf")
-    }
 }
 
 /// Writes the configuration of this nginx, if nginx finds it right.

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 mod forwarded;
 
+use super::uploads::Temporary;
 use super::*;
 use crate::pulp_settings::Database;
 use crate::steps::route_paths::{Location, locations_at};
