@@ -156,7 +156,6 @@ fn listening(table: &str, port: u16) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-
     use std::time::{Duration, Instant};
 
     use super::*;
