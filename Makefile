@@ -65,6 +65,9 @@ test-compose: compose-images ## compose with podman-compose and docker-compose, 
 test-galaxy: image-galaxy compose-images ## Galaxy with the real ansible-galaxy: publish, approve, install; HTTPS; one process a container
 	@scripts/galaxy.sh
 
+test-bring: images ## all that people bring to the images, at length (some 40 minutes): big uploads, load, hostile users
+	@scripts/bring.sh $(binary)
+
 test-kube: compose-images ## manifests against the schemas, the pod with podman, the Quadlet unit
 	@scripts/kube.sh
 
