@@ -95,6 +95,7 @@ impl Image {
         let mut settings = PulpSettings {
             database: Database { name: "pulp".into(), user: "pulp".into(), ..Database::default() },
             db_encryption_key: KEY.into(),
+            user_table: "auth_user".into(),
             ..PulpSettings::default()
         };
         change(&mut settings);
