@@ -155,10 +155,7 @@ fn wrong_variables_are_told_and_the_boot_goes_on() {
 fn socket_that_no_service_names_is_told() {
     let running =
         activated(&format!("odd=127.0.0.1:{}", free_port())).longrun("web", "sleep-forever", "").start();
+    let line = running.line("no service has the socket `odd`");
+    assert!(line.contains("sockets = [\"odd\"]"), "{line}");
     running.booted();
-    let text = running.text();
-    assert!(
-        text.contains("no service has the socket `odd`") && text.contains("sockets = [\"odd\"]"),
-        "{text}"
-    );
 }
