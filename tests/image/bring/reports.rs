@@ -26,7 +26,7 @@ fn a_command_sees_the_settings_that_the_services_see() {
     let _turn = turn();
     let pulp = with_upstreams_variables();
     let script = "from django.conf import settings as s; \
-                  print(s.ORPHAN_PROTECTION_TIME, s.SECRET_KEY == open('/etc/pulp/certs/secret_key').read())";
+                  print(s.ORPHAN_PROTECTION_TIME, s.SECRET_KEY == open('/etc/pulp/certs/secret_key').read().strip())";
     let said = pulp.ok(&["pulpcore-manager", "shell", "--verbosity", "0", "-c", script]);
     assert_eq!(said.trim(), "4321 True");
     pulp.ok(&["pulpcore-manager", "check"]);
