@@ -21,6 +21,8 @@ may_skip=(
     swaps                # the same, with PULP_INIT_SWAPS
     crowd                # the same, with PULP_INIT_CROWD
     trace                # the same, with PULP_INIT_TRACE
+    time                 # the same, with PULP_INIT_AT_LENGTH: half a minute each, and others nearly cover them
+    chaos                # the same, with PULP_INIT_CHAOS, and `make chaos`
     caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
     chromium             # 300 MB, to look at the web interface
 )
@@ -87,11 +89,13 @@ if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; f
 step "tests in containers"
 if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
     export PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
-    tests docs,containers --test pid1
+    # What a container changes for PID 1: all of it has run in namespaces.
+    tests docs,containers --test pid1 -- access:: anywhere:: boot:: container:: hostile:: lifecycle:: readiness:: shutdown:: \
+        signals:: socket:: stop:: strays:: terminal::
     step "the Pulp images"
     scripts/image.sh "$binary" minimal web pulp
     step "tests of the Pulp images"
-    tests docs,containers --test image -- --nocapture
+    PULP_INIT_CHAOS=${PULP_INIT_CHAOS-0} tests docs,containers --test image -- --nocapture
     step "the Pulp image with Docker"
     scripts/docker.sh
     step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"

@@ -189,6 +189,9 @@ fn nginx_the_api_and_the_content_app_answer_at_sockets_that_somebody_else_opened
 #[test]
 fn one_process_a_container_answers_at_such_sockets_alone() {
     let _turn = turn();
+    if !needs::time() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("sock");
     for (command, asked) in [("pulp-api", STATUS), ("pulp-content", CONTENT)] {

@@ -31,6 +31,16 @@ pub fn skip(need: &str, why: &str) {
     record(&variable(RECORD), &line);
 }
 
+/// Whether tests are to be run that others nearly cover and that take half a minute each (`make test-bring`); if not, it is
+/// skipped.
+pub fn time() -> bool {
+    let has = std::env::var_os("PULP_INIT_AT_LENGTH").is_some();
+    if !has {
+        skip("time", "takes half a minute: set PULP_INIT_AT_LENGTH=1");
+    }
+    has
+}
+
 /// Whether the test runs as root; if not, it is skipped.
 pub fn root() -> bool {
     let root = nix::unistd::geteuid().is_root();
