@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -114,8 +115,11 @@ fn flood_of_everything_harms_nobody() {
         }
         let end = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < end {
+            // The program itself, without the mounts of its own that `running.ok` makes for it: they take ten programs.
+            let mut list = Command::new(crate::harness::svctl());
+            list.arg("list").env("INIT_RUNTIME_DIR", running.setup.dir.path().join("run"));
             let begin = Instant::now();
-            running.ok(&["list"]);
+            assert!(list.output().unwrap().status.success());
             answers.push(begin.elapsed());
         }
         back = comes_back(&running);
