@@ -20,7 +20,8 @@ may_skip=(
     interrupted-upgrades # minutes for each: by hand, with PULP_INIT_UPGRADES
     swaps                # the same, with PULP_INIT_SWAPS
     crowd                # the same, with PULP_INIT_CROWD
-    trace                # the same, with PULP_INIT_TRACE
+    big-uploads          # the same, with PULP_INIT_BIG_UPLOADS
+    flood                # the same, with PULP_INIT_FLOOD
     time                 # the same, with PULP_INIT_AT_LENGTH: half a minute each, and others nearly cover them
     chaos                # the same, with PULP_INIT_CHAOS, and `make chaos`
     caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
@@ -95,7 +96,8 @@ if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none lo
     step "the Pulp images"
     scripts/image.sh "$binary" minimal web pulp
     step "tests of the Pulp images"
-    PULP_INIT_CHAOS=${PULP_INIT_CHAOS-0} tests docs,containers --test image -- --nocapture
+    need strace=strace
+    PULP_INIT_TRACE=1 PULP_INIT_CHAOS=${PULP_INIT_CHAOS-0} tests docs,containers --test image -- --nocapture
     step "the Pulp image with Docker"
     scripts/docker.sh
     step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ask::command::Tool;
 use crate::programs::environment::TEMPORARY;
+use crate::volume::path;
 use crate::{Context, Problem};
 
 /// `WORKING_DIRECTORY`, unless the settings have another: that one is the user's to look after.
@@ -36,8 +37,8 @@ fn remove_older_than(context: &Context, boot: SystemTime) -> Result<usize, Probl
     let boot = boot.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let before_boot = ["!", "-newermt", &format!("@{boot}")].map(str::to_owned);
     // As the user whose directory it is: it may lead anywhere.
-    let places =
-        [PLACE, TEMPORARY].map(|place| context.path(place)).into_iter().filter(|place| place.is_dir());
+    let places = [PLACE, TEMPORARY].map(|place| context.path(place));
+    let places = places.into_iter().filter(|place| path::open(place).is_ok());
     let find = Tool::new(context, "find").args(places);
     let find = find.args(["-mindepth", "1", "-maxdepth", "1", "!", "-name", NGINX]).args(before_boot);
     let find = find.args(["-print", "-exec", "rm", "-rf", "--", "{}", "+"]);

@@ -2,6 +2,7 @@
 
 use crate::Context;
 use crate::steps::variables::Variables;
+use crate::volume::path;
 
 /// The home of the user pulp.
 const HOME: &str = "/var/lib/pulp";
@@ -40,10 +41,11 @@ fn temporary(context: &Context) -> Option<&'static str> {
     if context.var("TMPDIR").is_some() {
         return None;
     }
-    let writable =
-        |path: &str| nix::unistd::access(&context.path(path), nix::unistd::AccessFlags::W_OK).is_ok();
+    let writable = |place: &str| {
+        path::open(&context.path(place)).is_ok_and(|directory| directory.may_be_written().is_ok())
+    };
     let usual = ["/tmp", "/var/tmp"].into_iter().any(writable);
-    [TEMPORARY].into_iter().chain((!usual).then_some("/dev/shm")).find(|path| writable(path))
+    [TEMPORARY].into_iter().chain((!usual).then_some("/dev/shm")).find(|place| writable(place))
 }
 
 #[cfg(test)]
