@@ -149,10 +149,11 @@ fn svctl_log_shows_the_socket_the_request_and_the_answers_with_times() {
     for arguments in [&["list"][..], &["wait"]] {
         let said = logged(&peer, "debug", arguments).err;
         let lines: Vec<&str> = said.lines().collect();
-        assert_eq!(lines.len(), 4, "{said}");
-        assert!(lines[0].contains(&socket) && lines[0].contains("connected"), "{said}");
-        assert!(lines[1].contains("asks"), "{said}");
-        assert!(lines[2].contains("services") && lines[3].contains("done"), "{said}");
+        assert_eq!(lines.len(), 5, "{said}");
+        assert!(lines[0].contains("/private") && lines[0].contains("there is none"), "{said}");
+        assert!(lines[1].contains(&socket) && lines[1].contains("connected"), "{said}");
+        assert!(lines[2].contains("asks"), "{said}");
+        assert!(lines[3].contains("services") && lines[4].contains("done"), "{said}");
         let seconds = |line: &&str| line.trim_start().split('s').next().unwrap().parse::<f64>().is_ok();
         assert!(lines.iter().all(seconds), "{said}");
     }
@@ -162,8 +163,9 @@ fn svctl_log_shows_the_socket_the_request_and_the_answers_with_times() {
 fn svctl_log_shows_the_sockets_that_would_not_do() {
     let nowhere = tempfile::tempdir().unwrap();
     let outcome = Outcome::of(svctl(nowhere.path()).env("SVCTL_LOG", "debug").arg("list"));
-    let first = format!("{}/control", nowhere.path().display());
-    assert!(outcome.err.lines().next().unwrap().contains(&first), "{}", outcome.err);
+    for (name, line) in ["private", "control"].iter().zip(outcome.err.lines()) {
+        assert!(line.contains(&nowhere.path().join(name).display().to_string()), "{}", outcome.err);
+    }
     assert!(outcome.err.contains("there is none"), "{}", outcome.err);
     assert_eq!(outcome.code, 69);
 }

@@ -101,9 +101,11 @@ impl Client {
     pub fn connect(directories: &[PathBuf], uid: u32) -> Result<Client, Unreachable> {
         let mut reason: Option<Unreachable> = None;
         for directory in directories {
-            let path = directory.join(path::SOCKET);
-            let found = attempt(&path, uid);
-            tracing::debug!(path = %path.display(), result = outcome(&found), "tries a socket");
+            // Whoever may not use it, or finds an `init` that has none, uses the other one, which says what is wrong.
+            if let Ok(Some(stream)) = traced_attempt(&directory.join(path::PRIVATE_SOCKET), uid) {
+                return Ok(Client { stream });
+            }
+            let found = traced_attempt(&directory.join(path::SOCKET), uid);
             match found {
                 Ok(Some(stream)) => return Ok(Client { stream }),
                 Ok(None) => {}
@@ -138,6 +140,13 @@ impl Client {
         }
         Ok(Answers { stream: BufReader::with_capacity(BUFFER, self.stream), ended: false })
     }
+}
+
+/// An attempt that a person who debugs is told of.
+fn traced_attempt(path: &Path, uid: u32) -> Result<Option<UnixStream>, Unreachable> {
+    let found = attempt(path, uid);
+    tracing::debug!(path = %path.display(), result = outcome(&found), "tries a socket");
+    found
 }
 
 /// What a person who debugs is told of an attempt.

@@ -12,6 +12,10 @@ pub const VARIABLE: &str = "INIT_RUNTIME_DIR";
 /// The control socket's name in the runtime directory.
 pub const SOCKET: &str = "control";
 
+/// The name of the second control socket, at which only root and `init`'s own user may connect: they do not queue behind
+/// everybody else who does.
+pub const PRIVATE_SOCKET: &str = "private";
+
 /// The runtime directories to try, best first, for a process of this user.
 ///
 /// `chosen` is the value of [`VARIABLE`]; empty counts as not set. A relative path is left out: `init` and its

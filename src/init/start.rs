@@ -138,7 +138,7 @@ fn wants_colour(container: &Container) -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout()) && !refused && !dumb
 }
 
-/// The control socket. Without one everything but `svctl` works, so that is no reason not to boot.
+/// The control sockets. Without the one for everybody everything but `svctl` works, so that is no reason not to boot.
 fn listen(
     runtime: Result<RuntimeDir, String>,
     logs: &mut Logs,
@@ -155,7 +155,13 @@ fn listen(
         logs.own(warning);
     }
     let path = runtime.path.join(init_control::path::SOCKET);
-    match bind(&path).and_then(|listener| Server::new(listener, poll)) {
+    // Everybody may look; who may act is decided by who asks.
+    let sockets = bind(&path, 0o666).map(|everybody| {
+        // Without this one, root waits with all others.
+        let private = bind(&runtime.path.join(init_control::path::PRIVATE_SOCKET), 0o600);
+        std::iter::once(everybody).chain(private).collect()
+    });
+    match sockets.and_then(|sockets| Server::new(sockets, poll)) {
         Ok(server) => (Some(runtime.path), Some(server)),
         Err(error) => {
             logs.own(&format!("cannot listen on {}: {error}; svctl will not work", path.display()));
@@ -164,7 +170,8 @@ fn listen(
     }
 }
 
-fn bind(path: &std::path::Path) -> std::io::Result<UnixListener> {
+/// Listens at this path; who may connect is said by `mode`.
+fn bind(path: &std::path::Path, mode: u32) -> std::io::Result<UnixListener> {
     fault::point(Call::Bind)?;
     // A socket that an earlier `init` left behind; one that still runs answers, and keeps it.
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -172,8 +179,7 @@ fn bind(path: &std::path::Path) -> std::io::Result<UnixListener> {
     }
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path)?;
-    // Everybody may look; who may act is decided by who asks.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

@@ -1,11 +1,17 @@
 //! The control socket: who may connect, and what nobody can do with it.
 
 use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use init_core::status::Phase::{Down, Starting, Up};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::unistd::Pid;
 
 use crate::harness::{Running, Said, Setup, as_user, away_from_others, svctl};
 
@@ -121,6 +127,43 @@ fn garbage_and_silence_on_the_socket_do_no_harm() {
     running.ok(&["restart", "web"]);
     drop(silent);
     running.ok(&["health"]);
+}
+
+/// A connection that does not wait for its turn: `EAGAIN` if the queue is full.
+fn connect_at_once(path: &Path) -> nix::Result<OwnedFd> {
+    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK, None)?;
+    connect(stream.as_raw_fd(), &UnixAddr::new(path)?).map(|()| stream)
+}
+
+#[test]
+fn who_may_act_does_not_queue_behind_others() {
+    if !needs::root() {
+        return;
+    }
+    let running = Setup::new().longrun("web", "sleep-forever", "").start();
+    running.booted();
+    let run = running.setup.dir.path().join("run");
+    let denied =
+        away_from_others().args(as_user(1000)).args(["test", "-w"]).arg(run.join("private")).status();
+    assert!(!denied.unwrap().success(), "other users may connect");
+    let stopped = Pid::from_raw(i32::try_from(running.pid()).unwrap());
+    kill(stopped, Signal::SIGSTOP).unwrap();
+    let mut queue = Vec::new();
+    let full = loop {
+        match connect_at_once(&run.join("control")) {
+            Ok(stream) => queue.push(stream),
+            Err(error) => break error,
+        }
+    };
+    let private = connect_at_once(&run.join("private"));
+    kill(stopped, Signal::SIGCONT).unwrap();
+    assert_eq!(full, Errno::EAGAIN);
+    private.unwrap();
+    let said = running.svctl_command(&["list"]).env("SVCTL_LOG", "debug").output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stderr).contains("run/private result=\"connected\""), "{said:?}");
+    // One that somebody removed is no reason not to answer.
+    std::fs::remove_file(run.join("private")).unwrap();
+    running.ok(&["list"]);
 }
 
 #[test]

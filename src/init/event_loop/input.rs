@@ -27,6 +27,7 @@ impl Init {
             self.read_log(id);
             return;
         }
+        self.others_spoke = true;
         if io.capture.as_ref().is_some_and(|capture| capture.token == token) {
             io.read_capture(&mut self.poll);
             return;

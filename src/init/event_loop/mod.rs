@@ -88,6 +88,11 @@ pub struct Init {
     stepped: bool,
     /// Turns in a row without a wait in which it was not.
     bulk_turns: u32,
+    /// Whether somebody whom others may make speak without end spoke in the last turn: a client that may only look, or a
+    /// service by its readiness, its notifications or its check's output.
+    pub(crate) others_spoke: bool,
+    /// Turns in a row without a wait in which one did.
+    crowded_turns: u32,
     /// The lines of `INIT_LOG=debug`, if that is set.
     pub(crate) trace: Option<trace::Lines>,
     /// What each service waited for when that was last written there.
@@ -136,6 +141,10 @@ const NAP: Duration = Duration::from_micros(150);
 const ORPHANS_NAP: Duration = Duration::from_micros(600);
 /// … and a flood is so many turns in a row that came sooner than that.
 const BULK_TURNS: u32 = 32;
+/// How long a turn is put off where others speak without end …
+const CROWD_NAP: Duration = Duration::from_millis(1);
+/// … which so many turns in a row are that came at once and in which one of them spoke.
+const CROWDED_TURNS: u32 = 64;
 /// A turn that reads so many bytes of output is worth the wake-up. A nap in a flood of single lines brings less: the next
 /// turn is put off, too.
 const MUCH: usize = 64 * 1024;
@@ -180,6 +189,8 @@ impl Init {
             booted_at: now,
             stepped: false,
             bulk_turns: 0,
+            others_spoke: false,
+            crowded_turns: 0,
             trace: None,
             waits: HashMap::new(),
             trim_at: None,
@@ -254,12 +265,19 @@ impl Init {
     /// In a flood of log lines or orphans, being woken for each costs more than its work: after many turns in a row
     /// that did nothing else and came at once, each is put off a little, so that it finds more to do. The first line
     /// of a burst is never held back, nor is anything that concerns a service's state.
+    ///
+    /// Where others speak without end, a longer pause does more: the scheduler is quick to run a process that has slept, and
+    /// slow to run one that never does. So who may act is answered sooner, and an end is heard of sooner.
     fn slow_down_in_flood(&mut self, waited: Duration) {
         let read = self.logs.take_count();
         let little = read < MUCH;
         let bulk = waited < NAP && little && !std::mem::take(&mut self.stepped);
         self.bulk_turns = if bulk { self.bulk_turns.saturating_add(1) } else { 0 };
-        if self.bulk_turns > BULK_TURNS {
+        let crowded = std::mem::take(&mut self.others_spoke) && waited < NAP;
+        self.crowded_turns = if crowded { self.crowded_turns.saturating_add(1) } else { 0 };
+        if self.crowded_turns > CROWDED_TURNS {
+            sys::nap(CROWD_NAP);
+        } else if self.bulk_turns > BULK_TURNS {
             sys::nap(if read == 0 { ORPHANS_NAP } else { NAP });
         }
     }

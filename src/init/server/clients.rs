@@ -33,10 +33,9 @@ const READ_SIZE: usize = 1024;
 /// An empty buffer of more than so many bytes is given back.
 const KEEP: usize = 4096;
 
-/// The control socket and who is connected.
+/// The control sockets and who is connected.
 pub struct Server {
-    pub(crate) listener: UnixListener,
-    pub(crate) token: Token,
+    pub(crate) listeners: Vec<(Token, UnixListener)>,
     pub(crate) clients: BTreeMap<Token, Client>,
     pub(crate) resting_until: Option<Time>,
 }
@@ -132,15 +131,19 @@ pub(crate) enum Input {
 }
 
 impl Server {
-    /// Listens on a socket that is bound already.
+    /// Listens on sockets that are bound already.
     ///
     /// # Errors
-    /// If it cannot be watched.
-    pub fn new(listener: UnixListener, poll: &mut crate::kernel::poll::Poll) -> io::Result<Server> {
-        listener.set_nonblocking(true)?;
-        let token = poll.token();
-        poll.add(&listener, token, Interest::Read)?;
-        Ok(Server { listener, token, clients: BTreeMap::new(), resting_until: None })
+    /// If one cannot be watched.
+    pub fn new(sockets: Vec<UnixListener>, poll: &mut crate::kernel::poll::Poll) -> io::Result<Server> {
+        let mut listeners = Vec::new();
+        for listener in sockets {
+            listener.set_nonblocking(true)?;
+            let token = poll.token();
+            poll.add(&listener, token, Interest::Read)?;
+            listeners.push((token, listener));
+        }
+        Ok(Server { listeners, clients: BTreeMap::new(), resting_until: None })
     }
 
     /// When the server wants to act by itself.

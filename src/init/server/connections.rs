@@ -21,13 +21,16 @@ const ACCEPT_REST: Duration = Duration::from_millis(500);
 const MAX_ACCEPTED: usize = 16;
 
 impl Init {
-    /// Something happened on the control socket or a connection.
+    /// Something happened on a control socket or a connection.
     pub(crate) fn handle_socket(&mut self, token: Token) {
-        if self.server.as_ref().is_some_and(|server| server.token == token) {
-            return self.accept_some();
+        if self.server.as_ref().is_some_and(|server| server.listeners.iter().any(|(own, _)| *own == token)) {
+            return self.accept_some(token);
         }
         let Some(client) = self.client(token) else { return };
-        match client.read_input() {
+        let may_act = client.may_act;
+        let input = client.read_input();
+        self.others_spoke |= !may_act;
+        match input {
             Input::Over => return self.hang_up(token),
             Input::Nothing => {}
             Input::Request(Ok(request)) => self.handle_request(token, request),
@@ -42,10 +45,11 @@ impl Init {
         self.server.as_mut()?.clients.get_mut(&token)
     }
 
-    fn accept_some(&mut self) {
+    fn accept_some(&mut self, token: Token) {
         for _ in 0..MAX_ACCEPTED {
             let Some(server) = &self.server else { return };
-            match fault::point(Call::Accept).and_then(|()| server.listener.accept()) {
+            let Some((_, listener)) = server.listeners.iter().find(|(own, _)| *own == token) else { return };
+            match fault::point(Call::Accept).and_then(|()| listener.accept()) {
                 Ok((stream, _)) => self.admit(stream),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.raw_os_error(), Some(libc::EINTR | libc::ECONNABORTED)) => {}
@@ -61,6 +65,7 @@ impl Init {
         // Root and our own user may act, everybody may look.
         let may_act = uid == 0 || uid == nix::unistd::geteuid().as_raw();
         let Some(server) = &mut self.server else { return };
+        self.others_spoke |= !may_act;
         if !server.make_room(uid, may_act) {
             return;
         }
@@ -72,7 +77,9 @@ impl Init {
 
     fn rest(&mut self, error: &io::Error) {
         let Some(server) = &mut self.server else { return };
-        self.poll.change(&server.listener, server.token, Interest::Paused);
+        for (token, listener) in &server.listeners {
+            self.poll.change(listener, *token, Interest::Paused);
+        }
         server.resting_until = Some(sys::now().plus(ACCEPT_REST));
         self.log(&format!("cannot accept a control connection: {error}; trying again"));
     }

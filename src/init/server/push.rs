@@ -40,7 +40,9 @@ impl Init {
         let Some(server) = &mut self.server else { return };
         if server.resting_until.is_some_and(|at| at <= now) {
             server.resting_until = None;
-            self.poll.change(&server.listener, server.token, Interest::Read);
+            for (token, listener) in &server.listeners {
+                self.poll.change(listener, *token, Interest::Read);
+            }
         }
         if server.has_readers() {
             self.send_logs();
