@@ -34,7 +34,8 @@ skips=$cache/skips
 : >"$output"
 : >"$skips"
 export PULP_INIT_SKIPS=$cache/skips.run
-trap 'summary $?' EXIT
+building=
+trap 'code=$?; [ -z "$building" ] || pkill -P "$building" || true; summary $code' EXIT
 
 # tests FEATURES ARGUMENT...: cargo test; what it prints is kept, and who skipped. Always of the whole workspace and with the
 # features of the run before: cargo would build all libraries again for a package by itself, as it needs less of them.
@@ -65,14 +66,6 @@ step "lint"
 scripts/lint.sh "$binary"
 step "instructions of init, beside the reference"
 scripts/instructions.sh "$binary"
-step "unit tests and tests with real processes"
-# The programs under test are those that ship, and those in which system calls fail on request.
-export PULP_INIT_PROGRAMS=$PWD/${binary%/*}
-make --no-print-directory build-faulty
-PULP_INIT_FAULTY_PROGRAMS=$PWD/target/faults/$(host_triple)/release
-export PULP_INIT_FAULTY_PROGRAMS
-# The service that tests supervise is an example, which `cargo test --test NAME` alone would not build.
-cargo build --quiet --locked --workspace --features docs --examples
 # Some tests of the init steps run the real nginx and PostgreSQL of this host, others compare with its s6. No cluster is made
 # for Debian's own.
 need nginx=nginx-light haproxy=haproxy openssl=openssl ip=iproute2 s6-svscan=s6 execlineb=execline
@@ -82,19 +75,36 @@ if [ ! -e /usr/lib/postgresql ]; then
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/pulp-init.conf >/dev/null
     need /usr/lib/postgresql=postgresql
 fi
+if [ "${ONLY:-}" != fast ]; then
+    step "whether containers run here"
+    if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
+        # Builds wait for packages, and tests for processes: together they take less time.
+        scripts/image.sh "$binary" minimal web pulp >"$cache/images.log" 2>&1 &
+        building=$!
+    fi
+fi
+step "unit tests and tests with real processes"
+# The programs under test are those that ship, and those in which system calls fail on request.
+export PULP_INIT_PROGRAMS=$PWD/${binary%/*}
+make --no-print-directory build-faulty
+PULP_INIT_FAULTY_PROGRAMS=$PWD/target/faults/$(host_triple)/release
+export PULP_INIT_FAULTY_PROGRAMS
+# The service that tests supervise is an example, which `cargo test --test NAME` alone would not build.
+cargo build --quiet --locked --workspace --features docs --examples
 tests docs
 python3 -B -m unittest discover tests/python
 tests docs,faults --test faults --test without_handles
 
 if [ "${ONLY:-}" = fast ]; then step "containers: left out (ONLY=fast)"; exit; fi
-step "tests in containers"
-if (scripts/base.sh) && QUIET=1 host_podman && podman run --rm --network=none localhost/pulp-init-base true; then
+if [ -n "$building" ]; then
+    step "tests in containers"
     export PULP_INIT_TEST_IMAGE=localhost/pulp-init-base
     # What a container changes for PID 1: all of it has run in namespaces.
     tests docs,containers --test pid1 -- access:: anywhere:: boot:: container:: hostile:: lifecycle:: readiness:: shutdown:: \
         signals:: socket:: stop:: strays:: terminal::
     step "the Pulp images"
-    scripts/image.sh "$binary" minimal web pulp
+    wait "$building" || { tail -n 25 "$cache/images.log" >&2; die "cannot build the images: see above"; }
+    cat "$cache/images.log" >&2
     step "tests of the Pulp images"
     need strace=strace
     PULP_INIT_TRACE=1 PULP_INIT_CHAOS=${PULP_INIT_CHAOS-0} tests docs,containers --test image -- --nocapture
