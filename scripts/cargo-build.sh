@@ -10,6 +10,10 @@ auditable=$cache/cargo-auditable/bin
     env -u RUSTFLAGS cargo install --quiet --locked --root "$cache/cargo-auditable" cargo-auditable >"$cache/auditable.log" 2>&1 || true
 }
 PATH=$auditable:$PATH
-if have cargo-auditable; then exec cargo auditable build "$@"; fi
+# It tells cargo to call it in place of rustc, by its path. Cargo takes that path into the names of symbols, so the same source would
+# give other programs in another folder. The bare name does as well.
+if have cargo-auditable; then
+    CARGO=$PWD/scripts/cargo-by-name.sh exec cargo-auditable auditable build "$@"
+fi
 say "cargo-auditable cannot be had (see .cache/auditable.log): the programs will not say which crates are in them"
 exec cargo build "$@"

@@ -495,3 +495,109 @@ fn plot_is_an_svg_document() {
     let outcome = Peer::answering(booted).svctl(&["plot"]);
     assert!(outcome.out.starts_with("<svg xmlns=") && outcome.out.ends_with("</svg>\n"), "{}", outcome.out);
 }
+
+/// `nginx` waits for `api`, which has failed and said why.
+fn broken(request: &Request) -> Vec<Response> {
+    let nginx = ServiceStatus { requires: vec!["api".into()], ..service("nginx", Phase::Waiting) };
+    let exit = Some(init_core::status::Exit::Code(1));
+    let api = ServiceStatus { last_exit: exit, pid: None, ..service("api", Phase::Failed) };
+    let all = vec![service("db", Phase::Up), api, nginx];
+    match request {
+        Request::List { names } => {
+            let chosen = |service: &ServiceStatus| names.is_empty() || names.contains(&service.name);
+            let services = all.into_iter().filter(chosen).collect();
+            vec![Response::Services { services, stage: Stage::Running }, done()]
+        }
+        Request::Logs { names, .. } => {
+            let line =
+                |time_ms, line: &str| Response::Log { service: names.join("+"), time_ms, line: line.into() };
+            vec![
+                line(0, "old: no route"),
+                line(u64::MAX, "new: no route"),
+                line(u64::MAX, "new: bye"),
+                done(),
+            ]
+        }
+        _ => vec![done()],
+    }
+}
+
+#[test]
+fn why_without_names_shows_what_is_not_well_and_its_cause() {
+    let outcome = Peer::answering(broken).svctl(&["why", "-n", "2"]);
+    let first: Vec<&str> = outcome.out.lines().map(|line| line.split(" for ").next().unwrap()).collect();
+    assert_eq!((first[0], first[1]), ("nginx: waiting", "└─api: failed"), "{}", outcome.out);
+    assert!(
+        outcome.out.contains("| old: no route\n") && outcome.out.contains("> svctl start api"),
+        "{}",
+        outcome.out
+    );
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+    let well = Peer::answering(|request| match request {
+        Request::List { .. } => {
+            vec![
+                Response::Services { services: vec![service("db", Phase::Up)], stage: Stage::Running },
+                done(),
+            ]
+        }
+        _ => vec![done()],
+    });
+    assert_eq!(well.svctl(&["why"]).out, "every service is as it should be\n");
+}
+
+#[test]
+fn why_as_json_names_causes_lines_and_commands() {
+    let outcome = Peer::answering(broken).svctl(&["why", "--json", "nginx"]);
+    let reasons: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(reasons[0]["name"], "api");
+    assert_eq!(reasons[0]["last-output"][0], "old: no route");
+    assert_eq!(reasons[0]["hints"][0], "svctl start api");
+    assert_eq!(reasons[1]["because-of"][0], "api");
+}
+
+#[test]
+fn is_active_and_is_failed_answer_by_their_exit_codes() {
+    let peer = Peer::answering(broken);
+    for (arguments, code, shown) in [
+        (&["is-active", "db"][..], 0, "db: up\n"),
+        (&["is-active", "db", "api"], 1, "db: up\napi: failed\n"),
+        (&["is-failed", "db", "api"], 0, "db: up\napi: failed\n"),
+        (&["is-failed", "-q", "db"], 1, ""),
+    ] {
+        let outcome = peer.svctl(arguments);
+        assert_eq!(
+            (outcome.code, outcome.out.as_str(), outcome.err.as_str()),
+            (code, shown, ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn logs_are_chosen_by_age_by_pattern_and_by_state() {
+    let peer = Peer::answering(broken);
+    let shown = |arguments: &[&str]| peer.svctl(arguments).out;
+    assert_eq!(shown(&["logs", "--since", "1d", "api"]), "new: no route\nnew: bye\n");
+    assert_eq!(shown(&["logs", "--grep", "(?i)ROUTE$", "api"]), "old: no route\nnew: no route\n");
+    assert_eq!(shown(&["logs", "--failed", "--grep", "bye"]), "api | new: bye\n");
+    assert_eq!(shown(&["logs", "--failed", "db"]), "");
+    assert_eq!(peer.svctl(&["logs", "--grep", "(", "api"]).code, 64);
+}
+
+#[test]
+fn a_tree_shows_processes_of_none_only_where_everything_is_asked_for() {
+    let peer = Peer::answering(broken);
+    let me = format!("{}  ", std::process::id());
+    assert!(peer.svctl(&["tree", "db"]).out.contains("db (up)"));
+    assert!(peer.svctl(&["tree"]).out.lines().any(|line| line.contains("(of no service)")));
+    assert!(!peer.svctl(&["tree", "db"]).out.contains(&me));
+}
+
+#[test]
+fn dependencies_are_listed_and_drawn() {
+    let peer = Peer::answering(broken);
+    assert_eq!(peer.svctl(&["deps"]).out, "db (up)\nnginx (waiting)\n└─api (failed)\n");
+    assert_eq!(peer.svctl(&["deps", "-r", "api"]).out, "api (failed)\n└─nginx (waiting)\n");
+    assert!(peer.svctl(&["graph", "nginx"]).out.contains("\"nginx\" -> \"api\";"));
+    assert!(peer.svctl(&["graph", "--format", "mermaid"]).out.starts_with("flowchart LR\n"));
+}

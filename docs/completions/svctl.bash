@@ -25,14 +25,26 @@ _svctl() {
             svctl,critical-chain)
                 cmd="svctl__subcmd__critical__subcmd__chain"
                 ;;
+            svctl,deps)
+                cmd="svctl__subcmd__deps"
+                ;;
             svctl,events)
                 cmd="svctl__subcmd__events"
+                ;;
+            svctl,graph)
+                cmd="svctl__subcmd__graph"
                 ;;
             svctl,health)
                 cmd="svctl__subcmd__health"
                 ;;
             svctl,import-s6)
                 cmd="svctl__subcmd__import__subcmd__s6"
+                ;;
+            svctl,is-active)
+                cmd="svctl__subcmd__is__subcmd__active"
+                ;;
+            svctl,is-failed)
+                cmd="svctl__subcmd__is__subcmd__failed"
                 ;;
             svctl,kill)
                 cmd="svctl__subcmd__signal"
@@ -70,8 +82,14 @@ _svctl() {
             svctl,stop)
                 cmd="svctl__subcmd__stop"
                 ;;
+            svctl,tree)
+                cmd="svctl__subcmd__tree"
+                ;;
             svctl,wait)
                 cmd="svctl__subcmd__wait"
+                ;;
+            svctl,why)
+                cmd="svctl__subcmd__why"
                 ;;
             *)
                 ;;
@@ -80,7 +98,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why tree deps graph is-active is-failed start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -135,6 +153,20 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__deps)
+            opts="-r -h --reverse --json --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__events)
             opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -142,6 +174,28 @@ _svctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__graph)
+            opts="-f -h --format --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "dot mermaid" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "dot mermaid" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -181,8 +235,36 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__is__subcmd__active)
+            opts="-q -h --quiet --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__is__subcmd__failed)
+            opts="-q -h --quiet --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__list)
-            opts="-a -h --all --failed --json --help $(svctl names 2>/dev/null)"
+            opts="-a -u -h --all --failed --usage --json --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -196,7 +278,7 @@ _svctl() {
             return 0
             ;;
         svctl__subcmd__logs)
-            opts="-f -n -t -h --follow --lines --timestamps --json --help $(svctl names 2>/dev/null)"
+            opts="-f -n -g -t -h --follow --lines --since --grep --failed --timestamps --json --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -207,6 +289,18 @@ _svctl() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -365,6 +459,20 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__tree)
+            opts="-h --json --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__wait)
             opts="-t -h --ready --down --timeout --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -377,6 +485,28 @@ _svctl() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__why)
+            opts="-n -h --lines --json --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -29,6 +29,12 @@ complete -c svctl -n "__fish_svctl_needs_command" -s V -l version -d 'Print vers
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "list" -d 'Show services and their states'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "ls" -d 'Show services and their states'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "status" -d 'Show services in detail, with their last lines of output'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "why" -d 'Show why services are not up: what they wait for, down to the cause, and what to do'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "tree" -d 'Show services and their processes'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "deps" -d 'Show what services depend on'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "graph" -d 'Draw the dependencies of services, for Graphviz or Mermaid'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "is-active" -d 'Tell whether services are up, or done: the exit code is 0 if all of them are, else 1'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "is-failed" -d 'Tell whether services have failed: the exit code is 0 if any of them has, else 1'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "start" -d 'Start services, and all that they require and want'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "stop" -d 'Stop services, after all that requires them'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "restart" -d 'Stop services and start them again; what requires them stays up'
@@ -47,15 +53,32 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "import-s6" -d 'Translat
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -s a -l all -d 'Show every service'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -l failed -d 'Show only services that failed, wait for their next start, or are unhealthy'
+complete -c svctl -n "__fish_svctl_using_subcommand list" -s u -l usage -d 'Show how many processes each has, their time on a processor, and their resident memory'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -l json -d 'Print a JSON array with every service'
 complete -c svctl -n "__fish_svctl_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand ls" -s a -l all -d 'Show every service'
 complete -c svctl -n "__fish_svctl_using_subcommand ls" -l failed -d 'Show only services that failed, wait for their next start, or are unhealthy'
+complete -c svctl -n "__fish_svctl_using_subcommand ls" -s u -l usage -d 'Show how many processes each has, their time on a processor, and their resident memory'
 complete -c svctl -n "__fish_svctl_using_subcommand ls" -l json -d 'Print a JSON array with every service'
 complete -c svctl -n "__fish_svctl_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand status" -s n -l lines -d 'Show this many lines of output' -r
 complete -c svctl -n "__fish_svctl_using_subcommand status" -l json -d 'Print a JSON array'
 complete -c svctl -n "__fish_svctl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand why" -s n -l lines -d 'Show this many lines of output of each service that has a part in it' -r
+complete -c svctl -n "__fish_svctl_using_subcommand why" -l json -d 'Print a JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand tree" -l json -d 'Print a JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand tree" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand deps" -s r -l reverse -d 'Show what depends on them instead'
+complete -c svctl -n "__fish_svctl_using_subcommand deps" -l json -d 'Print a JSON array of the services that are shown'
+complete -c svctl -n "__fish_svctl_using_subcommand deps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand graph" -s f -l format -d 'The language of the picture' -r -f -a "dot\t'Graphviz'
+mermaid\t'Mermaid'"
+complete -c svctl -n "__fish_svctl_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand is-active" -s q -l quiet -d 'Print nothing: the exit code is the answer'
+complete -c svctl -n "__fish_svctl_using_subcommand is-active" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand is-failed" -s q -l quiet -d 'Print nothing: the exit code is the answer'
+complete -c svctl -n "__fish_svctl_using_subcommand is-failed" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand start" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
 complete -c svctl -n "__fish_svctl_using_subcommand start" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand start" -s h -l help -d 'Print help'
@@ -73,7 +96,10 @@ complete -c svctl -n "__fish_svctl_using_subcommand wait" -l ready -d 'Wait unti
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -l down -d 'Wait until none of their processes is left'
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s n -l lines -d 'Show at most this many of the lines that init kept' -r
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -l since -d 'Leave out lines that are older than this (30s, 5m, 1d)' -r
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s g -l grep -d 'Leave out lines that this regular expression does not match' -r
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s f -l follow -d 'Keep running, and show new lines as they come'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -l failed -d 'Show only the output of services that failed, wait for their next start, or are unhealthy'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s t -l timestamps -d 'Print the time (UTC) before each line'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -l json -d 'Print one JSON object a line'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -93,5 +119,5 @@ complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'P
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -l into -d 'Write a file for each service into this directory instead of printing them' -r -F
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c svctl -n "__fish_seen_subcommand_from list status start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
+complete -c svctl -n "__fish_seen_subcommand_from list status why tree deps graph is-active is-failed start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

@@ -33,6 +33,8 @@ _arguments "${_arguments_options[@]}" : \
 '-a[Show every service]' \
 '--all[Show every service]' \
 '--failed[Show only services that failed, wait for their next start, or are unhealthy]' \
+'-u[Show how many processes each has, their time on a processor, and their resident memory]' \
+'--usage[Show how many processes each has, their time on a processor, and their resident memory]' \
 '--json[Print a JSON array with every service]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
@@ -44,6 +46,8 @@ _arguments "${_arguments_options[@]}" : \
 '-a[Show every service]' \
 '--all[Show every service]' \
 '--failed[Show only services that failed, wait for their next start, or are unhealthy]' \
+'-u[Show how many processes each has, their time on a processor, and their resident memory]' \
+'--usage[Show how many processes each has, their time on a processor, and their resident memory]' \
 '--json[Print a JSON array with every service]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
@@ -55,6 +59,63 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Show this many lines of output]:N:_default' \
 '--lines=[Show this many lines of output]:N:_default' \
 '--json[Print a JSON array]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(why)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Show this many lines of output of each service that has a part in it]:N:_default' \
+'--lines=[Show this many lines of output of each service that has a part in it]:N:_default' \
+'--json[Print a JSON array]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(tree)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print a JSON array]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(deps)
+_arguments "${_arguments_options[@]}" : \
+'-r[Show what depends on them instead]' \
+'--reverse[Show what depends on them instead]' \
+'--json[Print a JSON array of the services that are shown]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(graph)
+_arguments "${_arguments_options[@]}" : \
+'-f+[The language of the picture]:FORMAT:((dot\:"Graphviz"
+mermaid\:"Mermaid"))' \
+'--format=[The language of the picture]:FORMAT:((dot\:"Graphviz"
+mermaid\:"Mermaid"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(is-active)
+_arguments "${_arguments_options[@]}" : \
+'-q[Print nothing\: the exit code is the answer]' \
+'--quiet[Print nothing\: the exit code is the answer]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(is-failed)
+_arguments "${_arguments_options[@]}" : \
+'-q[Print nothing\: the exit code is the answer]' \
+'--quiet[Print nothing\: the exit code is the answer]' \
 '-h[Print help]' \
 '--help[Print help]' \
 '*::names -- Names of services and bundles:_svctl_names' \
@@ -128,8 +189,12 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '-n+[Show at most this many of the lines that init kept]:N:_default' \
 '--lines=[Show at most this many of the lines that init kept]:N:_default' \
+'--since=[Leave out lines that are older than this (30s, 5m, 1d)]:TIME:_default' \
+'-g+[Leave out lines that this regular expression does not match]:PATTERN:_default' \
+'--grep=[Leave out lines that this regular expression does not match]:PATTERN:_default' \
 '-f[Keep running, and show new lines as they come]' \
 '--follow[Keep running, and show new lines as they come]' \
+'--failed[Show only the output of services that failed, wait for their next start, or are unhealthy]' \
 '-t[Print the time (UTC) before each line]' \
 '--timestamps[Print the time (UTC) before each line]' \
 '--json[Print one JSON object a line]' \
@@ -211,6 +276,12 @@ _svctl_commands() {
 'list:Show services and their states' \
 'ls:Show services and their states' \
 'status:Show services in detail, with their last lines of output' \
+'why:Show why services are not up\: what they wait for, down to the cause, and what to do' \
+'tree:Show services and their processes' \
+'deps:Show what services depend on' \
+'graph:Draw the dependencies of services, for Graphviz or Mermaid' \
+'is-active:Tell whether services are up, or done\: the exit code is 0 if all of them are, else 1' \
+'is-failed:Tell whether services have failed\: the exit code is 0 if any of them has, else 1' \
 'start:Start services, and all that they require and want' \
 'stop:Stop services, after all that requires them' \
 'restart:Stop services and start them again; what requires them stays up' \
@@ -245,10 +316,20 @@ _svctl__subcmd__critical-chain_commands() {
     local commands; commands=()
     _describe -t commands 'svctl critical-chain commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__deps_commands] )) ||
+_svctl__subcmd__deps_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl deps commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__events_commands] )) ||
 _svctl__subcmd__events_commands() {
     local commands; commands=()
     _describe -t commands 'svctl events commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__graph_commands] )) ||
+_svctl__subcmd__graph_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl graph commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__health_commands] )) ||
 _svctl__subcmd__health_commands() {
@@ -259,6 +340,16 @@ _svctl__subcmd__health_commands() {
 _svctl__subcmd__import-s6_commands() {
     local commands; commands=()
     _describe -t commands 'svctl import-s6 commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__is-active_commands] )) ||
+_svctl__subcmd__is-active_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl is-active commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__is-failed_commands] )) ||
+_svctl__subcmd__is-failed_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl is-failed commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__list_commands] )) ||
 _svctl__subcmd__list_commands() {
@@ -310,10 +401,20 @@ _svctl__subcmd__stop_commands() {
     local commands; commands=()
     _describe -t commands 'svctl stop commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__tree_commands] )) ||
+_svctl__subcmd__tree_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl tree commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__wait_commands] )) ||
 _svctl__subcmd__wait_commands() {
     local commands; commands=()
     _describe -t commands 'svctl wait commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__why_commands] )) ||
+_svctl__subcmd__why_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl why commands' commands "$@"
 }
 
 _svctl_names() {

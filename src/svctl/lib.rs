@@ -5,6 +5,7 @@
 
 pub mod boot;
 pub mod commands;
+pub mod dependencies;
 #[cfg(feature = "docs")]
 pub mod docs;
 pub mod duration;
@@ -13,6 +14,8 @@ pub mod exit;
 pub mod init_command;
 pub mod live;
 pub mod output;
+pub mod processes;
 pub mod render;
 pub mod s6;
 pub mod trace;
+pub mod why;

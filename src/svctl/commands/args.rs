@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::duration;
-use init_plan::Signal;
+use init_plan::{Signal, pattern};
+use regex::bytes::Regex;
 
 /// Show and control the services of this container
 ///
@@ -50,6 +51,30 @@ pub enum Command {
     List(List),
     /// Show services in detail, with their last lines of output
     Status(Status),
+    /// Show why services are not up: what they wait for, down to the cause, and what to do
+    ///
+    /// Below a service stands what it waits for, or what it failed with. Without names it shows every service that is not
+    /// as it should be.
+    Why(Why),
+    /// Show services and their processes
+    ///
+    /// CPU is the time on a processor since the start of a process. RSS is its resident memory; what processes share is
+    /// counted for each of them. Without names, services without processes are left out, and processes of no service come
+    /// last.
+    Tree(Tree),
+    /// Show what services depend on
+    ///
+    /// `wants` and `after` stand before services that are not required. What was shown already is not shown again: `…`
+    /// stands for it. Without names it begins with the services that nothing depends on.
+    Deps(Deps),
+    /// Draw the dependencies of services, for Graphviz or Mermaid
+    ///
+    /// With names it draws these services and what they depend on.
+    Graph(Graph),
+    /// Tell whether services are up, or done: the exit code is 0 if all of them are, else 1
+    IsActive(Ask),
+    /// Tell whether services have failed: the exit code is 0 if any of them has, else 1
+    IsFailed(Ask),
     /// Start services, and all that they require and want
     Start(Change),
     /// Stop services, after all that requires them
@@ -126,11 +151,84 @@ pub struct List {
     /// Show only services that failed, wait for their next start, or are unhealthy
     #[arg(long)]
     pub failed: bool,
+    /// Show how many processes each has, their time on a processor, and their resident memory
+    #[arg(short, long)]
+    pub usage: bool,
     /// Print a JSON array with every service
     #[arg(long)]
     pub json: bool,
     /// Names of services and bundles
     #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl why`.
+#[derive(Args, Debug)]
+pub struct Why {
+    /// Show this many lines of output of each service that has a part in it
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+    pub lines: usize,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl tree`.
+#[derive(Args, Debug)]
+pub struct Tree {
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl deps`.
+#[derive(Args, Debug)]
+pub struct Deps {
+    /// Show what depends on them instead
+    #[arg(short, long)]
+    pub reverse: bool,
+    /// Print a JSON array of the services that are shown
+    #[arg(long)]
+    pub json: bool,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl graph`.
+#[derive(Args, Debug)]
+pub struct Graph {
+    /// The language of the picture
+    #[arg(short, long, value_name = "FORMAT", default_value = "dot")]
+    pub format: Format,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// The languages of a picture.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Format {
+    /// Graphviz
+    Dot,
+    /// Mermaid
+    Mermaid,
+}
+
+/// Options of `svctl is-active` and `is-failed`.
+#[derive(Args, Debug)]
+pub struct Ask {
+    /// Print nothing: the exit code is the answer
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
 }
 
@@ -207,6 +305,15 @@ pub struct Logs {
     /// Show at most this many of the lines that init kept
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<usize>,
+    /// Leave out lines that are older than this (30s, 5m, 1d)
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub since: Option<Duration>,
+    /// Leave out lines that this regular expression does not match
+    #[arg(short, long, value_name = "PATTERN", value_parser = pattern::compile)]
+    pub grep: Option<Regex>,
+    /// Show only the output of services that failed, wait for their next start, or are unhealthy
+    #[arg(long)]
+    pub failed: bool,
     /// Print the time (UTC) before each line
     #[arg(short, long)]
     pub timestamps: bool,

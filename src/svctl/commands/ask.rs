@@ -58,6 +58,36 @@ impl Init {
         Ok((found, how_far))
     }
 
+    /// The same, with processes that left their service's process group, where the user may know of them.
+    pub fn services_with_strays(&self, names: &[String]) -> Result<(Vec<ServiceStatus>, Stage), Trouble> {
+        if !names.is_empty() {
+            return self.services(names);
+        }
+        let all = self.services(&[])?;
+        let names: Vec<String> = all.0.iter().map(|service| service.name.clone()).collect();
+        // Whoever may only look may not ask for many by name, and is told of no strays anyway.
+        Ok(if names.is_empty() { all } else { self.services(&names).unwrap_or(all) })
+    }
+
+    /// The last lines of a service's output that `init` has kept; why not, if the user may not read them.
+    pub fn last_lines(&self, name: &str, count: usize) -> Result<Result<Vec<String>, String>, Trouble> {
+        let mut lines = Vec::new();
+        if count == 0 {
+            return Ok(Ok(lines));
+        }
+        let request = Request::Logs { names: vec![name.to_owned()], lines: Some(count), follow: false };
+        for answer in self.ask(&request, AT_ONCE)? {
+            match received(answer)? {
+                Response::Log { line, .. } => lines.push(line),
+                other => match finished(other) {
+                    Err(Trouble::Said(Code::Denied, why)) => return Ok(Err(why)),
+                    other => other?,
+                },
+            }
+        }
+        Ok(Ok(lines))
+    }
+
     /// The first start of each service.
     pub fn boot(&self) -> Result<Boot, Trouble> {
         let mut boot = Boot::default();

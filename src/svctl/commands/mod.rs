@@ -4,6 +4,7 @@ pub mod args;
 mod ask;
 mod boot;
 mod change;
+mod look;
 mod s6;
 mod show;
 mod watch;
@@ -101,6 +102,12 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
     match parsed.command {
         Command::List(options) => show::list(&init, &options, out),
         Command::Status(options) => show::status(&init, &options, out),
+        Command::Why(options) => look::why(&init, &options, out),
+        Command::Tree(options) => look::tree(&init, &options, out),
+        Command::Deps(options) => look::deps(&init, &options, out),
+        Command::Graph(options) => look::graph(&init, &options, out),
+        Command::IsActive(options) => show::is_active(&init, &options, out),
+        Command::IsFailed(options) => show::is_failed(&init, &options, out),
         Command::Health(options) => show::health(&init, &options, out),
         Command::Start(options) => change::change(&init, Verb::Start, options, out),
         Command::Stop(options) => change::change(&init, Verb::Stop, options, out),

@@ -1,24 +1,55 @@
 //! `list`, `names`, `status` and `health`: the state of services.
 
-use super::args::{Health, List, Status};
+use super::args::{Ask, Health, List, Status};
 use super::ask::{AT_ONCE, Init, finished, json, json_array, received};
 use crate::exit::{Code, Trouble};
 use crate::output::{Out, Screen};
+use crate::processes::{self, Usage};
 use crate::render::details::details;
 use crate::render::paint::{self, DIM};
-use crate::render::table::{is_of_interest, table};
+use crate::render::table::{is_of_interest, table, table_with_usage};
 use init_control::wire::{Request, Response};
 use init_core::status::{Phase, ServiceStatus, Stage, Wellness};
+use serde::Serialize;
 
 /// `svctl list`.
 pub fn list(init: &Init, options: &List, out: &mut Out) -> Result<(), Trouble> {
-    let (services, stage) = init.services(&options.names)?;
+    let (services, stage) = if options.usage {
+        init.services_with_strays(&options.names)?
+    } else {
+        init.services(&options.names)?
+    };
     let shown: Vec<&ServiceStatus> = services.iter().filter(|service| is_shown(service, options)).collect();
-    if options.json {
-        return out.write(&json_array(&shown)?);
+    let used = if options.usage { usages(&services, &shown)? } else { Vec::new() };
+    match (options.json, options.usage) {
+        (true, false) => return out.write(&json_array(&shown)?),
+        (true, true) => return out.write(&json_array(&used.iter().collect::<Vec<_>>())?),
+        (false, false) => out.write(&table(&shown, out.screen))?,
+        (false, true) => {
+            let usages: Vec<Usage> = used.iter().map(|used| used.usage).collect();
+            out.write(&table_with_usage(&shown, &usages, out.screen))?;
+        }
     }
-    out.write(&table(&shown, out.screen))?;
     out.write(&footer(services.len() - shown.len(), stage, options, out.screen))
+}
+
+/// A service and what it uses.
+#[derive(Serialize)]
+struct Used<'a> {
+    #[serde(flatten)]
+    service: &'a ServiceStatus,
+    #[serde(flatten)]
+    usage: Usage,
+}
+
+/// What these of all services use.
+fn usages<'a>(all: &[ServiceStatus], shown: &[&'a ServiceStatus]) -> Result<Vec<Used<'a>>, Trouble> {
+    let processes = processes::all()?;
+    let (of_services, _) = processes::by_service(&processes, all);
+    let number = |service: &ServiceStatus| all.iter().position(|other| other.name == service.name);
+    let of = |service| number(service).and_then(|number| of_services.get(number));
+    let usage = |service| Usage::of(of(service).into_iter().flatten().copied());
+    Ok(shown.iter().map(|&service| Used { service, usage: usage(service) }).collect())
 }
 
 fn is_shown(service: &ServiceStatus, options: &List) -> bool {
@@ -29,7 +60,7 @@ fn is_shown(service: &ServiceStatus, options: &List) -> bool {
 }
 
 /// Whether it has failed, has to be started again, or is not well.
-fn is_ill(service: &ServiceStatus) -> bool {
+pub fn is_ill(service: &ServiceStatus) -> bool {
     let ill = service.wanted && service.health == Wellness::Unhealthy;
     ill || matches!(service.state, Phase::Failed | Phase::Backoff)
 }
@@ -71,29 +102,39 @@ pub fn status(init: &Init, options: &Status, out: &mut Out) -> Result<(), Troubl
     }
     let (all, _) = init.services(&[])?;
     for (index, service) in services.iter().enumerate() {
-        let lines =
-            if options.lines == 0 { Ok(Vec::new()) } else { last_lines(init, &service.name, options.lines) };
         // Whoever may not read logs may see the rest.
-        let lines = match lines {
-            Err(Trouble::Said(Code::Denied, why)) => Err(why),
-            other => Ok(other?),
-        };
+        let lines = init.last_lines(&service.name, options.lines)?;
         out.write(if index == 0 { "" } else { "\n" })?;
         out.write(&details(service, &all, lines.as_deref().map_err(String::as_str), out.screen))?;
     }
     Ok(())
 }
 
-fn last_lines(init: &Init, name: &str, count: usize) -> Result<Vec<String>, Trouble> {
-    let request = Request::Logs { names: vec![name.to_owned()], lines: Some(count), follow: false };
-    let mut lines = Vec::new();
-    for answer in init.ask(&request, AT_ONCE)? {
-        match received(answer)? {
-            Response::Log { line, .. } => lines.push(line),
-            other => finished(other)?,
+/// `svctl is-active`.
+pub fn is_active(init: &Init, options: &Ask, out: &mut Out) -> Result<(), Trouble> {
+    let is_active = |service: &ServiceStatus| matches!(service.state, Phase::Up | Phase::Done);
+    tell(init, options, out, |services| services.iter().all(is_active))
+}
+
+/// `svctl is-failed`.
+pub fn is_failed(init: &Init, options: &Ask, out: &mut Out) -> Result<(), Trouble> {
+    tell(init, options, out, |services| services.iter().any(|service| service.state == Phase::Failed))
+}
+
+/// Shows the states of services, and ends with what is the case.
+fn tell(
+    init: &Init,
+    options: &Ask,
+    out: &mut Out,
+    is_so: impl Fn(&[ServiceStatus]) -> bool,
+) -> Result<(), Trouble> {
+    let (services, _) = init.services(&options.names)?;
+    if !options.quiet {
+        for service in &services {
+            out.write(&format!("{}: {}\n", service.name, service.state.as_str()))?;
         }
     }
-    Ok(lines)
+    if is_so(&services) { Ok(()) } else { Err(Trouble::Shown(Code::Failed)) }
 }
 
 /// `svctl health`. A health check of Docker has two exit codes, so every problem is 1.

@@ -1,9 +1,10 @@
 //! `logs` and `events`: output and changes of state, as they come.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::args::{Events, Logs};
 use super::ask::{AT_ONCE, Init, finished, json};
+use super::show::is_ill;
 use crate::exit::Trouble;
 use crate::live::follow;
 use crate::output::Out;
@@ -12,20 +13,40 @@ use init_control::wire::{Request, Response};
 
 /// `svctl logs`.
 pub fn logs(init: &Init, options: &Logs, out: &mut Out) -> Result<(), Trouble> {
-    let request =
-        Request::Logs { names: options.names.clone(), lines: options.lines, follow: options.follow };
-    let patience = if options.follow { None } else { AT_ONCE };
+    let names = if options.failed { ill_of(init, &options.names)? } else { options.names.clone() };
+    if options.failed && names.is_empty() {
+        return Ok(());
+    }
     let only = match options.names.as_slice() {
-        [name] => Some(name.as_str()),
+        [name] => Some(name.clone()),
         _ => None,
     };
-    let style = LogStyle { only, timestamps: options.timestamps, colour: out.screen.colour };
+    let request = Request::Logs { names, lines: options.lines, follow: options.follow };
+    let patience = if options.follow { None } else { AT_ONCE };
+    let style = LogStyle { only: only.as_deref(), timestamps: options.timestamps, colour: out.screen.colour };
+    let oldest = options.since.map_or(0, oldest);
+    let is_shown = |time_ms: u64, line: &str| {
+        time_ms >= oldest && options.grep.as_ref().is_none_or(|pattern| pattern.is_match(line.as_bytes()))
+    };
     copy(init, &request, patience, out, |response| match response {
+        Response::Log { time_ms, line, .. } if !is_shown(*time_ms, line) => Ok(Some(String::new())),
         _ if options.json => json_line(response),
         Response::Log { service, time_ms, line } => Ok(Some(log_line(service, *time_ms, line, style))),
         Response::Dropped { count } => Ok(Some(dropped(*count, "lines"))),
         _ => Ok(None),
     })
+}
+
+/// Those of these services, or of all, that failed, wait for their next start, or are unhealthy.
+fn ill_of(init: &Init, names: &[String]) -> Result<Vec<String>, Trouble> {
+    let (services, _) = init.services(names)?;
+    Ok(services.into_iter().filter(is_ill).map(|service| service.name).collect())
+}
+
+/// So long ago, in milliseconds since 1970.
+fn oldest(since: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `svctl events`.

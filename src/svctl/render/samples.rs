@@ -1,6 +1,7 @@
 //! Services to render in tests.
 
 use crate::boot::Boot;
+use crate::processes::Process;
 use init_core::status::{Exit, FirstStartStatus, Phase, ServiceStatus, Wellness};
 use init_plan::Kind;
 
@@ -26,6 +27,11 @@ pub fn service(name: &str, state: Phase) -> ServiceStatus {
         after: Vec::new(),
         strays: Vec::new(),
     }
+}
+
+/// A process that has used 1.5 s and 3 MB.
+pub fn process(pid: i32, parent: i32, group: i32, command: &str) -> Process {
+    Process { pid, parent, group, cpu_ms: 1500, rss_bytes: 3_000_000, command: command.to_owned() }
 }
 
 /// A small container with something of everything.

@@ -1,17 +1,23 @@
 //! `svctl list`.
 
-use crate::duration::age;
+use crate::duration::{age, taken};
 use crate::output::Screen;
+use crate::processes::Usage;
 use init_core::status::{Phase, ServiceStatus};
 use init_plan::Kind;
 
 use super::note;
 use super::paint::{self, BOLD, PLAIN};
+use super::tree::size;
 
+/// The column of the state, and the first one of numbers.
+const STATE: usize = 1;
+const NUMBERS: usize = 3;
 /// A note narrower than this says nothing: then lines wrap instead.
 const NARROWEST_NOTE: usize = 12;
 
 const HEADINGS: [&str; 5] = ["NAME", "STATE", "SINCE", "PID", "RESTARTS"];
+const HEADINGS_WITH_USAGE: [&str; 8] = ["NAME", "STATE", "SINCE", "PID", "RESTARTS", "PROCS", "CPU", "RSS"];
 
 /// Whether a service is shown without `-a`: not if it is a oneshot that did its work or had none, nor if nobody
 /// ever asked for it.
@@ -28,17 +34,40 @@ pub fn is_of_interest(service: &ServiceStatus) -> bool {
 /// The services as a table with headings, a line each. Only on a terminal are long notes cut.
 pub fn table(services: &[&ServiceStatus], screen: Screen) -> String {
     let rows: Vec<[String; 5]> = services.iter().map(|service| cells(service)).collect();
-    let widths = widths(&rows);
+    lay_out(HEADINGS, &rows, services, screen)
+}
+
+/// The same, with what each of them uses.
+pub fn table_with_usage(services: &[&ServiceStatus], usages: &[Usage], screen: Screen) -> String {
+    let rows: Vec<[String; 8]> = services
+        .iter()
+        .zip(usages)
+        .map(|(service, usage)| {
+            let [name, state, since, pid, restarts] = cells(service);
+            let used = |text: String| if usage.processes == 0 { "-".to_owned() } else { text };
+            let (cpu, rss) = (used(taken(usage.cpu_ms)), used(size(usage.rss_bytes)));
+            [name, state, since, pid, restarts, usage.processes.to_string(), cpu, rss]
+        })
+        .collect();
+    lay_out(HEADINGS_WITH_USAGE, &rows, services, screen)
+}
+
+fn lay_out<const N: usize>(
+    headings: [&str; N],
+    rows: &[[String; N]],
+    services: &[&ServiceStatus],
+    screen: Screen,
+) -> String {
+    let widths = widths(headings, rows);
     let mut text = String::with_capacity((rows.len() + 1) * 100);
     let left = widths.iter().sum::<usize>() + 2 * widths.len();
     let room = screen.width.map(|width| width.saturating_sub(left)).filter(|&room| room >= NARROWEST_NOTE);
-    let headings = HEADINGS.map(str::to_owned);
-    row(&mut text, &headings, &widths, [BOLD; 5], screen.colour);
+    row(&mut text, &headings.map(str::to_owned), &widths, |_| BOLD, screen.colour);
     paint::add(&mut text, "NOTE", BOLD, screen.colour);
     text.push('\n');
-    for (service, cells) in services.iter().zip(&rows) {
-        let colours = [PLAIN, paint::of_state(service), PLAIN, PLAIN, PLAIN];
-        row(&mut text, cells, &widths, colours, screen.colour);
+    for (service, cells) in services.iter().zip(rows) {
+        let colour = |column| if column == STATE { paint::of_state(service) } else { PLAIN };
+        row(&mut text, cells, &widths, colour, screen.colour);
         let note = note::of(service);
         text.push_str(&room.map_or_else(|| note.as_str().into(), |room| paint::cut(&note, room)));
         text.truncate(text.trim_end_matches(' ').len());
@@ -57,8 +86,8 @@ fn cells(service: &ServiceStatus) -> [String; 5] {
     ]
 }
 
-fn widths(rows: &[[String; 5]]) -> [usize; 5] {
-    let mut widths = HEADINGS.map(str::len);
+fn widths<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> [usize; N] {
+    let mut widths = headings.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -67,13 +96,19 @@ fn widths(rows: &[[String; 5]]) -> [usize; 5] {
     widths
 }
 
-fn row(to: &mut String, cells: &[String; 5], widths: &[usize; 5], colours: [paint::Colour; 5], colour: bool) {
-    for ((index, cell), (&width, tint)) in cells.iter().enumerate().zip(widths.iter().zip(colours)) {
+fn row<const N: usize>(
+    to: &mut String,
+    cells: &[String; N],
+    widths: &[usize; N],
+    tint: impl Fn(usize) -> paint::Colour,
+    colour: bool,
+) {
+    for ((index, cell), &width) in cells.iter().enumerate().zip(widths) {
         let padding = width.saturating_sub(cell.chars().count());
         // Numbers are easier to compare when they end together.
-        let before = if index >= 3 { padding } else { 0 };
+        let before = if index >= NUMBERS { padding } else { 0 };
         spaces(to, before);
-        paint::add(to, cell, tint, colour);
+        paint::add(to, cell, tint(index), colour);
         spaces(to, padding - before + 2);
     }
 }

@@ -1,11 +1,16 @@
 use super::boot::{blame, chain};
+use super::dependencies::{deps, dot, mermaid};
 use super::details::details;
 use super::plot::plot;
-use super::samples::{boot, first_start, service, several};
+use super::samples::{boot, first_start, process, service, several};
 use super::stream::{LogStyle, event_line, log_line};
-use super::table::{is_of_interest, table};
+use super::table::{is_of_interest, table, table_with_usage};
+use super::tree::tree;
+use super::why::{Outputs, why};
 use crate::boot::Boot;
+use crate::dependencies::Dependencies;
 use crate::output::Screen;
+use crate::processes::{Process, Usage, by_service};
 use init_control::wire::Event;
 use init_core::status::{Exit, Phase, ServiceStatus};
 
@@ -65,6 +70,9 @@ fn the_guide_shows_what_is_shown() {
     let interesting: Vec<&ServiceStatus> = all.iter().filter(|service| is_of_interest(service)).collect();
     assert!(guide.contains(&table(&interesting, PIPE)));
     assert!(guide.contains(&status_of("nginx", &["GET / 200".into()], PIPE)));
+    assert!(guide.contains(&why_of(&["nginx"], PIPE)));
+    assert!(guide.contains(&treed(PIPE)));
+    assert!(guide.contains(&deps(&Dependencies::new(&all), &[3], false, PIPE)));
     assert!(guide.contains(&blame(&boot(), PIPE)));
     assert!(guide.contains(&chain(&boot(), &boot().critical_chain(), true, PIPE)));
 }
@@ -278,4 +286,99 @@ fn well_formed(svg: &str) {
         rest = tail;
     }
     assert!(open.is_empty() && rest == "\n", "{open:?} {rest:?}");
+}
+
+#[test]
+fn list_with_usage_has_three_columns_more() {
+    let usage = Usage { processes: 3, cpu_ms: 61_500, rss_bytes: 84_000_000 };
+    let all = several();
+    let usages: Vec<Usage> =
+        all.iter().map(|service| if service.pid.is_some() { usage } else { Usage::default() }).collect();
+    golden("list-usage.txt", &table_with_usage(&all.iter().collect::<Vec<_>>(), &usages, PIPE));
+}
+
+/// What runs in that small container.
+fn processes() -> Vec<Process> {
+    vec![
+        process(1, 0, 1, "/init"),
+        process(100, 1, 100, "/usr/lib/postgresql/17/bin/postgres -D /var/lib/pgsql/data"),
+        process(120, 100, 120, "postgres: checkpointer"),
+        process(121, 100, 121, "postgres: pulp pulp [local] idle"),
+        process(130, 121, 121, "sh -c archive\x1b[2J"),
+        process(23456, 1, 23456, "redis-server /run/redis.sock"),
+        process(23499, 0, 23499, "bash"),
+    ]
+}
+
+fn treed(screen: Screen) -> String {
+    let (services, processes) = (several(), processes());
+    let (of_services, others) = by_service(&processes, &services);
+    let shown = services.into_iter().zip(of_services).filter(|(_, own)| !own.is_empty());
+    let (services, of_services): (Vec<_>, Vec<_>) = shown.unzip();
+    tree(&services, &of_services, &others, screen)
+}
+
+#[test]
+fn a_tree_shows_services_their_processes_and_those_of_none() {
+    golden("tree.txt", &treed(PIPE));
+}
+
+#[test]
+fn a_tree_on_a_terminal_fits_it_and_no_process_steers_it() {
+    // The columns of numbers take 27.
+    for width in [40, 60, 80] {
+        let text = plain(&treed(Screen { width: Some(width), colour: true }));
+        assert!(!text.contains('\u{1b}'), "{text}");
+        // The name of a service is never cut.
+        let mut processes = text.lines().filter(|line| line.contains('─'));
+        assert!(processes.all(|line| line.chars().count() <= width), "{text}");
+    }
+}
+
+#[test]
+fn a_service_without_processes_says_so() {
+    let text = tree(&[service("idle", Phase::Down)], &[Vec::new()], &[], PIPE);
+    assert!(text.ends_with("               -        -  idle (down)\n"), "{text}");
+}
+
+#[test]
+fn dependencies_are_shown_from_both_ends() {
+    let mut services = several();
+    services[0].requires = vec!["postgresql".into()];
+    services[5].after = vec!["api".into()];
+    let all = Dependencies::new(&services);
+    golden("deps.txt", &deps(&all, &all.roots(false), false, PIPE));
+    golden("deps-reverse.txt", &deps(&all, &all.roots(true), true, PIPE));
+    let every = all.reached(&(0..services.len()).collect::<Vec<_>>(), false);
+    golden("graph.dot", &dot(&all, &every));
+    golden("graph.mermaid", &mermaid(&all, &every));
+}
+
+fn why_of(names: &[&str], screen: Screen) -> String {
+    let services = several();
+    let all = Dependencies::new(&services);
+    let roots = all.numbers(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+    let lines = ["connecting to the database", "cannot connect to database"].map(str::to_owned);
+    let outputs = Outputs::from([(4, lines.to_vec()), (5, vec!["\x1b[31mout of memory\x1b[0m".to_owned()])]);
+    why(&all, &roots, &outputs, screen)
+}
+
+#[test]
+fn why_goes_down_to_the_cause() {
+    golden("why.txt", &why_of(&["nginx", "redis", "batch", "postgresql", "stopped"], PIPE));
+}
+
+#[test]
+fn why_on_a_terminal_is_coloured_and_cuts_output_only() {
+    golden("why-terminal.txt", &why_of(&["nginx"], Screen { width: Some(30), colour: true }));
+}
+
+#[test]
+fn a_cause_of_two_is_explained_once() {
+    let mut services = several();
+    services.push(ServiceStatus { requires: vec!["api".into()], ..service("report", Phase::Waiting) });
+    let all = Dependencies::new(&services);
+    let text = why(&all, &[3, 8], &Outputs::new(), PIPE);
+    assert_eq!(text.matches("svctl restart api").count(), 1, "{text}");
+    assert!(text.ends_with("(see above)\n"), "{text}");
 }
