@@ -50,13 +50,13 @@ fn two_pulps_share_the_hosts_network_and_a_third_at_taken_ports_is_told_which_va
     answers(d);
 }
 
-/// Takes nginx's port before the boot looks at it.
+/// Takes the API's port before the boot looks at it, as a user whose files root may not look at in a container.
 const EARLY: &str = r#"
-exec = ["python3", "-m", "http.server", "80"]
+exec = ["python3", "-m", "http.server", "24817"]
 user = "pulp"
 before = ["ports"]
 [ready]
-tcp = "127.0.0.1:80"
+tcp = "127.0.0.1:24817"
 "#;
 
 #[test]
@@ -68,7 +68,7 @@ fn a_service_of_the_users_own_that_has_a_port_of_pulps_is_named_with_its_process
     fs::write(services.join("early.toml"), EARLY).unwrap();
     fs::set_permissions(settings.path(), Permissions::from_mode(0o755)).unwrap();
     let pulp = Boot::new("early").mount(&settings.path().to_string_lossy(), "/etc/pulp").start();
-    let line = pulp.fails_with(&["nginx (PULP_HTTP_PORT) cannot listen on 0.0.0.0:80", "in use by process "]);
+    let line = pulp.fails_with(&["pulp-api (PULP_API_BIND) cannot listen on ", "in use by process "]);
     assert!(line.contains(" (python3) of the service `early`"), "{line}");
 }
 
