@@ -34,9 +34,9 @@ fn listening(table: &str, port: u16) -> Vec<Listener> {
 }
 
 /// The first of these processes that has one of these sockets open.
-pub fn holder(listeners: &[Listener], pids: impl Iterator<Item = i32>) -> Option<i32> {
+pub fn holder(listeners: &[Listener], mut pids: impl Iterator<Item = i32>) -> Option<i32> {
     let sockets: Vec<String> = listeners.iter().map(|it| format!("socket:[{}]", it.inode)).collect();
-    pids.into_iter().find(|&pid| open_in(pid).iter().any(|open| sockets.contains(open)))
+    pids.find(|&pid| open_in(pid).iter().any(|open| sockets.contains(open)))
 }
 
 /// What a process has open. The kernel shows it to the process's own user, and to whoever may trace it. Containers take that
