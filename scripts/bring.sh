@@ -2,7 +2,7 @@
 # bring.sh BINARY: all that people bring to the images, at length: what `make test` leaves out because it takes minutes each.
 . "$(dirname "$0")/host.sh"
 binary=$1
-need strace=strace haproxy=haproxy
+need strace=strace haproxy=haproxy wrk=wrk
 host_podman
 export PULP_INIT_PROGRAMS=$PWD/${binary%/*}
 # Uploads of 3 GB, restarts under load, seconds of load on 80 processes, boots beside a user who swaps directories, upgrades that

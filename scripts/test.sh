@@ -25,6 +25,7 @@ may_skip=(
     time                 # the same, with PULP_INIT_AT_LENGTH: half a minute each, and others nearly cover them
     chaos                # the same, with PULP_INIT_CHAOS, and `make chaos`
     caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
+    wrk                  # with PULP_INIT_ACTIVATIONS
     chromium             # 300 MB, to look at the web interface
 )
 PULP_INIT_MAY_SKIP=${PULP_INIT_MAY_SKIP-$(IFS=,; echo "${may_skip[*]}")}

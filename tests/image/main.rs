@@ -61,6 +61,8 @@ mod killed;
 mod mistakes;
 mod places;
 mod powercut;
+#[path = "../programs/mod.rs"]
+mod programs;
 mod quickstart;
 mod restricted;
 mod secrets;

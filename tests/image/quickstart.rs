@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Api, PASSWORD, Pulp, curl, shared, turn, until};
+use crate::harness::{Api, PASSWORD, Pulp, curl, podman_ok, shared, turn, until};
 
 /// Those of `status/` whose processes run in this container: rows of dead ones stay for a while.
 fn alive(pulp: &Pulp, what: &str) -> usize {
@@ -23,6 +23,14 @@ fn status_has_two_workers_two_api_and_two_content_processes() {
     assert_eq!(status["versions"].as_array().unwrap().len(), 13, "{status}");
     for what in ["online_workers", "online_api_apps", "online_content_apps"] {
         until(&format!("two of {what}"), Duration::from_secs(30), || alive(pulp, what) == 2);
+    }
+}
+
+#[test]
+fn images_have_the_names_of_upstreams_documentation_too() {
+    let id = |name: &str| podman_ok(&["image", "inspect", "--format", "{{.Id}}", name]);
+    for name in ["pulp", "pulp-minimal", "pulp-web"] {
+        assert_eq!(id(&format!("pulp/{name}")), id(&format!("localhost/{name}")));
     }
 }
 

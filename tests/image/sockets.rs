@@ -7,11 +7,16 @@ use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::harness::{Boot, PATIENCE, Pulp, curl, number, podman_ok, turn, until};
+use crate::programs::puppet;
 use crate::single::cluster;
 
 const STATUS: &str = "/pulp/api/v3/status/";
@@ -19,16 +24,9 @@ const CONTENT: &str = "/pulp/content/";
 /// Clients that ask at once.
 const CLIENTS: usize = 4;
 
-fn puppet() -> String {
-    let own = std::env::current_exe().unwrap();
-    let path = own.parent().and_then(Path::parent).unwrap().join("examples/puppet");
-    assert!(path.exists(), "{} is missing: cargo build --example puppet", path.display());
-    path.display().to_string()
-}
-
 /// A container, started by somebody who listens at these places.
 fn activated(boot: Boot, sockets: &[String]) -> Boot {
-    boot.unpublished().through(&[&puppet(), "activate", &sockets.join(","), "exec"])
+    boot.unpublished().through(&[&puppet().display().to_string(), "activate", &sockets.join(","), "exec"])
 }
 
 /// An address with a port that is free.
@@ -106,6 +104,35 @@ fn restarted_under_load(pulp: &Pulp, service: &str, times: u64, address: &str) -
     })
 }
 
+/// A file that nginx sends by itself, so that many ask for it in little time.
+const STYLES: &str = "/assets/rest_framework/css/default.css";
+
+/// Restarts nginx so many times under wrk, which opens its connections anew when they are closed. Each that is refused counts
+/// among its errors.
+fn restarted_under_wrk(pulp: &Pulp, times: u64, address: &str) {
+    let mut wrk = Command::new("wrk");
+    wrk.args([
+        "--threads",
+        "2",
+        "--connections",
+        "32",
+        "--duration",
+        "1h",
+        &format!("http://{address}{STYLES}"),
+    ]);
+    let Ok(wrk) = wrk.stdout(Stdio::piped()).spawn() else { return needs::skip("wrk", "needs wrk") };
+    for _ in 0..times {
+        pulp.ok(&["svctl", "restart", "nginx"]);
+    }
+    // It says then what it has found.
+    kill(Pid::from_raw(wrk.id().cast_signed()), Signal::SIGINT).unwrap();
+    let said = String::from_utf8(wrk.wait_with_output().unwrap().stdout).unwrap();
+    eprintln!("{times} restarts of nginx under wrk: {said}");
+    let errors = said.lines().find(|line| line.contains("Socket errors"));
+    assert!(said.contains(" requests in ") && !said.contains(" 0 requests in "), "{said}");
+    assert!(!said.contains("Non-2xx") && errors.is_none_or(|line| line.contains("connect 0,")), "{said}");
+}
+
 /// The sockets that a process has open, as the kernel numbers them. PID 1 shows them to nobody without a right to trace it.
 fn sockets_of(pulp: &Pulp, pid: u64) -> Vec<String> {
     let script = format!("for fd in $(ls /proc/{pid}/fd | sort -n); do readlink /proc/{pid}/fd/$fd; done");
@@ -174,6 +201,9 @@ fn nginx_the_api_and_the_content_app_answer_at_sockets_that_somebody_else_opened
         eprintln!("{times} restarts of {service}, asked at {address}: {tally:?}");
         assert!(tally.refused == 0 && tally.well > 0, "{tally:?}");
     }
+    if times > 2 {
+        restarted_under_wrk(&pulp, times, &web);
+    }
     // Its unit listens at this path, and goes on to do so.
     pulp.ok(&["svctl", "stop", "nginx"]);
     pulp.ok(&["svctl", "stop", "pulp-content"]);
@@ -183,6 +213,36 @@ fn nginx_the_api_and_the_content_app_answer_at_sockets_that_somebody_else_opened
     pulp.ok(&["svctl", "start", "nginx", "pulp-content"]);
     assert_eq!(status(&unix("web"), STATUS), 200);
     assert_eq!(status(&unix("content"), CONTENT), 200);
+}
+
+#[test]
+fn a_configuration_of_the_users_own_takes_the_sockets_that_it_names_and_others_are_told() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+    let unix = format!("unix:{}", dir.path().join("web").display());
+    let (web, forgotten) = (free("127.0.0.1"), free("127.0.0.1"));
+    let own = dir.path().join("nginx.conf");
+    let servers = "upstream pulp-api { server 127.0.0.1:24817; }";
+    let location = "location / { proxy_set_header Host $http_host; proxy_pass http://pulp-api; }";
+    let server = format!("server {{ listen {web}; listen {unix}; {location} }}");
+    fs::write(&own, format!("user nginx nginx;\nevents {{}}\nhttp {{ {servers} {server} }}\n")).unwrap();
+    let path = dir.path().display().to_string();
+    let boot = Boot::new("own-activated").mount(&path, &path);
+    let boot = boot.mount(&own.display().to_string(), "/etc/nginx/nginx.conf:ro");
+    let sockets = [&web, &unix, &forgotten].map(|socket| format!("pulp.socket={socket}"));
+    let pulp = activated(boot, &sockets).ready();
+    for restarted in [false, true] {
+        if restarted {
+            pulp.ok(&["svctl", "restart", "nginx"]);
+        }
+        assert_eq!((status(&web, STATUS), status(&unix, STATUS)), (200, 200), "{}", pulp.logs());
+    }
+    assert_eq!(pulp.exec(&["pulp-setup", "healthy"]).code, 0);
+    let logs = pulp.logs();
+    let told: Vec<&str> = logs.lines().filter(|line| line.contains("nginx leaves out the socket")).collect();
+    let cure = format!("/etc/nginx/nginx.conf has no `listen {forgotten};`: add it");
+    assert!(told.len() == 1 && told[0].contains(&cure), "{told:?}");
 }
 
 /// As foremanctl runs Pulp: `pulp-api` is the container's command.

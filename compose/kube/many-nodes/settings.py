@@ -27,20 +27,6 @@ TOKEN_SIGNATURE_ALGORITHM = "ES256"
 PRIVATE_KEY_PATH = str(_secrets / "token_private_key.pem")
 PUBLIC_KEY_PATH = str(_secrets / "token_public_key.pem")
 
-# Clients are told the address that they used, unless this names one (docs/reverse-proxy.md).
-_told = os.environ.get("PULP_CONTENT_ORIGIN")
-_origin = _told or "http://localhost:8080"
-TOKEN_SERVER = f"{_origin}/token/"
-ANSIBLE_API_HOSTNAME = PYPI_API_HOSTNAME = _origin
-ANSIBLE_CONTENT_HOSTNAME = f"{_origin}/pulp/content"
-if not _told:
-    REQUEST_ORIGIN_DEFAULTS = {
-        "TOKEN_SERVER": TOKEN_SERVER,
-        "ANSIBLE_API_HOSTNAME": _origin,
-        "PYPI_API_HOSTNAME": _origin,
-        "ANSIBLE_CONTENT_HOSTNAME": ANSIBLE_CONTENT_HOSTNAME,
-    }
-
 STORAGES = {
     "default": {
         "BACKEND": "storages.backends.s3.S3Storage",

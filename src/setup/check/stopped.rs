@@ -7,29 +7,21 @@
 //! that another state (proc_pid_stat(5): `t`, not `T`).
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
 
+use crate::ask::processes::{self, Process};
 use crate::{Context, Problem};
 
 /// The main process of the service whose check this is, as `init` says it.
 const MAIN: &str = "MAINPID";
 
-/// A process, as far as we look at it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    stopped: bool,
-}
-
 /// Lets every process go on that `init` has started, directly or not, and that is stopped: also those of services that
 /// only start yet, which nobody checks. If one is of this service, that is a problem.
 pub fn go_on(context: &Context) -> Result<(), Problem> {
     let Some(main) = context.var(MAIN).and_then(|number| number.parse().ok()) else { return Ok(()) };
-    let all = processes();
+    let all = processes::all();
     // Our parent is `init`. What somebody else has started, and may have stopped with ^Z, is not below it.
     for pid in stopped_below(getppid().as_raw(), &all) {
         // One that is gone by now is no longer in the way; one that we may not continue is another check's.
@@ -65,23 +57,6 @@ fn stopped_below(main: i32, processes: &[Process]) -> Vec<i32> {
     processes.iter().filter(|one| one.stopped && family.contains(&one.pid)).map(|one| one.pid).collect()
 }
 
-fn processes() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            parse(pid, &fs::read_to_string(entry.path().join("stat")).ok()?)
-        })
-        .collect()
-}
-
-/// `PID (NAME) STATE PARENT …`; the name may hold anything.
-fn parse(pid: i32, stat: &str) -> Option<Process> {
-    let mut words = stat.rsplit_once(") ")?.1.split(' ');
-    let stopped = words.next()? == "T";
-    Some(Process { pid, parent: words.next()?.parse().ok()?, stopped })
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -90,16 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_in_proc_may_hold_anything() {
-        let odd = parse(7, "7 (a) T 1 (b) T 3 0 0").unwrap();
-        assert_eq!(odd, Process { pid: 7, parent: 3, stopped: true });
-        assert!(!parse(7, "7 (x) t 3 0").unwrap().stopped);
-        assert_eq!(parse(7, ""), None);
-    }
-
-    #[test]
     fn only_the_services_own_are_looked_at_however_deep() {
-        let process = |pid, parent, stopped| Process { pid, parent, stopped };
+        let process = |pid, parent, stopped| Process { pid, parent, name: String::new(), stopped };
         let all = [
             process(5, 4, true),
             process(4, 2, false),

@@ -18,7 +18,7 @@ use crate::{Context, Problem};
 /// The password itself.
 const VARIABLE: &str = "PULP_DEFAULT_ADMIN_PASSWORD";
 /// A file with it, which wins: a mounted secret.
-const FILE_VARIABLE: &str = "PULP_DEFAULT_ADMIN_PASSWORD_FILE";
+pub(super) const FILE_VARIABLE: &str = "PULP_DEFAULT_ADMIN_PASSWORD_FILE";
 /// What upstream's script looks at after that: what the operator mounts, and a variable of before.
 const OPERATORS_FILE: &str = "/etc/pulp/pulp-admin-password";
 const OLDER_VARIABLE: &str = "PULP_ADMIN_PASSWORD";
@@ -68,6 +68,11 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             Ok(())
         }
     }
+}
+
+/// Whether the variables say a password, or none: what is wrong with their file is told before anything is made.
+pub(super) fn check(context: &Context) -> Result<(), Problem> {
+    wished(context).map(drop)
 }
 
 /// `set_init_password.sh`: what upstream's script of this name does. The password of the variables is for an

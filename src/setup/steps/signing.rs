@@ -12,7 +12,7 @@ use crate::volume::path;
 use crate::{Context, Problem};
 
 /// The fingerprint of the key to sign with; without it there is nothing to do.
-const FINGERPRINT: &str = "PULP_SIGNING_KEY_FINGERPRINT";
+pub(super) const FINGERPRINT: &str = "PULP_SIGNING_KEY_FINGERPRINT";
 /// Django starts for each.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
@@ -64,16 +64,21 @@ pub(super) fn variables() -> impl Iterator<Item = &'static str> {
     SERVICES.iter().map(|service| service.variable)
 }
 
+/// A fingerprint without the blanks with which gpg shows it.
+pub(super) fn fingerprint(text: &str) -> Option<String> {
+    let text = text.replace(' ', "");
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(text)
+}
+
 /// Registers what is not registered yet.
 pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
-    let Some(fingerprint) = context.var(FINGERPRINT) else { return Ok(()) };
-    let fingerprint = fingerprint.replace(' ', "");
-    if fingerprint.is_empty() || !fingerprint.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let Some(value) = context.var(FINGERPRINT) else { return Ok(()) };
+    let Some(fingerprint) = fingerprint(value) else {
         return Err(Problem::config(
-            format!("{FINGERPRINT} is \"{fingerprint}\""),
+            format!("{FINGERPRINT} is {value:?}"),
             "let it be the fingerprint that `gpg --list-keys` shows for the user pulp",
         ));
-    }
+    };
     let there: Vec<&Service> = SERVICES.iter().filter(|service| has_script(context, service)).collect();
     if there.is_empty() {
         return Err(Problem::config(

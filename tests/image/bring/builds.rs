@@ -116,3 +116,33 @@ fn who_may_not_build_images_is_told_what_forbids_it() {
     assert!(error.contains("unshare failed: Operation not permitted"), "{error}");
     assert!(error.contains("--security-opt seccomp=unconfined"), "{error}");
 }
+
+/// In the place of `unshare`: kills who calls it for an overlay.
+const KILLS: &str = r#"#!/bin/sh
+case "$*" in *overlay*) kill -KILL $PPID ;; *) exec /usr/bin/unshare "$@" ;; esac
+"#;
+
+#[test]
+fn what_a_killed_try_of_the_overlay_left_goes_at_the_next_call_unless_somebody_tries_and_links_stay() {
+    let _turn = turn();
+    let pulp = Boot::new("killed-try").instead(&["sleep", "600"]).start();
+    let layers = "/var/lib/pulp/.local/share/containers";
+    let ask = |script: &str, input: &str| pulp.exec_as("pulp", &["bash", "-c", script], input.as_bytes());
+    let tries = || ask(&format!("cd {layers} && find . -name 'try.*' | sort"), "").out;
+    let put = "mkdir /tmp/kills && cat >/tmp/kills/unshare && chmod +x /tmp/kills/unshare";
+    assert_eq!(ask(put, KILLS).code, 0);
+    assert_eq!(ask("PATH=/tmp/kills:$PATH; podman images", "").code, 137);
+    assert_eq!(tries().lines().count(), 1, "{}", tries());
+    // As an overlay leaves it; and what a try never makes.
+    let more = format!(
+        "cd {layers} && mkdir -p try.abcdef/work/work keep && chmod 0 try.abcdef/work/work && touch keep/file \
+         && ln -s $PWD/keep try.linked"
+    );
+    assert_eq!(ask(&more, "").code, 0);
+    let before = tries();
+    let beside = ask(&format!("flock {layers} env STORAGE_DRIVER=vfs podman images"), "");
+    assert_eq!((beside.code, tries()), (0, before), "{}", beside.err);
+    let next = ask("podman images", "");
+    assert_eq!((next.code, tries().trim()), (0, "./try.linked"), "{}", next.err);
+    assert_eq!(ask(&format!("ls {layers}/keep"), "").out.trim(), "file");
+}

@@ -80,16 +80,20 @@ fn place(socket: &Given, https: bool) -> Result<(bool, String), String> {
         return Err("PULP_HTTPS is not true; set it, or give the socket another name".to_owned());
     }
     let at_port = matches!(socket.at, At::Tcp(address) if address.port() == port) && socket.name != "http";
-    let address = match &socket.at {
+    Ok((https && (socket.name == name || at_port), as_listen(&socket.at)?))
+}
+
+/// The address of a socket as nginx reads it; else why it cannot.
+pub(super) fn as_listen(at: &At) -> Result<String, String> {
+    match at {
         // Its zone is no part of an address to nginx.
-        At::Tcp(address) if address.is_ipv6() => format!("[{}]:{}", address.ip(), address.port()),
-        At::Tcp(address) => address.to_string(),
+        At::Tcp(address) if address.is_ipv6() => Ok(format!("[{}]:{}", address.ip(), address.port())),
+        At::Tcp(address) => Ok(address.to_string()),
         At::Unix(path) => {
-            format!("unix:{}", plain(&shown(path).map_err(|problem| problem.what().to_owned())?)?)
+            Ok(format!("unix:{}", plain(&shown(path).map_err(|problem| problem.what().to_owned())?)?))
         }
-        At::Elsewhere => return Err("it is no TCP socket and has no path; let it be one of these".to_owned()),
-    };
-    Ok((https && (socket.name == name || at_port), address))
+        At::Elsewhere => Err("it is no TCP socket and has no path; let it be one of these".to_owned()),
+    }
 }
 
 fn plain(path: &str) -> Result<&str, String> {

@@ -3,12 +3,18 @@
 //! The image's file includes the one that the boot writes, and nothing else. So `nginx -t` and `nginx -s reload`, typed by a
 //! person, find what nginx runs with, and any other file there is the user's. It is used as it is. Where it listens is asked of
 //! nginx itself, which knows what its includes include.
+//!
+//! Of sockets that it is given (`LISTEN_FDS`) nginx takes those whose very address is in a `listen`, and closes the others
+//! without a word. Their clients would wait for ever, so each is told with the line that is missing.
 
 use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use super::listens::as_listen;
 use super::{CONFIG, RUN, nginx};
 use crate::context::ROOT;
+use crate::programs::sockets::{self, At, Given};
 use crate::steps::route_paths::{Token, tokens};
 use crate::volume::files;
 use crate::{Context, Problem};
@@ -50,7 +56,9 @@ pub fn use_it(context: &Context) -> Result<bool, Problem> {
         "nginx is configured by {PLACE}, which is yours: variables such as PULP_HTTPS, and /etc/pulp/nginx.d, count for nothing in it"
     ));
     files::directory(context, &context.path(RUN), ROOT, 0o755)?;
-    let listens = first_listener(&said).unwrap_or_default();
+    let (words, given) = (listen_words(&said), sockets::given(context));
+    left_out(&words, &given).iter().for_each(|line| context.say(line));
+    let listens = first_listener(&words, &given).unwrap_or_default();
     files::write(context, &context.path(LISTENS), listens.as_bytes(), ROOT, 0o644)?;
     Ok(true)
 }
@@ -61,11 +69,63 @@ pub fn listens(context: &Context) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn first_listener(text: &str) -> Option<String> {
-    let statements = statements(text);
-    let listen = statements.iter().filter(|words| words.first().is_some_and(|word| word == "listen"));
-    let datagrams = |words: &&Vec<String>| words.iter().any(|word| word == "udp" || word == "quic");
-    listen.filter(|words| !datagrams(words)).find_map(|words| from_inside(words.get(1)?))
+/// The addresses of each `listen` for connections.
+fn listen_words(text: &str) -> Vec<String> {
+    let datagrams = |words: &[String]| words.iter().any(|word| word == "udp" || word == "quic");
+    let address = |words: Vec<String>| {
+        let listens = words.first().is_some_and(|word| word == "listen") && !datagrams(&words);
+        words.into_iter().nth(1).filter(|_| listens)
+    };
+    statements(text).into_iter().filter_map(address).collect()
+}
+
+/// The first that can be asked from here: a socket that was given may be of another network.
+fn first_listener(words: &[String], given: &[Given]) -> Option<String> {
+    let own = words.iter().filter(|word| !given.iter().any(|socket| is_at(word, &socket.at)));
+    own.map(String::as_str).find_map(from_inside)
+}
+
+/// What is to be said of given sockets that no `listen` names.
+fn left_out(words: &[String], given: &[Given]) -> Vec<String> {
+    let unnamed = given.iter().filter(|socket| !words.iter().any(|word| is_at(word, &socket.at)));
+    let line = |Given { name, at, .. }: &Given| {
+        let cure = match as_listen(at) {
+            Ok(address) => format!("{PLACE} has no `listen {address};`: add it to a server there"),
+            Err(why) => why,
+        };
+        format!("nginx leaves out the socket `{name}` of LISTEN_FDS, whose clients wait: {cure}")
+    };
+    unnamed.map(line).collect()
+}
+
+/// Whether an address of the directive `listen` is the one of a socket.
+fn is_at(word: &str, at: &At) -> bool {
+    match at {
+        At::Unix(path) => word.strip_prefix("unix:").is_some_and(|text| path.as_os_str() == text),
+        At::Tcp(address) => {
+            addresses(word).iter().any(|it| (it.ip(), it.port()) == (address.ip(), address.port()))
+        }
+        At::Elsewhere => false,
+    }
+}
+
+/// The addresses of TCP that one of the directive `listen` means. `first-last` is a range of ports.
+fn addresses(word: &str) -> Vec<SocketAddr> {
+    let (host, ports) = parts(word);
+    let host = if host == "*" { "0.0.0.0" } else { host };
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return Vec::new() };
+    let of = |port| format!("{host}:{port}").to_socket_addrs().into_iter().flatten();
+    (first..=last).flat_map(of).collect()
+}
+
+/// Host and port of an address of the directive `listen`.
+fn parts(address: &str) -> (&str, &str) {
+    match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ if address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => ("*", address),
+        _ => (address, "80"),
+    }
 }
 
 /// An address of the directive `listen`, as a client of this container writes it.
@@ -73,11 +133,7 @@ fn from_inside(address: &str) -> Option<String> {
     if address.starts_with("unix:") {
         return Some(address.to_owned());
     }
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ if address.bytes().all(|byte| byte.is_ascii_digit()) => ("*", address),
-        _ => (address, "80"),
-    };
+    let (host, port) = parts(address);
     let host = match host {
         "*" | "0.0.0.0" => "127.0.0.1",
         "[::]" => "[::1]",
@@ -132,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_first_listener_is_found_wherever_it_stands() {
-        let listener = |text: &str| first_listener(text);
+        let listener = |text: &str| first_listener(&listen_words(text), &[]);
         let server = |listen: &str| format!("http {{ server {{ listen {listen}; }} }}");
         for (listen, place) in [
             ("2225 ssl default_server", "127.0.0.1:2225"),
@@ -146,5 +202,38 @@ mod tests {
         }
         assert_eq!(listener("server { listen 443 quic; listen 444 ssl; }").as_deref(), Some("127.0.0.1:444"));
         assert_eq!(listener("events {}"), None);
+    }
+
+    #[test]
+    fn given_sockets_are_found_by_their_addresses_and_others_are_told() {
+        let tcp = |text: &str| At::Tcp(text.parse().unwrap());
+        let given = |at: At| Given { fd: 3, name: "pulp.socket".to_owned(), at };
+        let words = listen_words(
+            "server { listen 8080; listen [::]:8080 ssl; listen unix:/run/w; listen 127.0.0.1; listen 9000-9002; }",
+        );
+        for at in ["0.0.0.0:8080", "[::]:8080", "127.0.0.1:80", "0.0.0.0:9001"] {
+            assert_eq!(left_out(&words, &[given(tcp(at))]), Vec::<String>::new(), "{at}");
+        }
+        assert!(left_out(&words, &[given(At::Unix("/run/w".into()))]).is_empty());
+        for (at, line) in [
+            (tcp("127.0.0.1:8080"), "no `listen 127.0.0.1:8080;`: add it"),
+            (tcp("[::1]:80"), "no `listen [::1]:80;`"),
+            (At::Unix("/run/x".into()), "no `listen unix:/run/x;`"),
+            (At::Elsewhere, "it is no TCP socket"),
+        ] {
+            let told = left_out(&words, &[given(at)]);
+            assert!(
+                told.len() == 1 && told[0].contains("`pulp.socket`") && told[0].contains(line),
+                "{told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_given_socket_is_not_asked_for_readiness() {
+        let given = |text: &str| Given { fd: 3, name: String::new(), at: At::Tcp(text.parse().unwrap()) };
+        let words = listen_words("server { listen 8080; } server { listen 81; }");
+        assert_eq!(first_listener(&words, &[given("0.0.0.0:8080")]).as_deref(), Some("127.0.0.1:81"));
+        assert_eq!(first_listener(&words[..1], &[given("0.0.0.0:8080")]), None);
     }
 }

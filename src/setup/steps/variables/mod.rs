@@ -11,7 +11,7 @@ mod reader;
 pub use names::name;
 use reader::Reader;
 
-use super::signing;
+use super::{admin, signing};
 use crate::programs::bind;
 use crate::{Context, Problem};
 
@@ -94,6 +94,7 @@ const MOST_WORKERS: u32 = 1000;
 /// The step: says what is wrong, if anything is.
 pub fn run(context: &Context, _: &[String]) -> Result<(), Problem> {
     Variables::read(context)?;
+    admin::check(context)?;
     openssl::check(context)
 }
 
@@ -156,6 +157,12 @@ fn check_the_others(reader: &mut Reader) {
     reader.parsed("PULP_SETTINGS", "paths that begin with /, with commas between them", |text| {
         let mut files = text.split([',', ';']).map(str::trim).filter(|file| !file.is_empty());
         files.all(|file| file.starts_with('/')).then_some(())
+    });
+    reader.parsed(signing::FINGERPRINT, "letters and digits, as `gpg --list-keys` shows them", |text| {
+        signing::fingerprint(text).map(drop)
+    });
+    reader.parsed(admin::FILE_VARIABLE, "a path that begins with /", |text| {
+        text.starts_with('/').then_some(())
     });
     for service in signing::variables() {
         reader.parsed(service, "a name without spaces", |text| {

@@ -156,3 +156,63 @@ fn gunicorn_believes_the_same_proxies_also_where_it_listens_to_both_kinds_of_add
     assert_eq!(of("10.0.0.0/8,fd00::1"), "10.0.0.0/8,::ffff:10.0.0.0/104,fd00::1/128");
     assert_eq!(of("none"), "127.0.0.1,::1");
 }
+
+/// Ten kinds of it. Each is right for hardly anything.
+const NONSENSE: [&str; 10] =
+    ["abc def", "-1", "1.5", "1e3", "99999999999999999999", "\"true\"", "a;b", "ü", "$(id)", "x\ny"];
+
+/// Those of [`NONSENSE`] that make sense after all, for each variable that takes any of them.
+fn accepted(name: &str) -> &'static [&'static str] {
+    match name {
+        // Upstream's has an address in it; a password is anything; a setting is Pulp's to read; nothing depends on what a
+        // log tells, and it says so by itself.
+        "PULP_UI" | "PULP_DEFAULT_ADMIN_PASSWORD" | "PULP_CACHE_ENABLED" | "PULP_SETUP_LOG" => &NONSENSE,
+        "PULP_HOSTNAME" => &["1e3"],
+        "PULP_SIGNING_KEY_FINGERPRINT" => &["abc def", "1e3", "99999999999999999999"],
+        // A name in Pulp's database.
+        _ if name.ends_with("_SIGNING_SERVICE") => {
+            &["-1", "1.5", "1e3", "99999999999999999999", "\"true\"", "a;b", "ü", "$(id)"]
+        }
+        _ => &[],
+    }
+}
+
+/// Every variable of the documentation that is not `init`'s own.
+fn documented() -> Vec<&'static str> {
+    let text = include_str!("../../../../docs/variables.md");
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let names = cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`'));
+    names.filter(|name| !name.starts_with("INIT_")).collect()
+}
+
+#[test]
+fn nonsense_in_any_documented_variable_is_refused_by_name() {
+    let all = documented();
+    assert!(all.len() > 30 && all.contains(&"PULP_HTTPS_PORT"), "{all:?}");
+    for name in &all {
+        let fits = |value: &&str| match read(&[(name, value)]) {
+            Ok(_) => true,
+            Err(problem) => {
+                let wrong = format!("{name} is {value:?}, but must be ");
+                assert!(problem.what().contains(&wrong) && problem.code() == 78, "{wrong}: {problem}");
+                false
+            }
+        };
+        assert_eq!(NONSENSE.into_iter().filter(fits).collect::<Vec<_>>(), accepted(name), "{name}");
+    }
+    for value in NONSENSE {
+        let wrong = || all.iter().filter(|name| !accepted(name).contains(&value));
+        let env: Vec<(&str, &str)> = wrong().map(|name| (*name, value)).collect();
+        let problem = read(&env).unwrap_err();
+        assert_eq!(problem.what().matches(&format!(" is {value:?}, but must be ")).count(), wrong().count());
+    }
+}
+
+#[test]
+fn a_file_of_the_password_that_is_not_there_is_told_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = Context::for_test(dir.path(), [("PULP_DEFAULT_ADMIN_PASSWORD_FILE", "/run/secrets/x")]);
+    let problem = run(&context, &[]).unwrap_err();
+    assert!(problem.what().contains("PULP_DEFAULT_ADMIN_PASSWORD_FILE names /run/secrets/x"), "{problem}");
+    assert_eq!(problem.code(), 78);
+}
