@@ -98,7 +98,8 @@ def import_pulp():
     for plugin in pulp_plugin_configs():
         if importlib.util.find_spec(f"{plugin.name}.content"):
             importlib.import_module(f"{plugin.name}.content")
-    import_send_files().install()
+    for part in ("send_files", "uploads"):
+        beside(part).install()
     import_wsgi()
     from django.urls import get_resolver
 
@@ -106,10 +107,10 @@ def import_pulp():
     return programs
 
 
-def import_send_files():
-    """It lies beside this file, whose directory is not among those of modules (`python3 -P`)."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "send_files.py")
-    spec = importlib.util.spec_from_file_location("send_files", path)
+def beside(name):
+    """A module that lies beside this file, whose directory is not among those of modules (`python3 -P`)."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
