@@ -98,7 +98,7 @@ def import_pulp():
     for plugin in pulp_plugin_configs():
         if importlib.util.find_spec(f"{plugin.name}.content"):
             importlib.import_module(f"{plugin.name}.content")
-    for part in ("send_files", "cached_answers", "uploads"):
+    for part in ("send_files", "cache_changes", "cached_answers", "uploads"):
         beside(part).install()
     import_wsgi()
     from django.urls import get_resolver
