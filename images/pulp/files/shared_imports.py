@@ -20,6 +20,7 @@ import fcntl
 import gc
 import importlib.util
 import json
+import multiprocessing
 import os
 import resource
 import socket
@@ -89,6 +90,8 @@ def import_pulp():
     """Everything that the services import, and what they would import at their first request."""
     from django.conf import settings
 
+    # A worker starts a process for each task. From Python 3.14 on that would import Pulp anew, two seconds of CPU a task.
+    multiprocessing.set_start_method("fork")
     if getattr(settings, "OTEL_ENABLED", False):
         raise Refusal("metrics are exported, by a thread of each service")
     programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
