@@ -145,6 +145,15 @@ fn many_who_ask_at_once_for_what_is_not_cached_yet_all_get_it() {
     }
 }
 
+/// Ends those who ask, also where the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_change_is_seen_by_the_next_request_however_many_ask_meanwhile() {
     let _turn = turn();
@@ -157,6 +166,7 @@ fn a_change_is_seen_by_the_next_request_however_many_ask_meanwhile() {
     let href = distribution(&api, "one");
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _end = End(&enough);
         for _ in 0..8 {
             scope.spawn(|| {
                 while !enough.load(Ordering::Relaxed) {
@@ -170,7 +180,6 @@ fn a_change_is_seen_by_the_next_request_however_many_ask_meanwhile() {
                 (0..4).all(|_| get(&pulp, &path, &[]).body == [b"1", b"2"][turn % 2])
             })
             .collect();
-        enough.store(true, Ordering::Relaxed);
         assert_eq!(seen, [true; 12]);
     });
 }

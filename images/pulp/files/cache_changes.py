@@ -34,9 +34,9 @@ def install():
     from pulpcore.cache import AsyncContentCache
     from pulpcore.content import handler
 
-    drop_when_committed(Distribution)
-    AsyncContentCache.set = set_if_marked(AsyncContentCache.set)
     leave_marks(handler.Handler, handler._current_distribution)
+    AsyncContentCache.set = set_if_marked(AsyncContentCache.set)
+    drop_when_committed(Distribution)
 
 
 def drop_when_committed(kind):

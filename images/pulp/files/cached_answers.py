@@ -15,6 +15,7 @@ import asyncio
 import os
 import sys
 from collections import deque
+from inspect import signature
 
 # Where a request has its answer until it gets to Pulp's handler: what lies between them, such as metrics, sees all requests.
 ANSWER = "pulp-cached-answer"
@@ -44,6 +45,9 @@ def install():
     from pulpcore.metrics import artifacts_size_counter
 
     authenticates, streams = content.authenticate, Handler.stream_content
+    place = content.app.middlewares.index(authenticates)
+    if "request" not in signature(AsyncContentCache.make_response).parameters:
+        raise AttributeError("its cache does not look at the request")
     cache = AsyncContentCache()
     redis = Lines(SOCKET) if settings.REDIS_URL == OURS else Library(cache.redis)
 
@@ -103,7 +107,7 @@ def install():
         return answer
 
     content.app.on_response_prepare.append(begins)
-    content.app.middlewares[content.app.middlewares.index(authenticates)] = authenticate
+    content.app.middlewares[place] = authenticate
     Handler.stream_content = stream_content
 
 

@@ -102,7 +102,10 @@ def import_pulp():
         if importlib.util.find_spec(f"{plugin.name}.content"):
             importlib.import_module(f"{plugin.name}.content")
     for part in ("send_files", "cache_changes", "cached_answers", "uploads"):
-        beside(part).install()
+        try:
+            beside(part).install()
+        except (AttributeError, ImportError, ValueError) as error:
+            print(f"{part} is left out, as this Pulp is another: {error}", file=sys.stderr, flush=True)
     import_wsgi()
     from django.urls import get_resolver
 

@@ -24,6 +24,8 @@ def install():
     from gunicorn.http import body, unreader
     from pulpcore.app import files, models
 
+    if "threadpool" not in files.HashingFileUploadHandler.new_file.__code__.co_names:
+        raise AttributeError("it hashes uploads in another way")
     body.Body.read = read
     if unreader.SocketUnreader.__init__.__defaults__ == (8192,):
         unreader.SocketUnreader.__init__.__defaults__ = (READ,)
