@@ -2,16 +2,22 @@
 
 use std::fs;
 
-use crate::harness::{Boot, Folders, PROMPTLY, Pulp, turn, until};
+use serde_json::json;
+
+use crate::harness::{Api, Boot, Folders, PATIENCE, PROMPTLY, Pulp, turn, until};
 
 const FORKED: [&str; 4] = ["pulp-api", "pulp-content", "pulp-worker@1", "pulp-worker@2"];
 const ALONE: &str = "it imports Pulp by itself";
 
 /// Where a process's heap begins: a random address, which only who was forked has in common with its parent.
 fn heap(pulp: &Pulp, service: &str) -> String {
-    let maps = format!("/proc/{}/maps", pulp.pid(service));
+    heap_of(pulp, pulp.pid(service))
+}
+
+fn heap_of(pulp: &Pulp, process: u64) -> String {
+    let maps = format!("/proc/{process}/maps");
     let said = pulp.exec_as("pulp", &["grep", "-F", "[heap]", &maps], b"");
-    assert_eq!(said.code, 0, "{service}: {}", said.err);
+    assert_eq!(said.code, 0, "{process}: {}", said.err);
     said.out.split('-').next().unwrap().to_owned()
 }
 
@@ -80,6 +86,33 @@ fn the_imports_may_end(pulp: &Pulp) {
     pulp.ok(&["svctl", "restart", "pulp-worker@2"]);
     assert!(is_forked(pulp, "pulp-worker@2"));
     until("all is well", PROMPTLY, || is_well(pulp));
+}
+
+#[test]
+fn task_is_a_fork_of_its_worker_and_imports_nothing_again() {
+    let _turn = turn();
+    let pulp = Boot::new("task").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").cheap_passwords().ready();
+    let api = Api::admin(&pulp, "secret");
+    // A task that lasts: of a server that never answers.
+    let silent = "import socket, time; s = socket.create_server(('127.0.0.1', 8099)); time.sleep(600)";
+    pulp.ok(&["sh", "-c", &format!("python3 -c \"{silent}\" >/dev/null 2>&1 &")]);
+    until("the server", PATIENCE, || pulp.exec(&["sh", "-c", "echo >/dev/tcp/127.0.0.1/8099"]).code == 0);
+    let remote = json!({ "name": "silent", "url": "http://127.0.0.1:8099/PULP_MANIFEST" });
+    let remote = api.post("/pulp/api/v3/remotes/file/file/", &remote)["pulp_href"].clone();
+    let repository = api.post("/pulp/api/v3/repositories/file/file/", &json!({ "name": "silent" }));
+    let sync = format!("{}sync/", repository["pulp_href"].as_str().unwrap());
+    let task = api.start(&sync, &json!({ "remote": remote }));
+    let mut processes = Vec::new();
+    until("the task's process", PATIENCE, || {
+        processes = ["pulp-worker@1", "pulp-worker@2"]
+            .iter()
+            .flat_map(|worker| pulp.children(pulp.pid(worker)))
+            .collect();
+        !processes.is_empty()
+    });
+    let imports = heap(&pulp, "pulp-imports");
+    assert!(processes.iter().all(|&process| heap_of(&pulp, process) == imports), "{processes:?}");
+    api.cancel(&task);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! How content is served: files by nginx, answers from the cache, and all of it as Pulp itself would.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ring::digest;
 use serde_json::json;
 
@@ -20,9 +22,12 @@ fn get(pulp: &Pulp, path: &str, args: &[&str]) -> Answer {
     curl(&[args, &[&pulp.url(path)]].concat())
 }
 
+fn hex(algorithm: &'static digest::Algorithm, bytes: &[u8]) -> String {
+    digest::digest(algorithm, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn etag(bytes: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, bytes);
-    format!("\"{}\"", hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("\"{}\"", hex(&digest::SHA256, bytes))
 }
 
 #[test]
@@ -67,6 +72,135 @@ fn nginx_sends_files_as_the_content_app_would_and_changes_are_seen_at_once() {
     api.patch(href, &json!({ "publication": other_one["publication"] }));
     let answer = get(&pulp, &path, &[]).expect(200);
     assert_eq!((answer.body, answer.headers.contains(&etag(&other))), (other, true));
+}
+
+/// A file of the harness's, below its distribution's address.
+const FILE: &str = "/a/file";
+
+fn distribution(api: &Api, name: &str) -> String {
+    let found = api.get(&format!("/pulp/api/v3/distributions/file/file/?name={name}")).expect(200).json();
+    found["results"][0]["pulp_href"].as_str().unwrap().to_owned()
+}
+
+/// The content app has the answer at hand: the second one of two.
+fn cached(pulp: &Pulp, path: &str) -> Answer {
+    get(pulp, path, &[]).expect(200);
+    let answer = get(pulp, path, &[]).expect(200);
+    assert_eq!(answer.header("X-PULP-CACHE"), Some("HIT"), "{}", answer.headers);
+    answer
+}
+
+#[test]
+fn what_is_cached_needs_no_database_and_every_change_of_its_distribution_is_seen_at_once() {
+    let _turn = turn();
+    let pulp = boot("cached", &[]);
+    let api = Api::admin(&pulp, "secret");
+    let path = api.publish_file("cached", b"some bytes");
+    let href = distribution(&api, "cached");
+
+    cached(&pulp, &path);
+    let postgresql = |signal: &str| pulp.ok(&["pkill", signal, "-x", "postgres"]);
+    postgresql("-STOP");
+    let answer = get(&pulp, &path, &["--max-time", "10"]);
+    postgresql("-CONT");
+    assert_eq!(&*answer.expect(200).body, b"some bytes");
+
+    // A guard, and none again.
+    let guard = api.post("/pulp/api/v3/contentguards/core/rbac/", &json!({ "name": "guard" }));
+    api.patch(&href, &json!({ "content_guard": guard["pulp_href"] }));
+    for _ in 0..2 {
+        get(&pulp, &path, &[]).expect(403);
+        get(&pulp, &path, &["--user", "admin:secret"]).expect(200);
+    }
+    api.patch(&href, &json!({ "content_guard": null }));
+    cached(&pulp, &path);
+
+    // Another place, and what was at the old one.
+    api.patch(&href, &json!({ "base_path": "cached/deeper" }));
+    get(&pulp, &path, &[]).expect(404);
+    let deeper = format!("/pulp/content/cached/deeper{FILE}");
+    assert_eq!(&*cached(&pulp, &deeper).body, b"some bytes");
+
+    // Without redis, and when it is back.
+    pulp.ok(&["svctl", "stop", "redis"]);
+    assert_eq!(&*get(&pulp, &deeper, &[]).expect(200).body, b"some bytes");
+    pulp.ok(&["svctl", "start", "redis"]);
+    cached(&pulp, &deeper);
+
+    api.delete(&href);
+    get(&pulp, &deeper, &[]).expect(404);
+}
+
+#[test]
+fn many_who_ask_at_once_for_what_is_not_cached_yet_all_get_it() {
+    let _turn = turn();
+    let pulp = boot("herd", &[]);
+    let path = Api::admin(&pulp, "secret").publish_file("herd", b"some bytes");
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..24).map(|_| scope.spawn(|| get(&pulp, &path, &[]))).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for answer in answers {
+        assert_eq!(&*answer.expect(200).body, b"some bytes");
+    }
+}
+
+/// Ends those who ask, also where the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_change_is_seen_by_the_next_request_however_many_ask_meanwhile() {
+    let _turn = turn();
+    let pulp = boot("changes", &[]);
+    let api = Api::admin(&pulp, "secret");
+    let path = api.publish_file("one", b"1");
+    api.publish_file("two", b"2");
+    let publications = ["one", "two"]
+        .map(|name| api.get(&distribution(&api, name)).expect(200).json()["publication"].clone());
+    let href = distribution(&api, "one");
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = End(&enough);
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    get(&pulp, &path, &[]);
+                }
+            });
+        }
+        let seen: Vec<bool> = (1..=12)
+            .map(|turn| {
+                api.patch(&href, &json!({ "publication": publications[turn % 2] }));
+                (0..4).all(|_| get(&pulp, &path, &[]).body == [b"1", b"2"][turn % 2])
+            })
+            .collect();
+        assert_eq!(seen, [true; 12]);
+    });
+}
+
+#[test]
+fn an_upload_of_many_pieces_is_whole_and_has_its_hashes() {
+    let _turn = turn();
+    let pulp = boot("uploads", &[]);
+    let api = Api::admin(&pulp, "secret");
+    let bytes: Vec<u8> =
+        (0..7_654_321_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("upload");
+    std::fs::write(&path, &bytes).unwrap();
+    let made = api.upload("/pulp/api/v3/artifacts/", &[&format!("file=@{}", path.display())]);
+    assert_eq!(made["size"], bytes.len());
+    for (name, algorithm) in
+        [("sha256", &digest::SHA256), ("sha384", &digest::SHA384), ("sha512", &digest::SHA512)]
+    {
+        assert_eq!(made[name], hex(algorithm, &bytes), "{name}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ import fcntl
 import gc
 import importlib.util
 import json
+import multiprocessing
 import os
 import resource
 import socket
@@ -89,6 +90,8 @@ def import_pulp():
     """Everything that the services import, and what they would import at their first request."""
     from django.conf import settings
 
+    # A worker starts a process for each task. From Python 3.14 on that would import Pulp anew, two seconds of CPU a task.
+    multiprocessing.set_start_method("fork")
     if getattr(settings, "OTEL_ENABLED", False):
         raise Refusal("metrics are exported, by a thread of each service")
     programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
@@ -98,7 +101,11 @@ def import_pulp():
     for plugin in pulp_plugin_configs():
         if importlib.util.find_spec(f"{plugin.name}.content"):
             importlib.import_module(f"{plugin.name}.content")
-    import_send_files().install()
+    for part in ("send_files", "cache_changes", "cached_answers", "uploads"):
+        try:
+            beside(part).install()
+        except (AttributeError, ImportError, ValueError) as error:
+            print(f"{part} is left out, as this Pulp is another: {error}", file=sys.stderr, flush=True)
     import_wsgi()
     from django.urls import get_resolver
 
@@ -106,10 +113,10 @@ def import_pulp():
     return programs
 
 
-def import_send_files():
-    """It lies beside this file, whose directory is not among those of modules (`python3 -P`)."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "send_files.py")
-    spec = importlib.util.spec_from_file_location("send_files", path)
+def beside(name):
+    """A module that lies beside this file, whose directory is not among those of modules (`python3 -P`)."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

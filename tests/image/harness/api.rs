@@ -45,6 +45,11 @@ impl<'a> Api<'a> {
         self.done(self.call(path, &args))
     }
 
+    /// Removes something.
+    pub fn delete(&self, path: &str) -> Value {
+        self.done(self.call(path, &["--request", "DELETE"]))
+    }
+
     /// As [`Api::post`] with a file and other fields of a form.
     pub fn upload(&self, path: &str, fields: &[&str]) -> Value {
         let args: Vec<&str> = fields.iter().flat_map(|field| ["--form", field]).collect();

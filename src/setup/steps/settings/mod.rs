@@ -34,6 +34,10 @@ pub const SECRET_KEY: &str = "/etc/pulp/certs/secret_key";
 pub(crate) const APP: &str = "pulp_request_origin.RequestOrigin";
 /// Where the embedded redis listens.
 pub const REDIS_SOCKET: &str = "/run/redis/redis.sock";
+/// pulpcore's own default, but connections are kept. Without this, each request to the API makes one: PostgreSQL forks a process
+/// for it, which takes more time than most requests. One that has gone, as after a restart, is noticed before it is used.
+const KEPT_CONNECTIONS: &str = "DATABASES = {\"default\": {\"ENGINE\": \"django.db.backends.postgresql\", \"NAME\": \"pulp\", \"USER\": \"pulp\", \
+    \"CONN_MAX_AGE\": 600, \"CONN_HEALTH_CHECKS\": True}}\n";
 /// Where the embedded PostgreSQL listens.
 pub const POSTGRESQL_SOCKETS: &str = "/run/postgresql";
 
@@ -109,6 +113,9 @@ fn defaults(
     // The embedded redis is there for this.
     if settings.external_redis.is_none() && !set.contains_key("CACHE_ENABLED") {
         file.push_str("CACHE_ENABLED = True\n");
+    }
+    if settings.external_postgresql.is_none() && !set.contains_key("DATABASES") {
+        file.push_str(KEPT_CONNECTIONS);
     }
     file
 }
@@ -193,6 +200,13 @@ mod tests {
         assert!(of(json!({})).contains("\nCACHE_ENABLED = True\n"));
         for own in [json!({"CACHE_ENABLED": false}), json!({"REDIS_HOST": "x"})] {
             assert!(!of(own).contains("CACHE_ENABLED"));
+        }
+        assert!(of(json!({})).contains("\"CONN_MAX_AGE\": 600"));
+        for own in [
+            json!({"DATABASES": {"default": {"NAME": "x"}}}),
+            json!({"DATABASES": {"default": {"HOST": "x"}}}),
+        ] {
+            assert!(!of(own).contains("DATABASES"));
         }
         let secret = of(json!({"DATABASES": {"default": {"PASSWORD": "geheim"}}}));
         assert!(!secret.contains("geheim"));
