@@ -33,6 +33,11 @@ class Found(unittest.TestCase):
         self.assertEqual(cached_answers.base_keys("a/b/", "tenant"), ["tenant:a/b", "tenant:a"])
         self.assertEqual(cached_answers.base_keys("a"), [])
 
+    def test_a_path_of_many_parts_asks_for_few_things(self):
+        keys = cached_answers.base_keys("a/" * 4000)
+        self.assertEqual((len(keys), keys[-1]), (cached_answers.DEEPEST, "a"))
+        self.assertLess(sum(map(len, keys)), 2000)
+
     def test_an_answer_without_a_guard_is_given_and_the_one_of_this_address_too(self):
         redis = Redis([None, None, None], [b"False", b"entry", None])
         self.assertEqual(find(redis), ("a", b"entry", False))

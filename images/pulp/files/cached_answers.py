@@ -28,6 +28,8 @@ OURS = f"unix://{SOCKET}?db=0"
 PATIENCE = 5
 # Seconds that a request waits for another one of the same answer.
 OTHERS = 5
+# Parts of the base path of a distribution that is looked for.
+DEEPEST = 30
 # Where a request has the future for which others wait.
 LEADS = "pulp-cached-answer-leads"
 
@@ -119,11 +121,12 @@ def of_address(key):
 
 
 def base_keys(path, domain=None):
-    """What answers for a path may be kept under: the base path of its distribution is one of the directories above it."""
+    """What answers for a path may be kept under: the base path of its distribution is one of the directories above it. A client
+    chooses how many there are, so those farther down than DEEPEST take Pulp's way."""
     keys = []
     while (path := os.path.split(path)[0]).lstrip("/"):
         keys.append(f"{domain}:{path}" if domain else path)
-    return keys
+    return keys[-DEEPEST:]
 
 
 async def find(redis, base_keys, keys):
