@@ -134,9 +134,19 @@ publish() { galaxy collection publish --server "$origin/api/galaxy/" --token "$t
 token_of() { ask POST /api/galaxy/v3/auth/token/ | jq -r .token; }
 collections_in() { ask GET "/api/galaxy/v3/plugin/ansible/content/$1/collections/index/" | jq -r '[.data[].name] | sort | join(" ")'; }
 
+# staged NAME VERSION: waits for it. Where an import ends a task of its own begins, which puts the collection there.
+staged() {
+    local tries=0
+    until [ "$(status_of --user "admin:$password" "$origin/api/galaxy/v3/plugin/ansible/content/staging/collections/index/shop/$1/versions/$2/")" = 200 ]; do
+        [ $((tries += 1)) -lt 120 ] || die "galaxy: $1 $2 is not in staging"
+        sleep 0.5
+    done
+}
+
 # approve NAME VERSION: moves it from staging to published, as the interface's button does.
 approve() {
     local answer
+    staged "$1" "$2"
     answer=$(ask POST "/api/galaxy/v3/collections/shop/$1/versions/$2/move/staging/published/")
     for task in $(jq -r '.[] | strings' <<<"$answer" | sort -u); do ended "$task"; done
 }
@@ -178,6 +188,7 @@ approval() {
     for archive in shop-tools-1.0.0 shop-base-1.0.0 shop-app-2.0.0; do
         has "publishing $archive" "$(publish $archive.tar.gz)" "successfully published"
     done
+    for one in "tools 1.0.0" "base 1.0.0" "app 2.0.0"; do staged "${one% *}" "${one#* }"; done
     is "staging" "$(collections_in staging)" "app base tools"
     is "published" "$(collections_in published)" ""
     has "installing what nobody approved" "$(install tools || true)" "Failed to resolve"

@@ -109,6 +109,12 @@ def publish_collection(url, name, size):
     file = f"shop-{name}-1.0.0.tar.gz"
     form, kind = multipart({"sha256": hashlib.sha256(data).hexdigest()}, file, data)
     api.task(api.call("POST", f"{v3}/artifacts/collections/", form, kind))
+    # Where the import ends a task of its own begins, which puts it there.
+    until = time.monotonic() + PATIENCE
+    while name not in [one["name"] for one in api.call("GET", "/api/galaxy/v3/plugin/ansible/content/staging/collections/index/")["data"]]:
+        if time.monotonic() > until:
+            sys.exit(f"{name} is not in staging")
+        time.sleep(0.2)
     moved = api.call("POST", f"{v3}/collections/shop/{name}/versions/1.0.0/move/staging/published/", {})
     for task in ("copy_task_id", "remove_task_id"):
         api.task({"task": f"/api/galaxy/pulp/api/v3/tasks/{moved[task]}/"})

@@ -48,6 +48,11 @@ pub(super) fn publish(api: &Api, name: &str, bytes: &[u8]) -> String {
     let file = format!("file=@{}", dir.path().join(&archive).display());
     let sum = format!("sha256={}", sha256(&dir.path().join(&archive)));
     api.upload("/api/galaxy/v3/artifacts/collections/", &[&file, &sum]);
+    // Where the import ends a task of its own begins, which puts it there.
+    let staged = format!(
+        "/api/galaxy/v3/plugin/ansible/content/staging/collections/index/{NAMESPACE}/{name}/versions/{VERSION}/"
+    );
+    until("the collection in staging", PATIENCE, || api.get(&staged).status == 200);
     let moving =
         format!("/api/galaxy/v3/collections/{NAMESPACE}/{name}/versions/{VERSION}/move/staging/published/");
     let tasks = api.post(&moving, &json!({}));
