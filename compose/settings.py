@@ -32,6 +32,7 @@ ANSIBLE_API_HOSTNAME = PYPI_API_HOSTNAME = _origin
 ANSIBLE_CONTENT_HOSTNAME = f"{_origin}/pulp/content"
 if not _told:
     REQUEST_ORIGIN_DEFAULTS = {
+        "CONTENT_ORIGIN": _origin,  # Galaxy's images set it
         "TOKEN_SERVER": TOKEN_SERVER,
         "ANSIBLE_API_HOSTNAME": _origin,
         "PYPI_API_HOSTNAME": _origin,
