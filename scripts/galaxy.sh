@@ -199,12 +199,16 @@ approval() {
     install app >/dev/null
     for name in app base; do [ -e "$work/installed/ansible_collections/shop/$name/MANIFEST.json" ] || die "galaxy: $name is not installed"; done
     big
+    all_ended_well
     stop approval
 }
 install() {
     rm -rf "$work/installed"
     galaxy collection install --server "$origin/api/galaxy/" --token "$token" --collections-path /w/installed "shop.$1"
 }
+
+# No task has failed, of which nobody was told.
+all_ended_well() { is "tasks that failed" "$(ask GET "/api/galaxy/pulp/api/v3/tasks/?state=failed" | jq -c '[.results[].name]')" "[]"; }
 
 # 20 MB that nothing can make smaller.
 big() {
@@ -390,6 +394,7 @@ again() {
     publish shop-app-2.0.0.tar.gz >/dev/null
     approve app 2.0.0
     install app >/dev/null
+    all_ended_well
     stop again
 }
 
