@@ -63,7 +63,8 @@ test-compose: compose-images ## compose with podman-compose and docker-compose, 
 	@scripts/compose.sh podman folders up swap
 	@scripts/compose.sh docker volumes
 
-test-galaxy: image-galaxy compose-images ## Galaxy with the real ansible-galaxy: publish, approve, install; HTTPS; one process a container
+test-galaxy: image-galaxy ## Galaxy with the real ansible-galaxy, in a browser, in compose; the tests of the image that hold for it
+	@TAG=galaxy scripts/compose-images.sh $(binary)
 	@scripts/galaxy.sh
 
 test-bring: images ## all that people bring to the images, at length (some 40 minutes): big uploads, load, hostile users

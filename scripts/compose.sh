@@ -10,7 +10,8 @@
 #   figures  (only if named; podman) requests/s of content with 1, 2 and 4 replicas, and of nginx serving the same file.
 #            Those of a machine that does something else besides are of no use: they are printed, not judged
 #
-# Images: PULP_IMAGE, PULP_WEB_IMAGE, POSTGRES_IMAGE, REDIS_IMAGE, and PULP_ALL_IMAGE for `swap`.
+# Images: PULP_IMAGE, PULP_WEB_IMAGE, POSTGRES_IMAGE, REDIS_IMAGE, and PULP_ALL_IMAGE for `swap`. PULP_PRODUCT=galaxy: they are
+# Galaxy's, and the file is in a collection.
 . "$(dirname "$0")/host.sh"
 tool=${1:?podman or docker} kind=${2:-volumes}
 shift; [ $# = 0 ] || shift
@@ -113,7 +114,12 @@ until_true() {
 }
 
 answers() { curl --silent --fail --fail-early --max-time 10 -o /dev/null -o /dev/null "$(web)/pulp/"{api/v3/status,content}/; }
-has() { [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$*" ]; }
+# there_are N: replicas of each, as the status tells; Galaxy's does not tell of the API.
+there_are() {
+    local all="content $1 worker $1"
+    [ "${PULP_PRODUCT:-}" = galaxy ] || all="api $1 $all"
+    [ "$(python3 $client status "$(web)" 2>/dev/null)" = "$all" ]
+}
 
 up() {
     compose up -d >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; die "$tool: compose up failed"; }
@@ -147,7 +153,7 @@ read_well() {
 serving() {
     local name count=0
     for name in $(containers pulp_content); do
-        [ "$(run logs "$name" 2>&1 | grep -c 'GET /pulp/content/first')" = 0 ] || count=$((count + 1))
+        [ "$(run logs "$name" 2>&1 | grep -cF "GET $first")" = 0 ] || count=$((count + 1))
     done
     echo $count
 }
@@ -159,7 +165,7 @@ stage_up() {
     say "$tool: $kind: up after $((SECONDS - begin)) s"
     first=$(python3 $client publish "$(web)" first)
     python3 $client check "$(web)" "$first"
-    until_true 60 "at two replicas each" has api 2 content 2 worker 2
+    until_true 60 "at two replicas each" there_are 2
     ! grep -qF -e "$PULP_PASSWORD" "$work/up.log" || die "$tool: a password is in compose's output"
 }
 
@@ -171,7 +177,7 @@ stage_scale() {
     else
         compose up -d --no-recreate --scale pulp_api=4 --scale pulp_content=4 --scale pulp_worker=4 >"$work/scale.log" 2>&1
     fi
-    until_true 300 "at four replicas each" has api 4 content 4 worker 4
+    until_true 300 "at four replicas each" there_are 4
     until_true 120 "served by four replicas of content" four_serve
     local service name
     for service in pulp_api pulp_content pulp_worker; do

@@ -9,13 +9,20 @@
 #   https      the documented folders, HTTPS, a host name; a second start; the password set again
 #   mounted    a settings.py of one's own
 #   single     galaxy-minimal behind galaxy-web, with as many replicas as one likes
+#   sync       a second Galaxy gets collections of the first, with a token of it
+#   again      the image is started anew on volumes with content, which GALAXY_OLDER_IMAGE (or the same) has written
+#   browser    a person logs in, in Chromium; pictures are left in .cache/galaxy-login
+#   compose    compose/ with galaxy-minimal and galaxy-web, scaled while a client reads
+#   tests      those of tests/image that hold for Galaxy, too (PULP_INIT_PRODUCT=galaxy)
 #
-# GALAXY_IMAGE, GALAXY_MINIMAL_IMAGE and GALAXY_WEB_IMAGE name other images, GALAXY_TEST_PORT the first of ten ports.
+# GALAXY_IMAGE, GALAXY_MINIMAL_IMAGE and GALAXY_WEB_IMAGE name other images, POSTGRES_IMAGE and REDIS_IMAGE those beside
+# them, GALAXY_TEST_PORT the first of ten ports.
 . "$(dirname "$0")/host.sh"
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(approval open https mounted single)
+[ ${#stages[@]} -gt 0 ] || stages=(approval open https mounted single sync again browser compose tests)
 image=${GALAXY_IMAGE:-localhost/galaxy}
 minimal=${GALAXY_MINIMAL_IMAGE:-$image-minimal} web=${GALAXY_WEB_IMAGE:-$image-web}
+export POSTGRES_IMAGE=${POSTGRES_IMAGE:-$image-postgres} REDIS_IMAGE=${REDIS_IMAGE:-$image-redis}
 port=${GALAXY_TEST_PORT:-18300} password=correct-horse-battery
 label=pulp-init-galaxy-test network=galaxytest
 work=$cache/galaxy
@@ -40,6 +47,7 @@ finish() {
 remove() {
     podman ps -aq --filter "label=$label" | xargs -r podman rm -f -v -t 2 >/dev/null 2>&1 || true
     podman network rm -f $network >/dev/null 2>&1 || true
+    podman volume rm -f galaxytest-{storage,again-{settings,storage,pgsql}} >/dev/null 2>&1 || true
     as_root rm -rf "$work"
 }
 trap finish EXIT
@@ -126,9 +134,19 @@ publish() { galaxy collection publish --server "$origin/api/galaxy/" --token "$t
 token_of() { ask POST /api/galaxy/v3/auth/token/ | jq -r .token; }
 collections_in() { ask GET "/api/galaxy/v3/plugin/ansible/content/$1/collections/index/" | jq -r '[.data[].name] | sort | join(" ")'; }
 
+# staged NAME VERSION: waits for it. Where an import ends a task of its own begins, which puts the collection there.
+staged() {
+    local tries=0
+    until [ "$(status_of --user "admin:$password" "$origin/api/galaxy/v3/plugin/ansible/content/staging/collections/index/shop/$1/versions/$2/")" = 200 ]; do
+        [ $((tries += 1)) -lt 120 ] || die "galaxy: $1 $2 is not in staging"
+        sleep 0.5
+    done
+}
+
 # approve NAME VERSION: moves it from staging to published, as the interface's button does.
 approve() {
     local answer
+    staged "$1" "$2"
     answer=$(ask POST "/api/galaxy/v3/collections/shop/$1/versions/$2/move/staging/published/")
     for task in $(jq -r '.[] | strings' <<<"$answer" | sort -u); do ended "$task"; done
 }
@@ -170,6 +188,7 @@ approval() {
     for archive in shop-tools-1.0.0 shop-base-1.0.0 shop-app-2.0.0; do
         has "publishing $archive" "$(publish $archive.tar.gz)" "successfully published"
     done
+    for one in "tools 1.0.0" "base 1.0.0" "app 2.0.0"; do staged "${one% *}" "${one#* }"; done
     is "staging" "$(collections_in staging)" "app base tools"
     is "published" "$(collections_in published)" ""
     has "installing what nobody approved" "$(install tools || true)" "Failed to resolve"
@@ -180,12 +199,16 @@ approval() {
     install app >/dev/null
     for name in app base; do [ -e "$work/installed/ansible_collections/shop/$name/MANIFEST.json" ] || die "galaxy: $name is not installed"; done
     big
+    all_ended_well
     stop approval
 }
 install() {
     rm -rf "$work/installed"
     galaxy collection install --server "$origin/api/galaxy/" --token "$token" --collections-path /w/installed "shop.$1"
 }
+
+# No task has failed, of which nobody was told.
+all_ended_well() { is "tasks that failed" "$(ask GET "/api/galaxy/pulp/api/v3/tasks/?state=failed" | jq -c '[.results[].name]')" "[]"; }
 
 # 20 MB that nothing can make smaller.
 big() {
@@ -272,9 +295,9 @@ single() {
     printf 'SECRET_KEY = "aabbcc"\nDATABASES = {"default": {"HOST": "database", "ENGINE": "django.db.backends.postgresql", "NAME": "pulp", "USER": "pulp", "PASSWORD": "password"}}\nREDIS_HOST = "redis"\nREDIS_PORT = 6379\nCACHE_ENABLED = True\n' >"$work/single/settings.py"
     chmod -R a+rX "$work/single"
     podman_calmly run --detach --name galaxy-test-database --label $label --network $network --network-alias database \
-        --env POSTGRES_USER=pulp --env POSTGRES_PASSWORD=password --env POSTGRES_DB=pulp localhost/pulp-postgres >/dev/null
+        --env POSTGRES_USER=pulp --env POSTGRES_PASSWORD=password --env POSTGRES_DB=pulp "$POSTGRES_IMAGE" >/dev/null
     podman_calmly run --detach --name galaxy-test-redis --label $label --network $network --network-alias redis \
-        localhost/pulp-redis >/dev/null
+        "$REDIS_IMAGE" >/dev/null
     podman_calmly run --rm --name galaxy-test-migrations --label $label --network $network --volume "$work/single:/etc/pulp:z" \
         --volume galaxytest-storage:/var/lib/pulp --env "PULP_DEFAULT_ADMIN_PASSWORD=$password" "$minimal" \
         bash -c 'wait_on_postgres.py && pulp-setup migrations && set_init_password.sh'
@@ -300,9 +323,105 @@ single() {
     podman volume rm -f galaxytest-storage >/dev/null 2>&1 || true
 }
 
+# A second Galaxy, in the same network, takes over what the first has published. Clients of the second need not know the first.
+sync() {
+    podman network create $network >/dev/null
+    host_names
+    origin=http://localhost:$((port + 5))
+    start first --network $network --network-alias first.example.com --publish "127.0.0.1:$((port + 5)):80" \
+        -e "PULP_GALAXY_REQUIRE_CONTENT_APPROVAL=false"
+    token=$(token_of)
+    send POST /api/galaxy/v3/namespaces/ '{"name": "shop", "groups": []}' >/dev/null
+    collection base 1.0.0
+    collection app 2.0.0 shop.base
+    publish shop-base-1.0.0.tar.gz >/dev/null
+    publish shop-app-2.0.0.tar.gz >/dev/null
+    local firsts=$token
+    origin=http://localhost:$((port + 6))
+    start second --network $network --publish "127.0.0.1:$((port + 6)):80"
+    is "community" "$(collections_in community)" ""
+    take_from_first wrong
+    has "a sync with a wrong token" "$(task_of_sync failed | jq -r .error.description)" "403"
+    take_from_first "$firsts"
+    task_of_sync completed >/dev/null
+    is "community" "$(collections_in community)" "app base"
+    stop first
+    token=$(token_of)
+    rm -rf "$work/installed"
+    galaxy collection install --server "$origin/api/galaxy/content/community/" --token "$token" --collections-path /w/installed \
+        shop.app >/dev/null
+    for name in app base; do [ -e "$work/installed/ansible_collections/shop/$name/MANIFEST.json" ] || die "galaxy: $name is not installed"; done
+    stop second
+}
+# take_from_first TOKEN: where the community's collections come from. A token is in no command line.
+take_from_first() {
+    jq -n --arg token "$1" '{url: "http://first.example.com/api/galaxy/content/published/", token: $token, policy: "immediate",
+        requirements_file: "collections:\n  - name: shop.app\n"}' \
+        | ask PUT /api/galaxy/content/community/v3/sync/config/ --header 'Content-Type: application/json' --data @- >/dev/null
+}
+# task_of_sync STATE: starts a sync of the community's collections and waits until its task has ended so.
+task_of_sync() {
+    local task tries=0 found
+    task=$(ask POST /api/galaxy/content/community/v3/sync/ | jq -r .task)
+    until found=$(ask GET "/api/galaxy/pulp/api/v3/tasks/$task/") && [[ $(jq -r .state <<<"$found") =~ ^(completed|failed)$ ]]; do
+        [ $((tries += 1)) -lt 240 ] || die "galaxy: the sync has not ended: $found"
+        sleep 0.5
+    done
+    is "the sync's task ($(jq -r .error.description <<<"$found"))" "$(jq -r .state <<<"$found")" "$1"
+    printf %s "$found"
+}
+
+again() {
+    origin=http://localhost:$((port + 7))
+    local newer=$image volume
+    local options=(--publish "127.0.0.1:$((port + 7)):80")
+    for volume in settings:/etc/pulp storage:/var/lib/pulp pgsql:/var/lib/pgsql; do options+=(--volume "galaxytest-again-$volume"); done
+    image=${GALAXY_OLDER_IMAGE:-$image} start again "${options[@]}"
+    local was
+    was=$(ask GET /api/galaxy/ | jq -r .galaxy_ng_version)
+    token=$(token_of)
+    send POST /api/galaxy/v3/namespaces/ '{"name": "shop", "groups": []}' >/dev/null
+    collection base 1.0.0
+    publish shop-base-1.0.0.tar.gz >/dev/null
+    approve base 1.0.0
+    stop again
+    podman rm galaxy-test-again >/dev/null
+    image=$newer
+    start again "${options[@]}"
+    passed "galaxy_ng $was is now $(ask GET /api/galaxy/ | jq -r .galaxy_ng_version)"
+    install base >/dev/null # with the token of before
+    collection app 2.0.0 shop.base
+    publish shop-app-2.0.0.tar.gz >/dev/null
+    approve app 2.0.0
+    install app >/dev/null
+    all_ended_well
+    stop again
+}
+
+browser() {
+    origin=http://localhost:$((port + 8))
+    start browser --publish "127.0.0.1:$((port + 8)):80"
+    GALAXY_PASSWORD=$password scripts/galaxy-login.sh "$origin/" "$cache/galaxy-login"
+    stop browser
+}
+
+compose() { PULP_PRODUCT=galaxy PULP_IMAGE=$minimal PULP_WEB_IMAGE=$web scripts/compose.sh podman volumes up scale; }
+
+tests() {
+    need_cargo
+    PULP_INIT_PRODUCT=galaxy PULP_IMAGE=$image PULP_MINIMAL_IMAGE=$minimal PULP_WEB_IMAGE=$web cargo test --quiet --locked \
+        --workspace --features docs,containers --test image -- bill:: collections:: external:: imports:: interrupted:: killed:: \
+        places:: product:: restricted:: secrets:: single:: structure:: supervision:: upgrade::
+}
+
 for stage in "${stages[@]}"; do
     case $stage in
-        approval | open | https | mounted | single) say "galaxy: $stage"; "$stage" ;;
+        approval | open | https | mounted | single | sync | again | browser | compose | tests)
+            remove
+            mkdir -p "$work"
+            say "galaxy: $stage"
+            "$stage"
+            ;;
         *) die "galaxy: there is no stage $stage" ;;
     esac
 done

@@ -6,7 +6,7 @@ earlier container, which linger for up to two minutes, do not count.
 
 The floor is the same image's api, content and two workers, started by hand at once on a running, migrated database.
 
-    boot.py [--image localhost/pulp] [--runs 5] [--out FILE.json]
+    boot.py [--image localhost/pulp] [--status /pulp/api/v3/status/] [--runs 5] [--out FILE.json]
 """
 
 import argparse
@@ -18,7 +18,6 @@ import sys
 import time
 import urllib.request
 
-STATUS = "/pulp/api/v3/status/"
 # Targets of the project: what, the figure, and its unit.
 TARGETS = {"warm": 3.5, "warm, of the floor": 1.15, "cold more than warm": 2.0, "stop": 3.0, "PSS": 600.0}
 
@@ -33,11 +32,12 @@ def podman(*words, check=True):
 def online(url):
     """The names of those that are online, by kind; nothing if nobody answers."""
     try:
-        with urllib.request.urlopen(url + STATUS, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             status = json.load(answer)
     except (OSError, ValueError):
         return None
-    kinds = ("online_workers", "online_api_apps", "online_content_apps")
+    # Galaxy's pulpcore does not tell of the API; that it answers is all there is to know.
+    kinds = [kind for kind in ("online_workers", "online_api_apps", "online_content_apps") if kind in status]
     return [{row["name"] for row in status[kind] or []} for kind in kinds]
 
 
@@ -54,8 +54,8 @@ def wait(url, since, old=frozenset()):
 class Container:
     """One container on volumes of its own."""
 
-    def __init__(self, image):
-        self.image, self.name = image, f"pulp-bench-{os.getpid()}"
+    def __init__(self, image, status):
+        self.image, self.status, self.name = image, status, f"pulp-bench-{os.getpid()}"
         self.volumes = [podman("volume", "create") for _ in range(4)]
 
     def start(self, old=frozenset()):
@@ -63,7 +63,7 @@ class Container:
         mounts = [word for pair in zip(self.volumes, places) for word in ("--volume", ":".join(pair))]
         since = time.monotonic()
         podman("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::80", *mounts, self.image)
-        self.url = "http://" + podman("port", self.name, "80/tcp")
+        self.url = "http://" + podman("port", self.name, "80/tcp") + self.status
         return wait(self.url, since, old)
 
     def names(self):
@@ -95,8 +95,7 @@ class Container:
         services = ["pulp-api", "pulp-content", "pulp-worker"]
         old = self.names()
         podman("exec", self.name, "svctl", "stop", *services)
-        script = ("export PULP_SETTINGS=/run/pulp/settings.py,/etc/pulp/settings.py; cd /var/lib/pulp; "
-                  "for what in api content worker worker; do pulp-setup exec $what & done; wait")
+        script = ("cd /var/lib/pulp; for what in api content worker worker; do pulp-setup exec $what & done; wait")
         since = time.monotonic()
         podman("exec", "--detach", "--user", "pulp", self.name, "bash", "-c", script)
         took = wait(self.url, since, old)
@@ -118,12 +117,13 @@ def podman_logs(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", default="localhost/pulp")
+    parser.add_argument("--status", default="/pulp/api/v3/status/")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--out")
     options = parser.parse_args()
     figures = {name: [] for name in ("cold", "warm", "floor", "stop", "PSS")}
     for run in range(options.runs):
-        container = Container(options.image)
+        container = Container(options.image, options.status)
         try:
             figures["cold"].append(container.start())
             old = container.names()

@@ -3,11 +3,12 @@
     client.py publish URL NAME [SIZE]   makes a repository with one file of SIZE bytes, prints the file's path
     client.py check URL PATH            downloads it, compares it with what its name says; the registry must send clients
                                         to this address, too
-    client.py status URL                prints how many: api N content N worker N
+    client.py status URL                prints how many: api N content N worker N (Galaxy does not tell of the API)
     client.py read URL PATH [THREADS]   reads the status and the file until it is told to end (TERM), then says how many
                                         requests there were and which failed; exit 1 if any did
 
-The password of `admin` is in the variable PULP_PASSWORD. A file's content follows from its name and size, so that
+With PULP_PRODUCT=galaxy it is a client of Galaxy, and the file is in a collection. The password of `admin` is in the variable
+PULP_PASSWORD. A file's content follows from its name and size, so that
 whoever finds it can tell whether it is whole.
 """
 
@@ -15,10 +16,12 @@ import base64
 import collections
 import hashlib
 import http.client
+import io
 import json
 import os
 import signal
 import sys
+import tarfile
 import threading
 import time
 import urllib.error
@@ -26,6 +29,8 @@ import urllib.request
 import uuid
 
 PATIENCE = 300  # seconds; nothing waits longer
+GALAXY = os.environ.get("PULP_PRODUCT") == "galaxy"
+STATUS = "/api/galaxy/pulp/api/v3/status/" if GALAXY else "/pulp/api/v3/status/"
 
 
 def content(name, size):
@@ -74,7 +79,54 @@ def multipart(fields, filename, data):
     return "".join(parts).encode() + head.encode() + data + f"\r\n--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
 
 
+def collection(name, data):
+    """An archive of the collection shop.NAME with this file, as `ansible-galaxy collection build` makes it."""
+    files = {"README.md": b"# A file\n", "meta/runtime.yml": b"requires_ansible: '>=2.15.0'\n", "files/file": data}
+    listed = [{"name": folder, "ftype": "dir", "chksum_type": None, "chksum_sha256": None, "format": 1} for folder in (".", "meta", "files")]
+    listed += [{"name": path, "ftype": "file", "chksum_type": "sha256", "chksum_sha256": hashlib.sha256(content).hexdigest(), "format": 1}
+               for path, content in files.items()]
+    files["FILES.json"] = json.dumps({"files": listed, "format": 1}).encode()
+    about = {"namespace": "shop", "name": name, "version": "1.0.0", "authors": ["somebody"], "readme": "README.md", "tags": ["linux"],
+             "description": None, "license": ["MIT"], "license_file": None, "dependencies": {}, "documentation": None,
+             "repository": "https://example.com/shop", "homepage": None, "issues": None}
+    manifest = {"name": "FILES.json", "ftype": "file", "chksum_type": "sha256",
+                "chksum_sha256": hashlib.sha256(files["FILES.json"]).hexdigest(), "format": 1}
+    files["MANIFEST.json"] = json.dumps({"collection_info": about, "file_manifest_file": manifest, "format": 1}).encode()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for path in ("MANIFEST.json", "FILES.json", *(path for path in files if not path.endswith(".json"))):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(files[path]), 0o644
+            tar.addfile(member, io.BytesIO(files[path]))
+    return archive.getvalue()
+
+
+def publish_collection(url, name, size):
+    api, v3 = Api(url), "/api/galaxy/v3"
+    if "shop" not in [space["name"] for space in api.call("GET", f"{v3}/namespaces/?name=shop")["data"]]:
+        api.call("POST", f"{v3}/namespaces/", {"name": "shop", "groups": []})
+    data = collection(name, content(name, int(size)))
+    file = f"shop-{name}-1.0.0.tar.gz"
+    form, kind = multipart({"sha256": hashlib.sha256(data).hexdigest()}, file, data)
+    api.task(api.call("POST", f"{v3}/artifacts/collections/", form, kind))
+    # Where the import ends a task of its own begins, which puts it there.
+    until = time.monotonic() + PATIENCE
+    while name not in [one["name"] for one in api.call("GET", "/api/galaxy/v3/plugin/ansible/content/staging/collections/index/")["data"]]:
+        if time.monotonic() > until:
+            sys.exit(f"{name} is not in staging")
+        time.sleep(0.2)
+    moved = api.call("POST", f"{v3}/collections/shop/{name}/versions/1.0.0/move/staging/published/", {})
+    for task in ("copy_task_id", "remove_task_id"):
+        api.task({"task": f"/api/galaxy/pulp/api/v3/tasks/{moved[task]}/"})
+    # Who may download it is sent to the content app, with a signature in the address.
+    download = f"{url}/api/galaxy/v3/plugin/ansible/content/published/collections/artifacts/{file}"
+    with urllib.request.urlopen(urllib.request.Request(download, headers={"Authorization": api.auth}), timeout=60) as answer:
+        print(answer.url[answer.url.index("/pulp/content/"):])
+
+
 def publish(url, name, size="100000"):
+    if GALAXY:
+        return publish_collection(url, name, size)
     api, v3 = Api(url), "/pulp/api/v3"
     repository = api.call("POST", f"{v3}/repositories/file/file/", {"name": name, "autopublish": True})["pulp_href"]
     file = f"{name}-{size}.bin"
@@ -85,8 +137,18 @@ def publish(url, name, size="100000"):
 
 
 def expected(path):
+    if GALAXY:
+        return content(path.split("?")[0].rsplit("/", 1)[1].split("-")[1], 100000)
     name, _, size = path.rsplit("/", 1)[1].removesuffix(".bin").rpartition("-")
     return content(name, int(size))
+
+
+def file_in(body):
+    """What was published, in what has come."""
+    if not GALAXY:
+        return body
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        return tar.extractfile("files/file").read()
 
 
 def token_server(url):
@@ -104,15 +166,15 @@ def check(url, path):
     if told != f"{url}/token/":
         sys.exit(f"clients of {url} are sent to {told}")
     with urllib.request.urlopen(url + path, timeout=60) as answer:
-        if answer.read() != expected(path):
+        if file_in(answer.read()) != expected(path):
             sys.exit(f"{path} is not what it was")
 
 
 def status(url):
-    with urllib.request.urlopen(url + "/pulp/api/v3/status/", timeout=30) as answer:
+    with urllib.request.urlopen(url + STATUS, timeout=30) as answer:
         found = json.load(answer)
     print(*(f"{name} {len(found[f'online_{key}'])}" for name, key in
-            (("api", "api_apps"), ("content", "content_apps"), ("worker", "workers"))))
+            (("api", "api_apps"), ("content", "content_apps"), ("worker", "workers")) if not GALAXY or f"online_{key}" in found))
 
 
 def read(url, path, threads="4"):
@@ -125,16 +187,16 @@ def read(url, path, threads="4"):
             # It follows to where the content is.
             with urllib.request.urlopen(url + what, timeout=60) as answer:
                 body = answer.read()
-            if what == path and body != wanted:
+            if what == path and file_in(body) != wanted:
                 failures.append(f"{time.strftime('%T')} {what}: {len(body)} bytes")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, tarfile.TarError) as error:
             failures.append(f"{time.strftime('%T')} {what}: {error!r}")
         counts[what] += 1
         slowest[0] = max(slowest[0], time.monotonic() - begun)
 
     def work(number):
         while not ended.is_set():
-            ask(path if number % 2 else "/pulp/api/v3/status/")
+            ask(path if number % 2 else STATUS)
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(int(threads))]
     for worker in workers:

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Boot, image, minimal, podman_ok, turn, web};
+use crate::harness::{Boot, image, minimal, podman_ok, product, turn, web};
 
 /// The names of the components in a document of the image.
 fn components(image: &str, document: &str) -> Vec<String> {
@@ -27,7 +27,7 @@ fn sbom_has_packages_of_each_kind() {
         // Debian's, Python's, and what was copied out of an older release of Debian.
         (image(), "image.cdx.json", &["nginx", "pulpcore", "buildah", "postgresql-13"]),
         (image(), "programs.cdx.json", &["pulp-init", "nix", "rustls"]),
-        (minimal(), "image.cdx.json", &["libc6", "pulp-rpm", "buildah"]),
+        (minimal(), "image.cdx.json", &["libc6", product().plugin, "buildah"]),
         (web(), "image.cdx.json", &["nginx", "djangorestframework"]),
     ];
     for (image, document, names) in expected {
@@ -44,7 +44,7 @@ fn of_a_hundred_files_98_belong_to_a_component_of_the_sbom() {
     if !needs::root() {
         return;
     }
-    for (name, image) in [("pulp", image()), ("pulp-minimal", minimal()), ("pulp-web", web())] {
+    for (name, image) in [("everything", image()), ("minimal", minimal()), ("web", web())] {
         let container = Boot::new("files").of(image, &[]).create();
         let root = podman_ok(&["mount", &container.name]);
         let said =

@@ -8,7 +8,7 @@ const PASSWORD: &str = "elsewhere-s3cret";
 
 /// A PostgreSQL whose every user needs a password, and where Pulp has a role and an empty database.
 pub const POSTGRESQL: &str = r#"set -e
-PATH=$(echo /usr/lib/postgresql/17/bin):$PATH
+PATH=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1):$PATH
 umask 077
 echo "$PASSWORD" >/tmp/password
 initdb -D /tmp/db -E UTF8 --auth=scram-sha-256 --pwfile=/tmp/password --no-sync >/dev/null

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Boot, PASSWORD, Pulp, shared, turn};
+use crate::harness::{Boot, PASSWORD, Pulp, product, shared, turn};
 
 /// Where the secrets are kept.
 const FILES: &[&str] = &[
@@ -187,4 +187,17 @@ fn services_have_the_rights_that_the_documentation_says() {
     let kept: u64 = [0, 1, 5, 6, 7, 10].iter().map(|bit| 1 << bit).sum();
     let has = u64::from_str_radix(&trait_of(pulp, pulp.pid("nginx"), "CapEff"), 16).unwrap();
     assert_eq!(has & !kept, 0, "nginx has {has:x}");
+}
+
+#[test]
+fn no_key_of_the_prepared_database_is_an_installations() {
+    let _turn = turn();
+    let pulp = shared();
+    // With it the API signs the addresses of downloads. Galaxy has such a guard from the start.
+    let keys = pulp.sql("select encode(shared_secret, 'hex') from core_contentredirectcontentguard");
+    assert!(product().is_pulp() || !keys.is_empty());
+    let prepared = pulp.ok(&["cat", "/usr/share/pulp/database.sql"]);
+    for key in keys.lines() {
+        assert!(key.len() == 64 && !prepared.contains(key), "{key}");
+    }
 }

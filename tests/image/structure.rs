@@ -1,15 +1,15 @@
 //! What each image must be: owners, modes, setuid programs, users, ports, variables, labels, programs.
 //!
 //! `structure/*.json` list it in the format of container-structure-test, so that this tool can be asked as well
-//! (`container-structure-test test --image localhost/pulp --config tests/image/structure/pulp.json`). The tests need
-//! nothing but podman.
+//! (`container-structure-test test --image localhost/pulp --config tests/image/structure/everything.json --config
+//! tests/image/structure/pulp.json`). The tests need nothing but podman.
 
 use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::Value;
 
-use crate::harness::{Boot, Pulp, Said, image, minimal, podman_ok, turn, web};
+use crate::harness::{Boot, Pulp, Said, image, minimal, podman_ok, product, turn, web};
 
 const EVERY: &str = include_str!("structure/every-image.json");
 
@@ -154,11 +154,26 @@ fn images_are_as_their_lists_say() {
     let _turn = turn();
     let mut all = 0;
     let mut wrong = Vec::new();
-    for (name, image, own) in [
-        ("pulp", image(), include_str!("structure/pulp.json")),
-        ("pulp-minimal", minimal(), include_str!("structure/pulp-minimal.json")),
-        ("pulp-web", web(), include_str!("structure/pulp-web.json")),
-    ] {
+    // What each of a kind is, and what a product's is.
+    let own = if product().is_pulp() {
+        [
+            include_str!("structure/pulp.json"),
+            include_str!("structure/pulp-minimal.json"),
+            include_str!("structure/pulp-web.json"),
+        ]
+    } else {
+        [
+            include_str!("structure/galaxy.json"),
+            include_str!("structure/galaxy-minimal.json"),
+            include_str!("structure/galaxy-web.json"),
+        ]
+    };
+    let kinds = [
+        ("everything", image(), include_str!("structure/everything.json")),
+        ("minimal", minimal(), include_str!("structure/minimal.json")),
+        ("web", web(), include_str!("structure/web.json")),
+    ];
+    for ((name, image, kind), own) in kinds.into_iter().zip(own) {
         let boot = Boot::new("structure").of(image, &[]).podman(&[
             "--network=none",
             "--user=root",
@@ -166,7 +181,7 @@ fn images_are_as_their_lists_say() {
         ]);
         let container = boot.instead(&["sleep", "infinity"]).start();
         let mut found = Vec::new();
-        for list in [EVERY, own] {
+        for list in [EVERY, kind, own] {
             let checks: Value = serde_json::from_str(list).unwrap();
             all += check_files(&container, &checks, &mut found);
             all += check_commands(&container, &checks, &mut found);

@@ -14,6 +14,13 @@ def settings(**environment):
         return runpy.run_path(str(SOURCE))
 
 
+def beside(path):
+    """The settings of a composition or a cluster, which are read after those of the image."""
+    opened = mock.patch("builtins.open", mock.mock_open(read_data="secret"))
+    with opened, mock.patch.object(Path, "read_text", lambda _: "secret"), mock.patch.dict(os.environ, {}, clear=True):
+        return runpy.run_path(str(SOURCE.parents[2] / path))
+
+
 class Origin(unittest.TestCase):
     def test_it_is_that_of_the_documented_commands(self):
         for environment, origin in [
@@ -32,6 +39,11 @@ class Origin(unittest.TestCase):
         for name, value in said["REQUEST_ORIGIN_DEFAULTS"].items():
             self.assertEqual(said[name], value)
             self.assertTrue(value.startswith("http://g:8080"), value)
+
+    def test_every_address_of_the_image_is_marked_so_by_who_overrides_the_marks(self):
+        for path in ["compose/settings.py", "compose/kube/base/settings.py", "compose/kube/many-nodes/settings.py"]:
+            marks, images = beside(path)["REQUEST_ORIGIN_DEFAULTS"], settings()["REQUEST_ORIGIN_DEFAULTS"]
+            self.assertEqual({name: marks.get(name) for name in images}, images, path)
 
     def test_pulps_api_is_below_galaxys(self):
         self.assertEqual(settings()["API_ROOT"], "/api/galaxy/pulp/")

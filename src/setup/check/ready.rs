@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::{abandoned, stopped};
+use super::{abandoned, health_path, stopped};
 use crate::programs::bind::{API, CONTENT, Listener};
 use crate::programs::{bind, daemons, imports};
 use crate::pulp_settings::PulpSettings;
@@ -43,7 +43,7 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
     let until = Instant::now() + ALIVE;
     match args.first().map(String::as_str) {
         Some("api") => {
-            let path = format!("{}api/v3/livez/", PulpSettings::load(context)?.api_root);
+            let path = health_path(context, &PulpSettings::load(context)?.api_root);
             answer(place(context, API)?, &path, until).map(|_| ())
         }
         Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).map(|_| ()),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::health_path;
 use super::ready::{self, Place};
 use crate::programs::sockets::{self, At};
 use crate::programs::{bind, web};
@@ -100,11 +101,11 @@ fn look_into(context: &Context, answer: &Answer) -> Result<(), Problem> {
 /// `pulp-setup healthy`
 pub fn healthy(context: &Context, _: &[String]) -> Result<(), Problem> {
     // Not as the settings have them, which it takes a Python to know: any answer will do.
-    let livez = format!("{}api/v3/livez/", context.var("PULP_API_ROOT").unwrap_or("/pulp/"));
+    let lives = health_path(context, context.var("PULP_API_ROOT").unwrap_or("/pulp/"));
     let prefix = context.var("PULP_CONTENT_PATH_PREFIX").unwrap_or("/pulp/content/");
     let (listener, path) = match role(context) {
         Some(Role::Init) => return svctl(),
-        Some(Role::Api) => (bind::API, livez.as_str()),
+        Some(Role::Api) => (bind::API, lives.as_str()),
         Some(Role::Content) => (bind::CONTENT, prefix),
         Some(Role::Web) => return web::answers(context),
         // A worker that is stuck in its task does what it is told; a command of the user's own is theirs to judge.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, PATIENCE, Pulp, curl, until};
+use super::{Answer, PATIENCE, Pulp, collections, curl, product, until};
 
 /// The API of a container, for somebody with a password.
 pub struct Api<'a> {
@@ -22,8 +22,10 @@ impl<'a> Api<'a> {
     }
 
     fn call(&self, path: &str, args: &[&str]) -> Answer {
-        let url =
-            self.origin.as_ref().map_or_else(|| self.pulp.url(path), |origin| format!("{origin}{path}"));
+        let url = self
+            .origin
+            .as_ref()
+            .map_or_else(|| self.pulp.url(path), |origin| format!("{origin}{}", product().path(path)));
         curl(&[&["--insecure", "--user", &self.user, &url], args].concat())
     }
 
@@ -83,8 +85,12 @@ impl<'a> Api<'a> {
         task["created_resources"].get(0).cloned().unwrap_or(task)
     }
 
-    /// Publishes a file in a repository of this name, by tasks; returns the path at which the content app has it.
+    /// Publishes a file in a repository of this name, by tasks; returns the path at which the content app has it. Galaxy
+    /// knows collections alone: there it is in one of this name ([`Pulp::serves`]).
     pub fn publish_file(&self, name: &str, bytes: &[u8]) -> String {
+        if !product().is_pulp() {
+            return collections::publish(self, name, bytes);
+        }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("upload");
         std::fs::write(&path, bytes).unwrap();

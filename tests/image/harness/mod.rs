@@ -6,8 +6,10 @@
 //! tests removes what they leave behind, however they end.
 
 mod api;
+mod collections;
 mod folders;
 mod http;
+mod product;
 mod pulp;
 
 use std::process::{Child, Command, Output, Stdio};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use api::Api;
 pub use folders::Folders;
 pub use http::{Answer, curl};
+pub use product::{only_pulp, product};
 pub use pulp::{Boot, Pulp, network, volume};
 
 /// No test waits longer than this for anything. Without a prepared database, migrations take minutes on a busy machine.
@@ -37,11 +40,7 @@ fn label() -> String {
 /// The image under test, by its id: whoever builds a new one meanwhile does not change what is tested.
 pub fn image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| podman_ok(&["image", "inspect", "--format", "{{.Id}}", &image_name()]))
-}
-
-fn image_name() -> String {
-    std::env::var("PULP_IMAGE").unwrap_or_else(|_| "localhost/pulp".to_owned())
+    IMAGE.get_or_init(|| image_of("PULP_IMAGE", ""))
 }
 
 /// A number that a variable may change: how much of a long series is run.
@@ -52,17 +51,18 @@ pub fn number(variable: &str, default: u64) -> u64 {
 /// The image of one process a container, by its id.
 pub fn minimal() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| image_of("PULP_MINIMAL_IMAGE", "localhost/pulp-minimal"))
+    IMAGE.get_or_init(|| image_of("PULP_MINIMAL_IMAGE", "-minimal"))
 }
 
 /// The image of the web server alone, by its id.
 pub fn web() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| image_of("PULP_WEB_IMAGE", "localhost/pulp-web"))
+    IMAGE.get_or_init(|| image_of("PULP_WEB_IMAGE", "-web"))
 }
 
-fn image_of(variable: &str, default: &str) -> String {
-    let name = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+/// The one that a variable names, or the product's whose name ends so.
+fn image_of(variable: &str, end: &str) -> String {
+    let name = std::env::var(variable).unwrap_or_else(|_| format!("localhost/{}{end}", product().name));
     podman_ok(&["image", "inspect", "--format", "{{.Id}}", &name])
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Answer, PATIENCE, PROMPTLY, Said, curl, image, label, podman, podman_ok};
+use super::{Answer, PATIENCE, PROMPTLY, Said, collections, curl, image, label, podman, podman_ok, product};
 
 /// How a container is to be started.
 pub struct Boot {
@@ -251,13 +251,28 @@ impl Pulp {
         said.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("{said}"))
     }
 
-    /// The URL of a path, over HTTP.
+    /// The URL of a path as Pulp has it, over HTTP.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port(self.ports[0]))
+        format!("http://127.0.0.1:{}{}", self.port(self.ports[0]), product().path(path))
     }
 
     pub fn get(&self, path: &str) -> Answer {
         curl(&[&self.url(path)])
+    }
+
+    /// Fails unless what [`super::Api::publish_file`] has published at this path has these bytes.
+    pub fn serves(&self, path: &str, bytes: &[u8]) {
+        let body = self.get(path).expect(200).body;
+        let found = if product().is_pulp() { body } else { collections::file_in(&body) };
+        assert!(found == bytes, "{path}: {} bytes of {}", found.len(), bytes.len());
+    }
+
+    /// Fails unless the client of Galaxy installs what [`super::Api::publish_file`] has published by this name. Pulp's files
+    /// have no client.
+    pub fn installs(&self, name: &str, bytes: &[u8]) {
+        if !product().is_pulp() {
+            assert!(collections::installed(&self.url("/api/galaxy/"), name) == bytes, "{name}");
+        }
     }
 
     /// `status/`, which must answer.

@@ -24,6 +24,13 @@ const LIST: &str = "/usr/share/pulp/database.migrations";
 const RELEASES: &str = "/usr/share/pulp/database.releases";
 /// It is small, but the machine may be slow.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// What is each installation's own, besides its ids: how anonymous statistics call it, and with what the API signs the
+/// addresses of downloads that it sends clients to. The keys of such guards have 32 bytes; Galaxy's migrations make one.
+const OWN: &str = "
+insert into public.core_systemid (pulp_id) values (gen_random_uuid());
+update public.core_contentredirectcontentguard set shared_secret =
+    decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+";
 /// How long a UUID is as text.
 const UUID: usize = 36;
 
@@ -37,11 +44,10 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
         return Ok(());
     }
     let dump = with_fresh_ids(&dump, &mut random_uuid)?;
-    // One transaction: killed here, the database is as empty as before. What anonymous statistics call this
-    // installation by is its own, too.
+    // One transaction: killed here, the database is as empty as before.
     let mut sql = b"begin;\n".to_vec();
     sql.extend_from_slice(&dump);
-    sql.extend_from_slice(b"\ninsert into public.core_systemid (pulp_id) values (gen_random_uuid());\n");
+    sql.extend_from_slice(OWN.as_bytes());
     // It was migrated with default settings, and with what the image had then: somebody may have added a plugin.
     let (list, releases) = (files::read(&context.path(LIST))?, files::read(&context.path(RELEASES))?);
     if let (Some(list), Some(releases)) = (list, releases) {

@@ -12,6 +12,7 @@ pub use names::name;
 use reader::Reader;
 
 use super::{admin, signing};
+use crate::check::HEALTH_PATH;
 use crate::programs::bind;
 use crate::{Context, Problem};
 
@@ -154,6 +155,9 @@ fn check_the_others(reader: &mut Reader) {
         reader.switch(switch);
     }
     reader.directory("PULP_POSTGRES_BIN", "/");
+    reader.parsed(HEALTH_PATH, "a path that begins with / and has no spaces", |text| {
+        (text.starts_with('/') && text.chars().all(|letter| letter.is_ascii_graphic())).then_some(())
+    });
     reader.parsed("PULP_SETTINGS", "paths that begin with /, with commas between them", |text| {
         let mut files = text.split([',', ';']).map(str::trim).filter(|file| !file.is_empty());
         files.all(|file| file.starts_with('/')).then_some(())

@@ -125,6 +125,7 @@ fn values_that_are_out_of_range_are_refused() {
         ("PULP_ALLOW_LOST_KEY", "please"),
         ("PULP_ALLOW_DOWNGRADE", "2"),
         ("PULP_POSTGRES_BIN", "pgsql/bin"),
+        ("PULP_API_HEALTH_PATH", "health z"),
         ("PULP_SETTINGS", "settings.py"),
         ("COLLECTION_SIGNING_SERVICE", "a b"),
     ] {
