@@ -146,7 +146,7 @@ fn who_may_act_does_not_queue_behind_others() {
     let denied =
         away_from_others().args(as_user(1000)).args(["test", "-w"]).arg(run.join("private")).status();
     assert!(!denied.unwrap().success(), "other users may connect");
-    let stopped = Pid::from_raw(i32::try_from(running.pid()).unwrap());
+    let stopped = Pid::from_raw(running.pid());
     kill(stopped, Signal::SIGSTOP).unwrap();
     let mut queue = Vec::new();
     let full = loop {
