@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn child_is_inits_main_process_before_it_is_told_to_go() {
         let others = Others::new();
-        let context = others.context(&[("PULP_OTEL_ENABLED", "no")]);
+        let context = others.context(&[("PULP_OTEL_ENABLED", "no"), ("PULP_FAST_UPLOADS", "no")]);
         thread::scope(|scope| {
             let service = scope.spawn(|| try_it(&context));
             let imports = scope.spawn(|| others.answer(r#"{"pid": 77}"#));
@@ -257,7 +257,9 @@ mod tests {
             let (request, rest) = imports.join().unwrap();
             assert_eq!(rest, "go\n");
             assert_eq!(request["words"], serde_json::json!(["pulpcore-worker"]));
-            assert_eq!(request["environment"]["PULP_OTEL_ENABLED"], "false");
+            for variable in ["PULP_OTEL_ENABLED", "PULP_FAST_UPLOADS"] {
+                assert_eq!(request["environment"][variable], "false", "{variable}");
+            }
             assert!(request["cwd"].is_string() && request["umask"].is_u64());
         });
     }

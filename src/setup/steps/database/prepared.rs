@@ -28,8 +28,12 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// addresses of downloads that it sends clients to. The keys of such guards have 32 bytes; Galaxy's migrations make one.
 const OWN: &str = "
 insert into public.core_systemid (pulp_id) values (gen_random_uuid());
-update public.core_contentredirectcontentguard set shared_secret =
-    decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+do $$ begin
+    if to_regclass('public.core_contentredirectcontentguard') is not null then
+        update public.core_contentredirectcontentguard set shared_secret =
+            decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+    end if;
+end $$;
 ";
 /// How long a UUID is as text.
 const UUID: usize = 36;

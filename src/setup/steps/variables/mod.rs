@@ -57,6 +57,8 @@ pub struct Variables {
     pub x_accel_redirect: bool,
     /// `PULP_OTEL_ENABLED`: metrics by OpenTelemetry. Not set, it is Pulp's setting of that name that counts.
     pub otel: Option<bool>,
+    /// Switches of what the image adds to Pulp, by their variables, where they are set (docs/content.md).
+    own: Vec<(&'static str, bool)>,
 }
 
 /// The processes of a gunicorn.
@@ -83,6 +85,7 @@ pub enum Ui {
 
 /// The variable that both the container and Pulp's settings know.
 const OTEL: &str = "PULP_OTEL_ENABLED";
+const OWN: [&str; 2] = ["PULP_CACHED_ANSWERS_FIRST", "PULP_FAST_UPLOADS"];
 
 /// What the container is called outside, and its published port: the first that is set counts. The second of each is what
 /// Galaxy's image calls it.
@@ -128,6 +131,7 @@ impl Variables {
             shared_imports: reader.switch("PULP_SHARED_IMPORTS").unwrap_or(true),
             x_accel_redirect: reader.switch("PULP_X_ACCEL_REDIRECT").unwrap_or(true),
             otel: reader.switch(OTEL),
+            own: OWN.into_iter().filter_map(|name| Some((name, reader.switch(name)?))).collect(),
         };
         check_the_others(&mut reader);
         reader.end(variables)
@@ -141,8 +145,9 @@ impl Variables {
     }
 
     /// Variables as Pulp's own code has to see them: its reader of settings takes `no` for a text, which is true.
-    pub fn for_pulp(&self) -> Option<(String, String)> {
-        self.otel.map(|otel| (OTEL.to_owned(), otel.to_string()))
+    pub fn for_pulp(&self) -> Vec<(String, String)> {
+        let switches = self.own.iter().copied().chain(self.otel.map(|otel| (OTEL, otel)));
+        switches.map(|(name, on)| (name.to_owned(), on.to_string())).collect()
     }
 }
 

@@ -27,6 +27,7 @@ fn without_variables_or_with_empty_ones_the_documented_defaults_hold() {
         shared_imports: true,
         x_accel_redirect: true,
         otel: None,
+        own: Vec::new(),
     };
     assert_eq!(read(&[]).unwrap(), defaults);
     let empty = [("PULP_WORKERS", ""), ("PULP_HTTPS", ""), ("PULP_UI", ""), ("PULP_OTEL_ENABLED", "")];
@@ -55,6 +56,8 @@ fn each_variable_is_read() {
         ("PULP_UI", "https://example.org/ui.tar.gz"),
         ("PULP_STATIC_ROOT", "/srv/static"),
         ("PULP_OTEL_ENABLED", "1"),
+        ("PULP_CACHED_ANSWERS_FIRST", "no"),
+        ("PULP_FAST_UPLOADS", "yes"),
         ("PULP_SHARED_IMPORTS", "no"),
     ]);
     let expected = Variables {
@@ -77,6 +80,7 @@ fn each_variable_is_read() {
         shared_imports: false,
         x_accel_redirect: true,
         otel: Some(true),
+        own: vec![("PULP_CACHED_ANSWERS_FIRST", false), ("PULP_FAST_UPLOADS", true)],
     };
     assert_eq!(found.unwrap(), expected);
 }

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Sourced before each workflow, in the container of the clients. It shares the network of Pulp's, which it calls pulp.example.com.
+pulp=http://pulp.example.com
+# What is synced from: files of this container, served by itself.
+source=http://localhost:9000
+sources=/work/source
+mkdir -p "$sources" /work/"$workflow"
+cd /work/"$workflow"
+
+# api METHOD PATH [JSON]: an answer of the REST API.
+api() {
+    curl --silent --show-error --fail-with-body --netrc --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
+        "$pulp$2"
+}
+
+# form PATH FIELD...: an upload by the REST API.
+form() {
+    local path=$1
+    shift
+    curl --silent --show-error --fail-with-body --netrc "${@/#/--form=}" "$pulp$path"
+}
+
+# ended: waits for the task that the answer on standard input names, and prints what it has created.
+ended() {
+    local task found tries=0
+    task=$(jq --raw-output .task)
+    until found=$(api GET "$task") && [[ $(jq --raw-output .state <<<"$found") =~ ^(completed|failed|canceled)$ ]]; do
+        [ $((tries += 1)) -lt 300 ] || { echo "the task goes on and on: $found" >&2; return 1; }
+        sleep 0.2
+    done
+    [ "$(jq --raw-output .state <<<"$found")" = completed ] || { jq .error <<<"$found" >&2; return 1; }
+    jq --raw-output '.created_resources[]' <<<"$found"
+}
+
+# content PATH: what the content app serves.
+content() { curl --silent --show-error --fail "$pulp/pulp/content/$1"; }
+
+# refused COMMAND...: succeeds if the command does not.
+refused() { ! "$@" >/dev/null 2>&1; }
+
+# The server of the sources comes and goes.
+source_goes() { pkill -f 'http.server 9000' || true; until refused curl --silent "$source/"; do sleep 0.1; done; }
+source_comes() {
+    curl --silent --output /dev/null "$source/" && return
+    python3 -m http.server 9000 --directory "$sources" >/dev/null 2>&1 &
+    until curl --silent --output /dev/null "$source/"; do sleep 0.1; done
+}
+source_comes

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Does what Pulp's documentation promises with the programs that people use, against a container of the image.
+
+Each file of steps/ is a workflow: a script of bash, in which a line `#: …` says what the commands below it show. The clients run in a
+container that shares the network of Pulp's. A step that fails ends its workflow; the others go on.
+
+    run.py [--image localhost/pulp] [--clients localhost/pulp-init-clients] [--write docs/workflows.md] [WORKFLOW ...]
+"""
+
+import argparse
+import datetime
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# How long a workflow may take, in seconds.
+LIMIT = 600
+# Under which clients know Pulp.
+NAME = "pulp.example.com:127.0.0.1"
+CLI = """[cli]
+base_url = "http://pulp.example.com"
+username = "admin"
+password = "{password}"
+verify_ssl = false
+"""
+
+
+class Workflow:
+    """A file of steps, and what came of them."""
+
+    def __init__(self, path):
+        self.name = path.stem
+        head, *steps = re.split(r"^#: ", path.read_text(), flags=re.MULTILINE)
+        title, _, self.preamble = head.partition("\n")
+        self.title = title.removeprefix("# ")
+        # Of each what it promises, and its commands.
+        self.steps = [tuple(part.strip("\n") for part in step.split("\n", 1)) for step in steps]
+        # Of each that was begun the seconds that it took; the last one is the one that failed, if any did.
+        self.seconds = []
+        self.passed = False
+        self.output = ""
+
+    def script(self):
+        marks = f"/work/{self.name}.marks"
+        lines = ["set -euo pipefail", f"workflow={self.name}", f": >{marks}", f"trap 'echo $? $EPOCHREALTIME >>{marks}' EXIT"]
+        lines += [". /workflows/lib.sh", self.preamble]
+        for promise, commands in self.steps:
+            lines += [f"echo begin $EPOCHREALTIME >>{marks}", f"echo {quoted('#: ' + promise)}", commands]
+        return "\n".join(lines) + "\n"
+
+    def run(self, clients):
+        try:
+            done = clients.run("bash", "-c", 'cat >"/work/$0.sh"; exec bash "/work/$0.sh" </dev/null 2>&1', self.name, given=self.script())
+            self.output, code = done.stdout, done.returncode
+        except subprocess.TimeoutExpired as expired:
+            self.output, code = (expired.stdout or b"").decode(errors="replace") + f"\nnot done after {LIMIT} s\n", 1
+        marks = [line.split() for line in clients.run("cat", f"/work/{self.name}.marks").stdout.splitlines()]
+        times = [float(mark[1]) for mark in marks]
+        self.seconds = [end - begin for begin, end in zip(times, times[1:])][: len(self.steps)]
+        self.passed = code == 0
+
+    def results(self):
+        """Of each step what it promises, its commands, what came of it, and its seconds."""
+        for index, (promise, commands) in enumerate(self.steps):
+            begun = index < len(self.seconds)
+            failed = begun and not self.passed and index == len(self.seconds) - 1
+            yield promise, commands, "failed" if failed else "passed" if begun else "not reached", self.seconds[index] if begun else None
+
+
+class Container:
+    """A container that goes when we do."""
+
+    def __init__(self, name, *options, image, env=None):
+        self.name = f"pulp-workflows-{name}-{os.getpid()}"
+        self.podman("run", "--detach", "--name", self.name, *options, image, env=env)
+
+    def podman(self, *words, env=None):
+        done = subprocess.run(["podman", *words], capture_output=True, text=True, env={**os.environ, **(env or {})})
+        if done.returncode != 0:
+            sys.exit(f"podman {words[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def run(self, *words, given=""):
+        return subprocess.run(["podman", "exec", "-i", self.name, *words], input=given, capture_output=True, text=True, timeout=LIMIT)
+
+    def remove(self):
+        subprocess.run(["podman", "rm", "-f", "-v", "-t", "5", self.name], capture_output=True)
+
+
+def quoted(text):
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def started(arguments, password, containers):
+    secret = {"PULP_DEFAULT_ADMIN_PASSWORD": password, "PULP_PASSWORD": password, "TWINE_PASSWORD": password}
+    pulp = Container("pulp", "--add-host", NAME, "--env", "PULP_DEFAULT_ADMIN_PASSWORD", image=arguments.image, env=secret)
+    containers.append(pulp)
+    pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
+    # The clients have the hosts of Pulp's container, too.
+    options = ["--network", f"container:{pulp.name}", "--volume", f"{HERE}:/workflows:ro", "--tmpfs", "/work:exec"]
+    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin"]
+    clients = Container("clients", *options, image=arguments.clients, env=secret)
+    containers.append(clients)
+    for path, text in [
+        ("/root/.config/pulp/cli.toml", CLI.format(password=password)),
+        ("/root/.netrc", f"machine pulp.example.com login admin password {password}\n"),
+    ]:
+        clients.run("bash", "-c", 'umask 077; mkdir -p "${0%/*}"; cat >"$0"', path, given=text)
+    return clients
+
+
+def page(workflows, arguments):
+    """What docs/workflows.md says."""
+    steps = [result for workflow in workflows for result in workflow.results()]
+    passed = sum(result == "passed" for _, _, result, _ in steps)
+    lines = [
+        "# What works, with which client",
+        "",
+        "`make test-workflows` has written this page: it does what Pulp's documentation promises with the programs that people use, against a",
+        f"fresh container of `{arguments.image}`. {passed} of {len(steps)} steps passed on {datetime.date.today()}, on two cores. The commands are those of",
+        "`tests/workflows/steps`, as they ran; `lib.sh` beside them has the few functions that they use.",
+        "",
+    ]
+    for workflow in workflows:
+        lines += [f"## {workflow.title}", "", "| what | result | seconds |", "|---|---|---|"]
+        lines += [
+            f"| {promise} | {result} | {'' if seconds is None else f'{seconds:.1f}'} |"
+            for promise, _, result, seconds in workflow.results()
+        ]
+        lines += ["", "```bash"]
+        lines += [f"# {promise}\n{commands}\n" for promise, commands, _, _ in workflow.results()]
+        lines[-1] = lines[-1].rstrip("\n")
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--image", default="localhost/pulp")
+    parser.add_argument("--clients", default="localhost/pulp-init-clients")
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--keep", action="store_true", help="leave the containers, to look at what failed")
+    parser.add_argument("names", nargs="*", metavar="WORKFLOW")
+    arguments = parser.parse_args()
+    workflows = [Workflow(path) for path in sorted((HERE / "steps").glob("*.sh"))]
+    unknown = set(arguments.names) - {workflow.name for workflow in workflows}
+    if unknown:
+        sys.exit(f"there is no workflow {', '.join(sorted(unknown))}: see tests/workflows/steps")
+    workflows = [workflow for workflow in workflows if not arguments.names or workflow.name in arguments.names]
+    containers = []
+    try:
+        clients = started(arguments, secrets.token_urlsafe(16), containers)
+        for workflow in workflows:
+            workflow.run(clients)
+            for promise, _, result, seconds in workflow.results():
+                print(f"{result:11} {'' if seconds is None else f'{seconds:6.1f} s':8}  {workflow.name}: {promise}", flush=True)
+            if not workflow.passed:
+                print("\n".join(f"    {line}" for line in workflow.output.splitlines()[-25:]), flush=True)
+    finally:
+        for container in reversed(containers if not arguments.keep else []):
+            container.remove()
+    if arguments.write:
+        with tempfile.NamedTemporaryFile("w", dir=arguments.write.parent, delete=False) as file:
+            file.write(page(workflows, arguments))
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, arguments.write)
+    results = [result for workflow in workflows for _, _, result, _ in workflow.results()]
+    failed = len(results) - results.count("passed")
+    print(f"{len(results) - failed} passed, {failed} failed")
+    sys.exit(1 if failed or not all(workflow.passed for workflow in workflows) else 0)
+
+
+if __name__ == "__main__":
+    main()
