@@ -15,15 +15,18 @@ api() {
 
 # form PATH FIELD...: an upload by the REST API.
 form() {
-    local path=$1
+    local path=$1 field fields=()
     shift
-    curl --silent --show-error --fail-with-body --netrc "${@/#/--form=}" "$pulp$path"
+    for field in "$@"; do fields+=(--form "$field"); done
+    curl --silent --show-error --fail-with-body --netrc "${fields[@]}" "$pulp$path"
 }
 
 # ended: waits for the task that the answer on standard input names, and prints what it has created.
 ended() {
     local task found tries=0
-    task=$(jq --raw-output .task)
+    # Some plugins name it with its server.
+    task=$(jq --raw-output '.task // error("there is no task")' | sed 's|^https\?://[^/]*||')
+    [ -n "$task" ] || return 1
     until found=$(api GET "$task") && [[ $(jq --raw-output .state <<<"$found") =~ ^(completed|failed|canceled)$ ]]; do
         [ $((tries += 1)) -lt 300 ] || { echo "the task goes on and on: $found" >&2; return 1; }
         sleep 0.2

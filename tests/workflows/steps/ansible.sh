@@ -23,9 +23,3 @@ ansible-galaxy collection publish shop-tools-1.0.0.tar.gz
 #: ansible-galaxy installs one, and what it depends on
 ansible-galaxy collection install --collections-path "$PWD/installed" shop.tools
 [ -e installed/ansible_collections/shop/base/MANIFEST.json ]
-
-#: A repository syncs from another Galaxy: here that of Pulp itself
-pulp ansible remote -t collection create --name galaxy --url "$pulp/pulp_ansible/galaxy/galaxy/" --requirements $'collections:\n  - shop.tools'
-pulp ansible repository create --name taken
-pulp ansible repository sync --name taken --remote galaxy
-pulp ansible repository version show --repository taken | jq -e '.content_summary.present."ansible.collection_version".count == 2'

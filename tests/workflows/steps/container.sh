@@ -1,7 +1,7 @@
 # Container images
 image() { # NAME:TAG TEXT
     mkdir -p layer && echo "$2" >layer/file
-    tar -C layer -cf layer.tar file
+    tar -C layer --mtime=@0 -cf layer.tar file
     skopeo copy --quiet --dest-tls-verify=false --dest-creds "admin:$PULP_PASSWORD" tarball:layer.tar "docker://pulp.example.com/$1"
 }
 digest() { skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://pulp.example.com/$1"; }

@@ -10,23 +10,23 @@ mirror() { # NAME POLICY
 }
 
 #: On demand, a file is fetched when a client first asks for it
-mirror later on_demand
+mirror far-later on_demand
 [ "$(api GET "/pulp/api/v3/content/file/files/?relative_path=asked" | jq '.results[0].artifact')" = null ]
-content later/asked | cmp - "$sources/far/asked"
+content far-later/asked | cmp - "$sources/far/asked"
 
 #: Without the source, what was fetched is served on, and only what was not is missing
 source_goes
-content later/asked | cmp - "$sources/far/asked"
-refused content later/never
+content far-later/asked | cmp - "$sources/far/asked"
+refused content far-later/never
 source_comes
 
 #: What was synced at once needs no source any more
-mirror now immediate
+mirror far-now immediate
 source_goes
-content now/asked | cmp - "$sources/far/asked"
-content now/never | cmp - "$sources/far/never"
+content far-now/asked | cmp - "$sources/far/asked"
+content far-now/never | cmp - "$sources/far/never"
 source_comes
 
 #: What was streamed is never kept
-mirror stream streamed
-content stream/asked | cmp - "$sources/far/asked"
+mirror far-stream streamed
+content far-stream/asked | cmp - "$sources/far/asked"

@@ -8,10 +8,10 @@ serves() { [ "$(content "$1/app.bin")" = "release $2" ]; }
 
 #: Each stage has a distribution of its own, of the same repository
 release 1
-pulp file remote create --name app --url "$source/app/PULP_MANIFEST"
-pulp file repository create --name app --remote app
-pulp file repository sync --name app
-one=$(pulp file publication create --repository app | jq -r .pulp_href)
+pulp file remote create --name release --url "$source/app/PULP_MANIFEST"
+pulp file repository create --name release --remote release
+pulp file repository sync --name release
+one=$(pulp file publication create --repository release | jq -r .pulp_href)
 for stage in dev test prod; do
     pulp file distribution create --name "$stage" --base-path "stages/$stage" --publication "$one"
     serves "stages/$stage" 1
@@ -19,8 +19,8 @@ done
 
 #: A new release reaches development alone
 release 2
-pulp file repository sync --name app --mirror
-two=$(pulp file publication create --repository app | jq -r .pulp_href)
+pulp file repository sync --name release --mirror
+two=$(pulp file publication create --repository release | jq -r .pulp_href)
 pulp file distribution update --name dev --publication "$two"
 serves stages/dev 2
 serves stages/test 1

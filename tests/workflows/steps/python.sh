@@ -16,23 +16,23 @@ take() { rm -rf out && pip install --trusted-host pulp.example.com --quiet --no-
 
 #: twine uploads a package
 wheel shop 1.0
-pulp python repository create --name py --autopublish
+pulp python repository create --name py
 pulp python distribution create --name py --base-path py --repository py
 twine upload --disable-progress-bar --non-interactive --repository-url "$pulp/pypi/py/legacy/" shop-1.0-*.whl
 
 #: pip installs it, and its newer version once that is there
-until curl --silent "$pulp/pypi/py/simple/shop/" | grep --quiet 'shop-1.0'; do sleep 0.2; done
+until curl --silent --location "$pulp/pypi/py/simple/shop/" | grep --quiet 'shop-1.0'; do sleep 0.2; done
 take --index-url "$pulp/pypi/py/simple/" shop
 [ "$(installed out shop)" = 1.0 ]
 wheel shop 2.0
 twine upload --disable-progress-bar --non-interactive --repository-url "$pulp/pypi/py/legacy/" shop-2.0-*.whl
-until curl --silent "$pulp/pypi/py/simple/shop/" | grep --quiet 'shop-2.0'; do sleep 0.2; done
+until curl --silent --location "$pulp/pypi/py/simple/shop/" | grep --quiet 'shop-2.0'; do sleep 0.2; done
 take --index-url "$pulp/pypi/py/simple/" shop
 [ "$(installed out shop)" = 2.0 ]
 
 #: A repository syncs from another index: here that of Pulp itself
 pulp python remote create --name other --url "$pulp/pypi/py/" --includes '["shop"]'
-pulp python repository create --name mirror --remote other --autopublish
+pulp python repository create --name mirror --remote other
 pulp python repository sync --name mirror
 pulp python distribution create --name mirror --base-path mirror --repository mirror
 take --index-url "$pulp/pypi/mirror/simple/" 'shop==1.0'
