@@ -4,8 +4,9 @@ pulp=http://pulp.example.com
 # What is synced from: files of this container, served by itself.
 source=http://localhost:9000
 sources=/work/source
-mkdir -p "$sources" /work/"$workflow"
-cd /work/"$workflow"
+own=/work/${workflow:?}
+mkdir -p "$sources" "$own"
+cd "$own" || exit
 
 # api METHOD PATH [JSON]: an answer of the REST API.
 api() {
