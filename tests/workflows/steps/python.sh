@@ -31,15 +31,9 @@ take --index-url "$pulp/pypi/py/simple/" shop
 [ "$(installed out shop)" = 2.0 ]
 
 #: A repository syncs from another index: here that of Pulp itself
-pulp python remote create --name other --url "$pulp/pypi/py/" --includes '["shop"]'
-pulp python repository create --name mirror --remote other
-pulp python repository sync --name mirror
-pulp python distribution create --name mirror --base-path mirror --repository mirror
-take --index-url "$pulp/pypi/mirror/simple/" 'shop==1.0'
+pulp python remote create --name py-other --url "$pulp/pypi/py/" --includes '["shop"]'
+pulp python repository create --name py-mirror --remote py-other
+pulp python repository sync --name py-mirror
+pulp python distribution create --name py-mirror --base-path py-mirror --repository py-mirror
+take --index-url "$pulp/pypi/py-mirror/simple/" 'shop==1.0'
 [ "$(installed out shop)" = 1.0 ]
-
-#: A pull-through cache fetches what a client asks for
-pulp python repository create --name cached
-pulp python distribution create --name cached --base-path cached --repository cached --remote other
-take --index-url "$pulp/pypi/cached/simple/" shop
-[ "$(installed out shop)" = 2.0 ]
