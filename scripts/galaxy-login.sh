@@ -34,7 +34,7 @@ find_one() {
         | jq -er '.value | if .error then null else to_entries[0].value end'
 }
 there() { find_one "$1" >/dev/null; }
-type_into() { jq -n --arg text "$2" '{text: $text}' | send "session/$session/element/$(find_one "$1")/value" >/dev/null; }
+type_into() { TEXT=$2 jq -n '{text: env.TEXT}' | send "session/$session/element/$(find_one "$1")/value" >/dev/null; }
 click() { echo '{}' | send "session/$session/element/$(find_one "$1")/click" >/dev/null; }
 text() { jq -n '{script: "return document.body.innerText", args: []}' | send "session/$session/execute/sync" | jq -r .value; }
 says() { text | grep -F "$1" >/dev/null; }

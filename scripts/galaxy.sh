@@ -355,7 +355,7 @@ sync() {
 }
 # take_from_first TOKEN: where the community's collections come from. A token is in no command line.
 take_from_first() {
-    jq -n --arg token "$1" '{url: "http://first.example.com/api/galaxy/content/published/", token: $token, policy: "immediate",
+    TOKEN=$1 jq -n '{url: "http://first.example.com/api/galaxy/content/published/", token: env.TOKEN, policy: "immediate",
         requirements_file: "collections:\n  - name: shop.app\n"}' \
         | ask PUT /api/galaxy/content/community/v3/sync/config/ --header 'Content-Type: application/json' --data @- >/dev/null
 }
