@@ -11,3 +11,4 @@ export PULP_INIT_AT_LENGTH=1 PULP_INIT_CHAOS=${CHAOS_MINUTES:-1} PULP_INIT_BIG_U
 export PULP_INIT_HOSTILE=1 PULP_INIT_SWAPS=${SWAPS:-50} PULP_INIT_UPGRADES=${UPGRADES:-5} PULP_INIT_TRACE=1
 topics=(bring:: sockets:: crowded:: upgrade:: interrupted:: derived:: settings_folder:: trust:: hostile:: swaps:: trace:: chaos::)
 cargo test --locked --no-fail-fast --workspace --features docs,containers --test image -- --nocapture "${@:2}" "${topics[@]}"
+scripts/quadlet.sh

@@ -10,7 +10,7 @@ mutants=$cache/cargo-mutants/bin/cargo-mutants
 }
 # Most mistakes that the simulation finds at all, it finds in few cases. One that these miss is what a test in
 # src/core/scenarios is for.
-export PULP_INIT_SIMULATIONS=${PULP_INIT_SIMULATIONS:-400}
+export PULP_INIT_SIMULATIONS=${PULP_INIT_SIMULATIONS:-400} PROPTEST_CASES=${PROPTEST_CASES:-200}
 read -ra packages <<<"${PACKAGES:-init-plan init-core}"
 arguments=()
 for package in "${packages[@]}"; do arguments+=(--package "$package"); done

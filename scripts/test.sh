@@ -27,6 +27,7 @@ may_skip=(
     caddy                # a proxy before Pulp; Debian's package would start one on port 80 of this machine
     wrk                  # with PULP_INIT_ACTIVATIONS
     chromium             # 300 MB, to look at the web interface
+    systemd              # as a container's first process; some hosts do not let it
 )
 PULP_INIT_MAY_SKIP=${PULP_INIT_MAY_SKIP-$(IFS=,; echo "${may_skip[*]}")}
 export PULP_INIT_MAY_SKIP
@@ -115,6 +116,7 @@ if [ -n "$building" ]; then
     scripts/compose-images.sh "$binary"
     scripts/compose.sh podman volumes up scale
     scripts/kube.sh schemas quadlet
+    scripts/quadlet.sh
 else
     if [ "${STRICT:-}" = 1 ] || [ "${CI:-}" = true ]; then die "cannot run containers here: see above"; fi
     step "containers: NOT TESTED, podman does not work here (see above; with CI=true or STRICT=1 this is an error)"

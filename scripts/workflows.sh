@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# workflows.sh [WORKFLOW...]: what Pulp's documentation promises, done with pulp-cli, twine, pip, dnf, apt, ansible-galaxy, gem, ostree,
+# workflows.sh [--https] [WORKFLOW...]: what Pulp's documentation promises, done with pulp-cli, twine, pip, dnf, apt, ansible-galaxy, gem, ostree,
 # npm and skopeo against the Pulp image. All of them together write docs/workflows.md. PULP_IMAGE names another image.
 . "$(dirname "$0")/host.sh"
 scripts/base.sh

@@ -245,6 +245,71 @@ fn a_configuration_of_the_users_own_takes_the_sockets_that_it_names_and_others_a
     assert!(told.len() == 1 && told[0].contains(&cure), "{told:?}");
 }
 
+/// A network with no address of IPv4 but 127.0.0.1, which is where the words that follow are run.
+const IPV6_ALONE: &str = "set -e
+ip link set lo up
+ip link add uplink type dummy
+ip address add fd00:5::1/64 dev uplink nodad
+ip link set uplink up
+exec \"$@\"";
+
+/// All of Pulp is in the host's network here, and the host is one of IPv6 alone.
+#[test]
+fn a_host_with_ipv6_alone_is_served_at_its_socket_and_without_one() {
+    let _turn = turn();
+    if !needs::ipv6() {
+        return;
+    }
+    let host = ["unshare", "--net", "sh", "-c", IPV6_ALONE, "sh"];
+    let puppet = puppet().display().to_string();
+    let socket = [puppet.as_str(), "activate", "pulp.socket=[::]:8080", "exec"];
+    for (starts, port) in [(&socket[..], 8080), (&[], 80)] {
+        let boot = Boot::new("v6-alone").unpublished().env("PULP_WORKERS", "1");
+        let pulp = boot.podman(&["--network", "host"]).through(&[&host, starts].concat()).ready();
+        let ask = |path: &str| {
+            let url = format!("http://[fd00:5::1]:{port}{path}");
+            pulp.ok(&["curl", "--silent", "--fail", "--globoff", &url])
+        };
+        let origin = if port == 80 { "http://[fd00:5::1]".into() } else { format!("http://[fd00:5::1]:{port}") };
+        let status = ask(STATUS);
+        assert!(status.contains(&format!("\"content_origin\":\"{origin}\"")), "{status}");
+        ask(CONTENT);
+        assert_eq!(pulp.exec(&["pulp-setup", "healthy"]).code, 0, "{port}");
+    }
+}
+
+/// systemd's own program listens, and starts the container when the first client comes.
+#[test]
+fn systemd_starts_the_container_for_its_first_client_which_waits() {
+    let _turn = turn();
+    const STARTER: &str = "systemd-socket-activate";
+    if Command::new(STARTER).arg("--version").stdout(Stdio::null()).status().is_err() {
+        return needs::skip("systemd", "needs systemd-socket-activate, of Debian's package systemd");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+    let unix = dir.path().join("web").display().to_string();
+    let (tcp, password) = (free("127.0.0.1"), "secret");
+    // It gives what it starts none of its own variables but these.
+    let kept: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .chain(["PULP_DEFAULT_ADMIN_PASSWORD".to_owned()])
+        .map(|name| format!("--setenv={name}"))
+        .collect();
+    let listens = [format!("--listen={tcp}"), format!("--listen={unix}"), "--fdname=web:web".to_owned()];
+    let words: Vec<&str> = [STARTER].into_iter().chain(kept.iter().chain(&listens).map(String::as_str)).collect();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            until("somebody who listens", PATIENCE, || TcpStream::connect(&tcp).is_ok());
+            status(&tcp, STATUS)
+        });
+        let boot = Boot::new("systemd").unpublished().env("PULP_DEFAULT_ADMIN_PASSWORD", password);
+        let pulp = boot.through(&words).ready();
+        assert_eq!(first.join().unwrap(), 200, "{}", pulp.logs());
+        assert_eq!(status(&format!("unix:{unix}"), STATUS), 200);
+    });
+}
+
 /// As foremanctl runs Pulp: `pulp-api` is the container's command.
 #[test]
 fn one_process_a_container_answers_at_such_sockets_alone() {

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Sourced before each workflow, in the container of the clients. It shares the network of Pulp's, which it calls pulp.example.com.
-pulp=http://pulp.example.com
+pulp=${PULP_ORIGIN:?}
+registry=${pulp#*://}
+verify=false # whether there is a certificate to look at
+[[ $pulp != https:* ]] || verify=true
 # What is synced from: files of this container, served by itself.
 source=http://localhost:9000
 sources=/work/source

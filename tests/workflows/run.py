@@ -4,7 +4,7 @@
 Each file of steps/ is a workflow: a script of bash, in which a line `#: …` says what the commands below it show. The clients run in a
 container that shares the network of Pulp's. A step that fails ends its workflow; the others go on.
 
-    run.py [--image localhost/pulp] [--clients localhost/pulp-init-clients] [--write docs/workflows.md] [WORKFLOW ...]
+    run.py [--image localhost/pulp] [--clients localhost/pulp-init-clients] [--https] [--write docs/workflows.md] [WORKFLOW ...]
 """
 
 import argparse
@@ -21,13 +21,16 @@ HERE = Path(__file__).resolve().parent
 # How long a workflow may take, in seconds.
 LIMIT = 600
 # Under which clients know Pulp.
-NAME = "pulp.example.com:127.0.0.1"
+NAME = "pulp.example.com"
 CLI = """[cli]
-base_url = "http://pulp.example.com"
+base_url = "{origin}"
 username = "admin"
 password = "{password}"
-verify_ssl = false
 """
+# By HTTPS Pulp is at a port that is not HTTPS's own. Nothing else is set.
+HTTPS = {"PULP_HTTPS": "true", "PULP_HTTPS_PORT": "9443", "PULP_HTTP_PORT": "9080"}
+# Where the clients find the certificates that they trust, where they do not look there by themselves.
+TRUST = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Workflow:
@@ -97,20 +100,31 @@ def quoted(text):
 
 
 def started(arguments, password, containers):
+    origin = f"https://{NAME}:{HTTPS['PULP_HTTPS_PORT']}" if arguments.https else f"http://{NAME}"
     secret = {"PULP_DEFAULT_ADMIN_PASSWORD": password, "PULP_PASSWORD": password, "TWINE_PASSWORD": password}
-    pulp = Container("pulp", "--add-host", NAME, "--env", "PULP_DEFAULT_ADMIN_PASSWORD", image=arguments.image, env=secret)
+    options = ["--hostname", NAME, "--add-host", f"{NAME}:127.0.0.1", "--env", "PULP_DEFAULT_ADMIN_PASSWORD"]
+    if arguments.https:
+        options += [f"--env={name}={value}" for name, value in HTTPS.items()]
+    pulp = Container("pulp", *options, image=arguments.image, env=secret)
     containers.append(pulp)
     pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
     # The clients have the hosts of Pulp's container, too.
     options = ["--network", f"container:{pulp.name}", "--volume", f"{HERE}:/workflows:ro", "--tmpfs", "/work:exec"]
-    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin"]
+    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin", "--env", f"PULP_ORIGIN={origin}"]
+    options += [f"--env={name}={TRUST}" for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")]
     clients = Container("clients", *options, image=arguments.clients, env=secret)
     containers.append(clients)
     for path, text in [
-        ("/root/.config/pulp/cli.toml", CLI.format(password=password)),
-        ("/root/.netrc", f"machine pulp.example.com login admin password {password}\n"),
+        ("/root/.config/pulp/cli.toml", CLI.format(origin=origin, password=password)),
+        ("/root/.netrc", f"machine {NAME} login admin password {password}\n"),
     ]:
         clients.run("bash", "-c", 'umask 077; mkdir -p "${0%/*}"; cat >"$0"', path, given=text)
+    if arguments.https:
+        certificate = pulp.podman("exec", pulp.name, "cat", "/etc/pulp/certs/pulp_webserver.crt")
+        clients.run("bash", "-c", "cat >/usr/local/share/ca-certificates/pulp.crt && update-ca-certificates", given=certificate)
+        # Pulp syncs from itself, too.
+        anchor = "/etc/pki/ca-trust/source/anchors/pulp.crt"
+        pulp.podman("exec", pulp.name, "sh", "-c", f"cp /etc/pulp/certs/pulp_webserver.crt {anchor} && update-ca-trust")
     return clients
 
 
@@ -144,6 +158,7 @@ def main():
     parser.add_argument("--image", default="localhost/pulp")
     parser.add_argument("--clients", default="localhost/pulp-init-clients")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--https", action="store_true", help="Pulp by HTTPS, with a certificate of its own, at another port")
     parser.add_argument("--keep", action="store_true", help="leave the containers, to look at what failed")
     parser.add_argument("names", nargs="*", metavar="WORKFLOW")
     arguments = parser.parse_args()
