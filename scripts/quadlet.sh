@@ -17,7 +17,10 @@ podman_calmly run --detach --name "$name" --privileged --cgroupns private --stop
     --volume "$(podman info --format '{{.Store.GraphRoot}}'):/images:ro" --entrypoint /quadlet/machine.sh localhost/pulp-systemd-test >/dev/null
 # Until its sockets are open; that other units have nothing to do in a container, and fail, is of no interest.
 is_up() { [ "$(podman exec "$name" systemctl is-active sockets.target 2>/dev/null)" = active ]; }
-for _ in {1..100}; do is_up && break || sleep 0.3; done
+for _ in {1..100}; do
+    ! is_up || break
+    sleep 0.3
+done
 if ! is_up; then
     case ",${PULP_INIT_MAY_SKIP:-}," in *,systemd,*) say "SKIPPED: quadlet: systemd does not start in a container here (systemd)" && exit 0 ;; esac
     podman logs "$name" >&2

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Boot, PATIENCE, Pulp, curl, number, podman_ok, turn, until};
+use crate::harness::{Boot, PATIENCE, Pulp, Said, curl, number, podman_ok, turn, until};
 use crate::programs::puppet;
 use crate::single::cluster;
 
@@ -248,9 +248,7 @@ fn a_configuration_of_the_users_own_takes_the_sockets_that_it_names_and_others_a
 /// A network with no address of IPv4 but 127.0.0.1, which is where the words that follow are run.
 const IPV6_ALONE: &str = "set -e
 ip link set lo up
-ip link add uplink type dummy
-ip address add fd00:5::1/64 dev uplink nodad
-ip link set uplink up
+ip address add fd00:5::1/128 dev lo nodad
 exec \"$@\"";
 
 /// All of Pulp is in the host's network here, and the host is one of IPv6 alone.
@@ -266,15 +264,21 @@ fn a_host_with_ipv6_alone_is_served_at_its_socket_and_without_one() {
     for (starts, port) in [(&socket[..], 8080), (&[], 80)] {
         let boot = Boot::new("v6-alone").unpublished().env("PULP_WORKERS", "1");
         let pulp = boot.podman(&["--network", "host"]).through(&[&host, starts].concat()).ready();
-        let ask = |path: &str| {
-            let url = format!("http://[fd00:5::1]:{port}{path}");
-            pulp.ok(&["curl", "--silent", "--fail", "--globoff", &url])
+        // What is executed in a container of the host's network gets that of whoever executes it.
+        let network = pulp.inspect("/proc/{{.State.Pid}}/ns/net");
+        let within = |words: &[&str]| {
+            let net = format!("--net={network}");
+            let said: Said = Command::new("nsenter").arg(net).args(words).output().unwrap().into();
+            assert_eq!(said.code, 0, "{words:?}: {}\n{}", said.err, pulp.logs());
+            said.out
         };
-        let origin = if port == 80 { "http://[fd00:5::1]".into() } else { format!("http://[fd00:5::1]:{port}") };
+        let origin = if port == 80 { "http://[fd00:5::1]" } else { "http://[fd00:5::1]:8080" };
+        let ask =
+            |path: &str| within(&["curl", "--silent", "--fail", "--globoff", &format!("{origin}{path}")]);
         let status = ask(STATUS);
         assert!(status.contains(&format!("\"content_origin\":\"{origin}\"")), "{status}");
         ask(CONTENT);
-        assert_eq!(pulp.exec(&["pulp-setup", "healthy"]).code, 0, "{port}");
+        within(&["podman", "exec", &pulp.name, "pulp-setup", "healthy"]);
     }
 }
 
@@ -297,7 +301,8 @@ fn systemd_starts_the_container_for_its_first_client_which_waits() {
         .map(|name| format!("--setenv={name}"))
         .collect();
     let listens = [format!("--listen={tcp}"), format!("--listen={unix}"), "--fdname=web:web".to_owned()];
-    let words: Vec<&str> = [STARTER].into_iter().chain(kept.iter().chain(&listens).map(String::as_str)).collect();
+    let words: Vec<&str> =
+        [STARTER].into_iter().chain(kept.iter().chain(&listens).map(String::as_str)).collect();
     std::thread::scope(|scope| {
         let first = scope.spawn(|| {
             until("somebody who listens", PATIENCE, || TcpStream::connect(&tcp).is_ok());

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # The first program of the machine: gives it control groups of version 2, also where the host has both versions, and becomes systemd.
 set -e
 umount --recursive /sys/fs/cgroup || true # there may be nothing

@@ -35,7 +35,7 @@ answers || die "the first client got no answer"
 [ "$(property ActiveState)" = active ] || die "Pulp answers, and is not active"
 [[ "$(property StatusText)" == "ready in "* ]] || die "systemd was told: $(property StatusText)"
 [ "$(property NRestarts)" = 0 ] || die "the first boot was killed"
-answers --ipv6 && answers --ipv4 || die "no answer by IPv6 or by IPv4"
+{ answers --ipv6 && answers --ipv4; } || die "no answer by IPv6 or by IPv4"
 said "the first client started Pulp and got its answer; checks of health did not kill the boot: $(property StatusText)"
 
 # Clients ask all the time; curl's code 7 is a connection that was refused.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the steps use what is set here
 # Sourced before each workflow, in the container of the clients. It shares the network of Pulp's, which it calls pulp.example.com.
 pulp=${PULP_ORIGIN:?}
 registry=${pulp#*://}
