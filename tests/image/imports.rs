@@ -91,7 +91,14 @@ fn the_imports_may_end(pulp: &Pulp) {
 #[test]
 fn task_is_a_fork_of_its_worker_and_imports_nothing_again() {
     let _turn = turn();
-    let pulp = Boot::new("task").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").cheap_passwords().ready();
+    for kind in ["pulpcore", "redis"] {
+        task_is_a_fork(kind);
+    }
+}
+
+fn task_is_a_fork(kind: &str) {
+    let boot = Boot::new("task").env("PULP_WORKER_TYPE", kind).env("PULP_DEFAULT_ADMIN_PASSWORD", "secret");
+    let pulp = boot.cheap_passwords().ready();
     let api = Api::admin(&pulp, "secret");
     // A task that lasts: of a server that never answers.
     let silent = "import socket, time; s = socket.create_server(('127.0.0.1', 8099)); time.sleep(600)";
@@ -133,22 +140,72 @@ fn settings_that_were_changed_are_those_of_a_restarted_service() {
     assert!(!pulp.logs().contains(ALONE), "{}", pulp.logs());
 }
 
+/// Takes metrics in, and writes down whose they are: `service.name` is in the bytes as it is.
+const COLLECTOR: &str = r#"
+import gzip, http.server, re
+class Collector(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        open("/tmp/metrics", "a").write("".join(f"{name.decode()}\n" for name in re.findall(b"pulp-(?:api|content|worker)", body)))
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", 4318), Collector).serve_forever()
+"#;
+
+#[test]
+fn services_that_export_metrics_are_forked_too_and_each_exports_its_own() {
+    let _turn = turn();
+    let boot = Boot::new("metrics").env("PULP_OTEL_ENABLED", "true").env("OTEL_METRIC_EXPORT_INTERVAL", "300");
+    let pulp = boot.ready();
+    pulp.ok(&["sh", "-c", &format!("cat >/tmp/collector.py <<'EOF'{COLLECTOR}EOF")]);
+    pulp.ok(&["sh", "-c", "python3 /tmp/collector.py >/dev/null 2>&1 &"]);
+    for service in FORKED {
+        assert!(is_forked(&pulp, service), "{service}");
+    }
+    assert!(!pulp.logs().contains(ALONE), "{}", pulp.logs());
+    // What imports has no thread that a fork would lose.
+    let threads = pulp.ok(&["ls", &format!("/proc/{}/task", pulp.pid("pulp-imports"))]);
+    assert_eq!(threads.lines().count(), 1);
+    until("metrics of the API and the content app", PATIENCE, || {
+        pulp.get("/pulp/content/");
+        assert!(is_well(&pulp));
+        let seen = pulp.exec(&["cat", "/tmp/metrics"]).out;
+        seen.contains("pulp-api") && seen.contains("pulp-content")
+    });
+}
+
 #[test]
 fn where_an_import_leaves_a_thread_nothing_is_forked_and_all_is_well() {
     let _turn = turn();
-    let folders = Folders::new("OTEL_ENABLED = True\n");
+    let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n";
+    let folders = Folders::new(thread);
     let pulp = folders.boot("unsafe").ready();
     assert!(is_well(&pulp), "{}", pulp.ok(&["svctl", "list"]));
-    assert_eq!(pulp.services()["pulp-imports"]["restarts"], 0);
-    let said = pulp.ok(&["svctl", "logs", "-n", "100", "pulp-content"]);
-    assert!(said.contains("it imports Pulp by itself: metrics are exported"), "{said}");
-
-    let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n";
-    fs::write(folders.path("settings/settings.py"), thread).unwrap();
-    pulp.ok(&["svctl", "restart", "pulp-api"]);
     assert!(pulp.ok(&["svctl", "logs", "-n", "100", "pulp-api"]).contains("threads running"));
-    until("all is well", PROMPTLY, || is_well(&pulp));
     assert_eq!(pulp.services()["pulp-imports"]["restarts"], 0);
+}
+
+/// A task that does nothing, queued by a process that ends.
+const QUEUE: &str = "
+from django_guid import set_guid
+from pulpcore.tasking.tasks import dispatch
+set_guid('queued')
+dispatch('pulpcore.app.tasks.test.dummy_task')
+";
+
+#[test]
+fn task_that_was_queued_while_no_worker_ran_begins_with_the_first_one() {
+    let _turn = turn();
+    let pulp = Boot::new("queued").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").cheap_passwords().ready();
+    let api = Api::admin(&pulp, "secret");
+    pulp.ok(&["svctl", "stop", "pulp-worker"]);
+    pulp.ok(&["pulpcore-manager", "shell", "--no-imports", "-c", QUEUE]);
+    pulp.ok(&["svctl", "start", "pulp-worker"]);
+    until("the task", PROMPTLY, || {
+        let path = "/pulp/api/v3/tasks/?name=pulpcore.app.tasks.test.dummy_task&fields=state";
+        api.get(path).expect(200).json()["results"][0]["state"] == "completed"
+    });
 }
 
 #[test]

@@ -58,6 +58,7 @@ mod https;
 mod imports;
 mod interrupted;
 mod killed;
+mod listings;
 mod mistakes;
 mod places;
 mod powercut;

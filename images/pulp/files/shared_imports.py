@@ -93,7 +93,10 @@ def import_pulp():
     # A worker starts a process for each task. From Python 3.14 on that would import Pulp anew, two seconds of CPU a task.
     multiprocessing.set_start_method("fork")
     if getattr(settings, "OTEL_ENABLED", False):
-        raise Refusal("metrics are exported, by a thread of each service")
+        try:
+            beside("late_metrics").install()
+        except (AttributeError, ImportError) as error:
+            raise Refusal(f"metrics are exported, by a thread of each service: {error}") from error
     programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
     import pulpcore.content  # noqa: F401
     from pulpcore.app.apps import pulp_plugin_configs
@@ -101,7 +104,7 @@ def import_pulp():
     for plugin in pulp_plugin_configs():
         if importlib.util.find_spec(f"{plugin.name}.content"):
             importlib.import_module(f"{plugin.name}.content")
-    for part in ("send_files", "cache_changes", "cached_answers", "uploads"):
+    for part in ("send_files", "cache_changes", "cached_answers", "listings", "uploads", "waiting_tasks"):
         try:
             beside(part).install()
         except (AttributeError, ImportError, ValueError) as error:
@@ -118,6 +121,8 @@ def beside(name):
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
+    # For the others beside it.
+    sys.modules[f"pulp_{name}"] = module
     spec.loader.exec_module(module)
     return module
 

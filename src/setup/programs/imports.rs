@@ -69,8 +69,6 @@ pub fn unwanted(variables: &Variables) -> Option<&'static str> {
         Some("PULP_SHARED_IMPORTS is false")
     } else if variables.reload {
         Some("PULP_GUNICORN_RELOAD is true, and code that is to be loaded anew cannot be shared")
-    } else if variables.otel == Some(true) {
-        Some("PULP_OTEL_ENABLED is true, and the thread that exports metrics cannot be shared")
     } else {
         None
     }
@@ -292,11 +290,7 @@ mod tests {
     #[test]
     fn nothing_is_asked_where_it_is_not_wanted_or_nobody_would_take_the_child() {
         let others = Others::new();
-        for variable in [
-            ("PULP_SHARED_IMPORTS", "false"),
-            ("PULP_GUNICORN_RELOAD", "true"),
-            ("PULP_OTEL_ENABLED", "true"),
-        ] {
+        for variable in [("PULP_SHARED_IMPORTS", "false"), ("PULP_GUNICORN_RELOAD", "true")] {
             assert_eq!(try_it(&others.context(&[variable])), Err(Plain::Unwanted), "{variable:?}");
         }
         assert_eq!(try_it(&Context::for_test(others.root.path(), [])), Err(Plain::Unwanted));

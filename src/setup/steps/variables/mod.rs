@@ -85,7 +85,7 @@ pub enum Ui {
 
 /// The variable that both the container and Pulp's settings know.
 const OTEL: &str = "PULP_OTEL_ENABLED";
-const OWN: [&str; 2] = ["PULP_CACHED_ANSWERS_FIRST", "PULP_FAST_UPLOADS"];
+const OWN: [&str; 3] = ["PULP_CACHED_ANSWERS_FIRST", "PULP_FAST_LISTINGS", "PULP_FAST_UPLOADS"];
 
 /// What the container is called outside, and its published port: the first that is set counts. The second of each is what
 /// Galaxy's image calls it.

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""How the Pulp image does under work: queued tasks, many API requests, paths that are not there, big listings, syncs, pulls.
+
+Each measurement has containers of its own, of the image without settings unless it says which. What it takes to measure is
+made by Pulp's own API, or, where that would take hours, by Pulp's models in the container.
+
+    work.py [--image localhost/pulp] [--only NAME ...] [--env NAME=VALUE ...] [--out FILE.json]
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+import urllib.parse
+
+from serve import Pulp, requests, run
+
+TASKS = 1000
+REQUESTS = 50_000
+MANY = 100_000
+# How many ask for a path that is not there, and how often all of them together.
+ASKING, ASKED = 32, 200
+TRIVIAL = "pulpcore.app.tasks.test.dummy_task"
+QUEUE = f"""
+from django_guid import set_guid
+from pulpcore.tasking.tasks import dispatch
+set_guid("bench")
+for _ in range({TASKS}): dispatch('{TRIVIAL}')
+"""
+TOOK = f"""select count(*), coalesce(extract(epoch from max(finished_at) - min(started_at)), 0)
+from core_task where name = '{TRIVIAL}' and state = 'completed';"""
+# Artifacts without files: they are listed and missed, and never sent.
+ROWS = f"""
+create temporary table made as select gen_random_uuid() as artifact, gen_random_uuid() as content, sha256(n::text::bytea) as sum,
+    lpad(n::text, 6, '0') || '.bin' as name, (select pulp_id from core_domain where name = 'default') as domain
+    from generate_series(1, {MANY}) as n;
+insert into core_artifact (pulp_id, pulp_created, file, size, sha256, sha384, sha512, timestamp_of_interest, pulp_domain_id)
+    select artifact, now(), 'artifact/' || name, 20000, encode(sum, 'hex'), encode(substring(sum for 16) || sum, 'hex'),
+    encode(sum || sum, 'hex'), now(), domain from made;
+insert into core_content (pulp_id, pulp_created, pulp_type, timestamp_of_interest, pulp_domain_id, pulp_labels)
+    select content, now(), 'file.file', now(), domain, '' from made;
+insert into file_filecontent (content_ptr_id, relative_path, digest, _pulp_domain_id)
+    select content, name, encode(sum, 'hex'), domain from made;
+insert into core_contentartifact (pulp_id, pulp_created, relative_path, artifact_id, content_id)
+    select gen_random_uuid(), now(), name, artifact, content from made;
+analyze core_artifact, core_content, file_filecontent, core_contentartifact;
+"""
+VERSION = """
+from pulp_file.app.models import FileContent, FileRepository
+with FileRepository.objects.get(name="many").new_version() as version:
+    version.add_content(FileContent.objects.all())
+"""
+
+
+@contextlib.contextmanager
+def container(args, *environment):
+    pulp = Pulp(args.image, [*args.env, *environment])
+    try:
+        yield pulp
+    finally:
+        pulp.remove()
+
+
+def shell(pulp, code):
+    return run("podman", "exec", "--interactive", pulp.name, "pulpcore-manager", "shell", "--no-imports", input=code)
+
+
+def sql(pulp, statements):
+    return run("podman", "exec", "--interactive", "--user", "pulp", pulp.name, "psql", "--host", "/run/postgresql",
+               "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", input=statements)
+
+
+def taken(pulp):
+    """How many tasks are done, and in how many seconds."""
+    number, seconds = sql(pulp, TOOK).split("|")
+    return int(number), float(seconds)
+
+
+def cpu(pulp):
+    """Seconds of CPU that all processes of the container have taken: of either version of cgroups."""
+    script = "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || awk '/^usage_usec/ { print $2 * 1000 }' /sys/fs/cgroup/cpu.stat"
+    return float(run("podman", "exec", pulp.name, "sh", "-c", script)) / 1e9
+
+
+def tasks(args):
+    """1,000 tasks that do nothing, queued while there is no worker, for each type of worker."""
+    result = {}
+    for kind in ("pulpcore", "redis"):
+        with container(args, f"PULP_WORKER_TYPE={kind}") as pulp:
+            run("podman", "exec", pulp.name, "svctl", "stop", "pulp-worker")
+            shell(pulp, QUEUE)
+            before = cpu(pulp)
+            run("podman", "exec", pulp.name, "svctl", "start", "pulp-worker")
+            until = time.monotonic() + 600
+            while (done := taken(pulp))[0] < TASKS and time.monotonic() < until:
+                time.sleep(2)
+            result[f"{TASKS:,} tasks, {kind} workers, tasks/s"] = done[0] / max(done[1], 1e-9)
+            result[f"CPU of one, {kind} workers, ms"] = (cpu(pulp) - before) / TASKS * 1000
+    return result
+
+
+def memory(args):
+    """Memory of the API's processes, before and after many requests."""
+    with container(args) as pulp:
+        url = f"{pulp.url}/pulp/api/v3/status/"
+        requests(url, 3)
+        before = memory_of(pulp, "pulp-api")
+        done, peak = 0, before
+        while done < REQUESTS:
+            done += requests(url, 10) * 10
+            peak = max(peak, memory_of(pulp, "pulp-api"))
+        after = memory_of(pulp, "pulp-api")
+    return {"API, MB before": before, f"API, MB after {REQUESTS:,} requests": after, "API, MB at most meanwhile": peak,
+            "growth, %": (after / before - 1) * 100}
+
+
+def memory_of(pulp, service):
+    """PSS in MB of a service and its children."""
+    script = ("pid=$(svctl status --json {0} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"pid\"])'); "
+              "cat $(for p in $pid $(pgrep -P $pid); do echo /proc/$p/smaps_rollup; done)").format(service)
+    said = run("podman", "exec", pulp.name, "bash", "-c", script)
+    return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1000
+
+
+class Client:
+    """A connection that asks again and again, and notes how long each answer took to begin."""
+
+    def __init__(self, url):
+        self.url = urllib.parse.urlsplit(url)
+        self.connection = None
+
+    def ask(self, path=None, **headers):
+        """The status, the seconds until the answer began, and its body."""
+        began = time.monotonic()
+        for again in (True, False):
+            try:
+                if self.connection is None:
+                    self.connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=300)
+                self.connection.request("GET", path or self.url.path, headers=headers)
+                answer = self.connection.getresponse()
+                break
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                self.connection = None
+                if not again:
+                    raise
+        took = time.monotonic() - began
+        return answer.status, took, answer.read()
+
+
+class Other:
+    """Another client, who asks for a small file meanwhile, 50 times a second."""
+
+    def __init__(self, url):
+        self.url, self.times, self.ends = url, [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        client = Client(self.url)
+        while not self.ends.wait(0.02):
+            status, took, _ = client.ask()
+            assert status == 200, status
+            self.times.append(took)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.thread.join()
+
+
+def p99(times):
+    return sorted(times)[max(0, -(-len(times) * 99 // 100) - 1)]
+
+
+def many(pulp):
+    """Publishes MANY files below `many`, and a small one below `small`; returns the address of that."""
+    kinds = "/pulp/api/v3/{}/file/file/"
+    repository = pulp.call(kinds.format("repositories"), {"name": "many"})["pulp_href"]
+    sql(pulp, ROWS)
+    shell(pulp, VERSION)
+    pulp.wait(pulp.call("/pulp/api/v3/publications/file/file/", {"repository": repository})["task"])
+    pulp.wait(pulp.call(kinds.format("distributions"), {"name": "many", "base_path": "many", "repository": repository})["task"])
+    with open("/tmp/pulp-bench-small", "w") as small:
+        small.write("x" * 20_000)
+    return pulp.publish("/tmp/pulp-bench-small", "small")[0]
+
+
+def together(url, paths):
+    """ASKING clients ask for all of these paths; returns how long each answer took."""
+    times, left, lock = [], list(paths), threading.Lock()
+
+    def client():
+        one = Client(url)
+        while True:
+            with lock:
+                if not left:
+                    return
+                path = left.pop()
+            status, took, _ = one.ask(path)
+            assert status == 404, status
+            with lock:
+                times.append(took)
+
+    threads = [threading.Thread(target=client) for _ in range(ASKING)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times
+
+
+def missing(args):
+    """Paths that are not there in a repository of 100,000 files, and its listing, while another client asks for a small file."""
+    result = {}
+    with container(args) as pulp:
+        small = many(pulp)
+        alone = Other(small)
+        with alone:
+            time.sleep(5)
+        result["a small file alone, p99 ms"] = p99(alone.times) * 1000
+        with Other(small) as other:
+            times = []
+            for turn in range(10):
+                times += together(pulp.url, [f"/pulp/content/many/missing{turn}.bin"] * ASKED)
+        result[f"one missing path, {ASKED} times by {ASKING}, p99 ms"] = p99(times) * 1000
+        result["a small file meanwhile, p99 ms"] = p99(other.times) * 1000
+        with Other(small) as other:
+            times = together(pulp.url, [f"/pulp/content/many/other{turn}.bin" for turn in range(ASKED)])
+        result[f"{ASKED} missing paths by {ASKING}, p99 ms"] = p99(times) * 1000
+        result["a small file meanwhile (2), p99 ms"] = p99(other.times) * 1000
+        listing = Client(f"{pulp.url}/pulp/content/many/")
+        for what in ("first", "again"):
+            with Other(small) as other:
+                status, took, body = listing.ask()
+                time.sleep(0.3)
+            assert status == 200 and body.count(b"<a href") > MANY, status
+            result[f"listing of {MANY:,}, {what}, begins after ms"] = took * 1000
+            result[f"a small file meanwhile, {what}, p99 ms"] = p99(other.times) * 1000
+    return result
+
+
+MEASURES = {measure.__name__: measure for measure in (tasks, memory, missing)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", default="localhost/pulp")
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--env", action="append", default=[])
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    result = {}
+    for name in args.only:
+        for what, figure in MEASURES[name](args).items():
+            result[what] = round(figure, 1)
+            print(f"{result[what]:12,.1f}  {what}", flush=True)
+    if args.out:
+        with open(args.out, "w") as out:
+            json.dump({"env": args.env, **result}, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()
