@@ -14,7 +14,7 @@ ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
 endif
 
-.PHONY: help build image image-galaxy images run run-galaxy stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve chaos fuzz mutants audit reproducible lock install clean
+.PHONY: help build image image-galaxy images run run-galaxy stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve bench-work chaos fuzz mutants audit reproducible lock install clean
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -103,6 +103,9 @@ bench-boot: image ## how fast the Pulp image boots and stops, beside the floor
 
 bench-serve: image ## how fast the Pulp image serves content and the API, beside a plain nginx
 	@scripts/bench-serve.sh
+
+bench-work: image ## how the Pulp image does under work: tasks, many requests, missing paths, long listings, pulls, syncs
+	@scripts/bench-work.sh
 
 chaos: image     ## kills random processes of Pulp for CHAOS_MINUTES (30) while clients work
 	@scripts/chaos.sh

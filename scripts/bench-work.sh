@@ -3,7 +3,7 @@
 # ONLY="tasks memory" chooses; ENVIRONMENT="NAME=VALUE NAME=VALUE" is for the container.
 . "$(dirname "$0")/host.sh"
 QUIET=1 host_podman
-need python3=python3 wrk=wrk curl=curl
+need python3=python3 wrk=wrk curl=curl skopeo=skopeo docker-registry=docker-registry
 say "measuring (load now: $(cut -d' ' -f1 /proc/loadavg); anything else that runs spoils it)"
 words=()
 [ -z "${ONLY:-}" ] || read -ra words <<<"--only $ONLY"

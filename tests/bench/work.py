@@ -11,19 +11,29 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
+import re
+import shutil
+import socket
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 
-from serve import Pulp, requests, run
+from serve import PASSWORD, Nginx, Pulp, megabytes, requests, run
 
 TASKS = 1000
 REQUESTS = 50_000
 MANY = 100_000
 # How many ask for a path that is not there, and how often all of them together.
 ASKING, ASKED = 32, 200
+# The bytes of an image, and how many pull a small one at once.
+IMAGE, PULLS = 500_000_000, 200
 TRIVIAL = "pulpcore.app.tasks.test.dummy_task"
 QUEUE = f"""
 from django_guid import set_guid
@@ -108,22 +118,25 @@ def memory(args):
     with container(args) as pulp:
         url = f"{pulp.url}/pulp/api/v3/status/"
         requests(url, 3)
-        before = memory_of(pulp, "pulp-api")
+        before = memory_of(pulp, "pulpcore-api")
         done, peak = 0, before
         while done < REQUESTS:
             done += requests(url, 10) * 10
-            peak = max(peak, memory_of(pulp, "pulp-api"))
-        after = memory_of(pulp, "pulp-api")
+            peak = max(peak, memory_of(pulp, "pulpcore-api"))
+        after = memory_of(pulp, "pulpcore-api")
     return {"API, MB before": before, f"API, MB after {REQUESTS:,} requests": after, "API, MB at most meanwhile": peak,
             "growth, %": (after / before - 1) * 100}
 
 
-def memory_of(pulp, service):
-    """PSS in MB of a service and its children."""
-    script = ("pid=$(svctl status --json {0} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"pid\"])'); "
-              "cat $(for p in $pid $(pgrep -P $pid); do echo /proc/$p/smaps_rollup; done)").format(service)
-    said = run("podman", "exec", pulp.name, "bash", "-c", script)
-    return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1000
+def memory_of(pulp, program):
+    """PSS in MB of all processes of a program."""
+    total = 0
+    for line in run("podman", "top", pulp.name, "hpid", "args").splitlines():
+        pid, _, words = line.partition(" ")
+        if words.strip().startswith(program):
+            with open(f"/proc/{pid}/smaps_rollup") as rows:
+                total += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+    return total / 1000
 
 
 class Client:
@@ -245,7 +258,98 @@ def missing(args):
     return result
 
 
-MEASURES = {measure.__name__: measure for measure in (tasks, memory, missing)}
+class Registry:
+    """Debian's docker-registry, with its files in a directory."""
+
+    CONFIG = "{{version: 0.1, log: {{level: error, accesslog: {{disabled: true}}}}, storage: {{filesystem: {{rootdirectory: {}}}}}, http: {{addr: '127.0.0.1:{}'}}}}"
+
+    def __init__(self, directory):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with open(f"{directory}/registry.yml", "w") as config:
+            config.write(self.CONFIG.format(f"{directory}/registry", port))
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(["docker-registry", "serve", f"{directory}/registry.yml"], stderr=subprocess.DEVNULL)
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            time.sleep(0.05)
+
+    def remove(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def skopeo(*words):
+    began = time.monotonic()
+    run("skopeo", "copy", "--quiet", *words)
+    return time.monotonic() - began
+
+
+def pulled(address, directory):
+    took = skopeo("--src-tls-verify=false", f"docker://{address}", f"dir:{directory}")
+    shutil.rmtree(directory)
+    return took
+
+
+def token(url, name):
+    """Anybody's, for the service that the registry names."""
+    try:
+        urllib.request.urlopen(f"{url}/v2/")
+    except urllib.error.HTTPError as refused:
+        service = re.search('service="([^"]*)"', refused.headers["WWW-Authenticate"])[1]
+    with urllib.request.urlopen(f"{url}/token/?service={service}&scope=repository:{name}:pull") as answer:
+        return json.load(answer)["token"]
+
+
+def pulls(args):
+    """An image of 500 MB: by skopeo, beside Debian's registry; its layer by curl, beside nginx; and 200 at once of a small one."""
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp"))
+        os.chmod(directory, 0o755)
+        run("sh", "-c", f"cd {directory} && mkdir layer && head -c {IMAGE} /dev/urandom >layer/file && tar -cf layer.tar layer"
+            " && head -c 100000 layer/file >layer/small && tar -cf small.tar layer/small")
+        pulp = stack.enter_context(container(args))
+        registry, nginx = Registry(directory), Nginx(args.image, directory)
+        stack.callback(registry.remove)
+        stack.callback(nginx.remove)
+        host, other = pulp.url.removeprefix("http://"), registry.url.removeprefix("http://")
+        for name in ("layer", "small"):
+            skopeo("--dest-tls-verify=false", "--dest-creds", f"admin:{PASSWORD}", f"tarball:{directory}/{name}.tar", f"docker://{host}/bench/{name}:1")
+        skopeo("--dest-tls-verify=false", f"tarball:{directory}/layer.tar", f"docker://{other}/bench/layer:1")
+        times = {address: [] for address in (host, other)}
+        for _ in range(5):
+            for address in times:
+                times[address].append(pulled(f"{address}/bench/layer:1", f"{directory}/pulled"))
+        ours, theirs = statistics.median(times[host]), statistics.median(times[other])
+        result = {"an image of 500 MB, s": ours, "of docker-registry, s": theirs, "of its speed, %": theirs / ours * 100}
+        bearer = ("--location", "--header", f"Authorization: Bearer {token(pulp.url, 'bench/layer')}")
+        manifest = json.loads(run("curl", "--silent", "--fail", *bearer, "--header", "Accept: application/vnd.oci.image.manifest.v1+json",
+                                  f"{pulp.url}/v2/bench/layer/manifests/1"))
+        layer = manifest["layers"][0]
+        result["its layer, MB/s"] = megabytes(f"{pulp.url}/v2/bench/layer/blobs/{layer['digest']}", layer["size"], *bearer)
+        result["a file, nginx, MB/s"] = megabytes(f"{nginx.url}/layer.tar", IMAGE)
+        began, failed = time.monotonic(), []
+        threads = [threading.Thread(target=attempt, args=(failed, f"{host}/bench/small:1", f"{directory}/{n}")) for n in range(PULLS)]
+        with Other(f"{pulp.url}/pulp/api/v3/livez/"):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        result[f"{PULLS} pulls at once, s"] = time.monotonic() - began
+        result["of them failed"] = len(failed)
+    return result
+
+
+def attempt(failed, address, directory):
+    done = subprocess.run(["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{address}", f"dir:{directory}"], capture_output=True, text=True)
+    if done.returncode != 0:
+        failed.append(done.stderr)
+        print(done.stderr.strip()[-300:], file=sys.stderr)
+
+
+MEASURES = {measure.__name__: measure for measure in (tasks, memory, missing, pulls)}
 
 
 def main():

@@ -30,6 +30,12 @@ until curl --silent --location "$pulp/pypi/py/simple/shop/" | grep --quiet 'shop
 take --index-url "$pulp/pypi/py/simple/" shop
 [ "$(installed out shop)" = 2.0 ]
 
+#: A second resolve transfers nothing that has not changed: its requests are answered with 304
+resolve() { pip install --trusted-host pulp.example.com --cache-dir "$PWD/cache" --dry-run --ignore-installed -vvv --index-url "$pulp/pypi/py/simple/" shop; }
+resolve >/dev/null
+resolve | grep --only-matching 'GET .* HTTP/1.1" .*' | tee second.log
+[ "$(grep --count ' 304 ' second.log)" = "$(wc -l <second.log)" ]
+
 #: A repository syncs from another index: here that of Pulp itself
 pulp python remote create --name py-other --url "$pulp/pypi/py/" --includes '["shop"]'
 pulp python repository create --name py-mirror --remote py-other

@@ -23,6 +23,11 @@ content rpm/config.repo >repos/pulp.repo
 dnf_ install shop
 [ "$(cat root/opt/shop/version)" = 1.0 ]
 
+#: A second makecache takes repomd.xml alone, for which dnf asks without a condition
+: >root/var/log/dnf.librepo.log
+dnf_ --refresh makecache
+[ "$(grep --only-matching 'Downloading: .*' root/var/log/dnf.librepo.log)" = "Downloading: $pulp/pulp/content/rpm/repodata/repomd.xml" ]
+
 #: A newer package is uploaded, and dnf takes it
 package shop 2.0 "$PWD"
 pulp rpm content upload --file noarch/shop-2.0-1.noarch.rpm --relative-path shop-2.0-1.noarch.rpm --repository rpm
