@@ -9,6 +9,8 @@ made by Pulp's own API, or, where that would take hours, by Pulp's models in the
 
 import argparse
 import contextlib
+import gzip
+import hashlib
 import http.client
 import json
 import os
@@ -34,6 +36,8 @@ MANY = 100_000
 ASKING, ASKED = 32, 200
 # The bytes of an image, and how many pull a small one at once.
 IMAGE, PULLS = 500_000_000, 200
+# Files, or packages, of a source.
+UNITS = 5000
 TRIVIAL = "pulpcore.app.tasks.test.dummy_task"
 QUEUE = f"""
 from django_guid import set_guid
@@ -329,7 +333,7 @@ def pulls(args):
                                   f"{pulp.url}/v2/bench/layer/manifests/1"))
         layer = manifest["layers"][0]
         result["its layer, MB/s"] = megabytes(f"{pulp.url}/v2/bench/layer/blobs/{layer['digest']}", layer["size"], *bearer)
-        result["a file, nginx, MB/s"] = megabytes(f"{nginx.url}/layer.tar", IMAGE)
+        result["a file, nginx, MB/s"] = megabytes(f"{nginx.url}/layer.tar", os.path.getsize(f"{directory}/layer.tar"))
         began, failed = time.monotonic(), []
         threads = [threading.Thread(target=attempt, args=(failed, f"{host}/bench/small:1", f"{directory}/{n}")) for n in range(PULLS)]
         with Other(f"{pulp.url}/pulp/api/v3/livez/"):
@@ -349,7 +353,80 @@ def attempt(failed, address, directory):
         print(done.stderr.strip()[-300:], file=sys.stderr)
 
 
-MEASURES = {measure.__name__: measure for measure in (tasks, memory, missing, pulls)}
+def files(directory):
+    """A source of UNITS files of a kilobyte."""
+    lines = []
+    for number in range(UNITS):
+        data = f"{number:06}".encode() * 170
+        with open(f"{directory}/{number:06}.bin", "wb") as file:
+            file.write(data)
+        lines.append(f"{number:06}.bin,{hashlib.sha256(data).hexdigest()},{len(data)}\n")
+    with open(f"{directory}/PULP_MANIFEST", "w") as manifest:
+        manifest.writelines(lines)
+
+
+PACKAGE = """<package type="rpm"><name>{name}</name><arch>noarch</arch><version epoch="0" ver="1.{number}" rel="1"/>
+<checksum type="sha256" pkgid="YES">{sum}</checksum><summary>A package</summary><description>One of many.</description><packager></packager>
+<url>http://example.com/</url><time file="1700000000" build="1700000000"/><size package="20000" installed="30000" archive="31000"/>
+<location href="{name}.rpm"/><format><rpm:license>MIT</rpm:license><rpm:vendor/><rpm:group>Unspecified</rpm:group>
+<rpm:buildhost>localhost</rpm:buildhost><rpm:sourcerpm>{name}.src.rpm</rpm:sourcerpm><rpm:header-range start="4504" end="6000"/>
+<rpm:provides><rpm:entry name="{name}" flags="EQ" epoch="0" ver="1.{number}" rel="1"/></rpm:provides>
+<rpm:requires><rpm:entry name="/bin/sh"/></rpm:requires></format></package>"""
+NAMED = '<package pkgid="{sum}" name="{name}" arch="noarch"><version epoch="0" ver="1.{number}" rel="1"/>{rest}</package>'
+
+
+def packages(directory):
+    """A repository of UNITS rpm packages: its metadata, as packages are fetched on demand."""
+    all = [{"number": number, "name": f"package{number:05}", "sum": hashlib.sha256(str(number).encode()).hexdigest()} for number in range(UNITS)]
+    rest = "".join(f"<file>/usr/share/doc/package/file{number}</file>" for number in range(20))
+    parts = {
+        "primary": ('metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm"',
+                    [PACKAGE.format(**one) for one in all]),
+        "filelists": ('filelists xmlns="http://linux.duke.edu/metadata/filelists"', [NAMED.format(rest=rest, **one) for one in all]),
+        "other": ('otherdata xmlns="http://linux.duke.edu/metadata/other"', [NAMED.format(rest="", **one) for one in all]),
+    }
+    os.mkdir(f"{directory}/repodata")
+    records = []
+    for kind, (element, entries) in parts.items():
+        text = f'<?xml version="1.0"?>\n<{element} packages="{UNITS}">{"".join(entries)}</{element.split()[0]}>'.encode()
+        packed = gzip.compress(text, 1)
+        with open(f"{directory}/repodata/{kind}.xml.gz", "wb") as file:
+            file.write(packed)
+        records.append(f'<data type="{kind}"><checksum type="sha256">{hashlib.sha256(packed).hexdigest()}</checksum><open-checksum type="sha256">'
+                       f'{hashlib.sha256(text).hexdigest()}</open-checksum><location href="repodata/{kind}.xml.gz"/><timestamp>1700000000</timestamp>'
+                       f'<size>{len(packed)}</size><open-size>{len(text)}</open-size></data>')
+    with open(f"{directory}/repodata/repomd.xml", "w") as repomd:
+        repomd.write('<?xml version="1.0"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">'
+                     f'<revision>1</revision>{"".join(records)}</repomd>')
+
+
+def syncs(args):
+    """A sync of 5,000 files of a kilobyte, all of them fetched, and of an rpm repository of 5,000 packages, on demand."""
+    result = {}
+    with container(args) as pulp, tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        for name, make in (("file", files), ("rpm", packages)):
+            os.mkdir(f"{directory}/{name}")
+            make(f"{directory}/{name}")
+        os.chmod(directory, 0o755)
+        run("podman", "cp", directory, f"{pulp.name}:/tmp/sources")
+        run("podman", "exec", "--detach", pulp.name, "python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/tmp/sources", "8099")
+        for name, path, policy in (("file", "file/PULP_MANIFEST", "immediate"), ("rpm", "rpm/", "on_demand")):
+            remote = {"name": name, "url": f"http://127.0.0.1:8099/{path}", "policy": policy}
+            remote = pulp.call(f"/pulp/api/v3/remotes/{name}/{name}/", remote)["pulp_href"]
+            repository = pulp.call(f"/pulp/api/v3/repositories/{name}/{name}/", {"name": name})["pulp_href"]
+            before, began, most = cpu(pulp), time.monotonic(), 0
+            task = pulp.call(f"{repository}sync/", {"remote": remote})["task"]
+            while pulp.call(task)["state"] in ("waiting", "running"):
+                most = max(most, memory_of(pulp, "pulpcore-worker"))
+                time.sleep(0.5)
+            pulp.wait(task)
+            result[f"sync of {UNITS:,}, {name}, s"] = time.monotonic() - began
+            result[f"its CPU, {name}, s"] = cpu(pulp) - before
+            result[f"memory of the workers at most, {name}, MB"] = most
+    return result
+
+
+MEASURES = {measure.__name__: measure for measure in (tasks, memory, missing, pulls, syncs)}
 
 
 def main():

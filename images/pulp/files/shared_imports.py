@@ -48,6 +48,8 @@ PR_SET_NO_NEW_PRIVS = 38
 LONGEST = 1 << 20
 # Where files are that settings may read: everything else that an import opens belongs to packages.
 OF_PACKAGES = ("/usr/", "/proc/", "/sys/", "/dev/", "/lib", "/etc/ld.so", "/etc/localtime")
+# Libraries that are not imported with signers.
+CLOUDS = ("boto3", "azure.core", "google.cloud")
 # Seconds that somebody who connected may take to say what it wants.
 PATIENCE = 10
 
@@ -97,6 +99,7 @@ def import_pulp():
             beside("late_metrics").install()
         except (AttributeError, ImportError) as error:
             raise Refusal(f"metrics are exported, by a thread of each service: {error}") from error
+    import_signers_without_clouds()
     programs = {entry.name: entry.load() for entry in entry_points(group="console_scripts") if entry.name in PROGRAMS}
     import pulpcore.content  # noqa: F401
     from pulpcore.app.apps import pulp_plugin_configs
@@ -114,6 +117,21 @@ def import_pulp():
 
     assert get_resolver().url_patterns
     return programs
+
+
+def import_signers_without_clouds():
+    """What judges attestations of Python packages brings signers with it, and these the libraries of three clouds if they are there, a
+    tenth of all of the import. They take their absence for what it is: nobody signs with a key of these. Who needs boto3 for his
+    storage imports it by himself."""
+    absent = [name for name in CLOUDS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        importlib.import_module("securesystemslib.signer")
+    except ImportError:
+        pass  # this Pulp does without
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def beside(name):
