@@ -6,7 +6,7 @@ earlier container, which linger for up to two minutes, do not count.
 
 The floor is the same image's api, content and two workers, started by hand at once on a running, migrated database.
 
-    boot.py [--image localhost/pulp] [--status /pulp/api/v3/status/] [--runs 5] [--out FILE.json]
+    boot.py [--image localhost/pulp] [--status /pulp/api/v3/status/] [--runs 5] [--env NAME=VALUE ...] [--out FILE.json]
 """
 
 import argparse
@@ -54,7 +54,8 @@ def wait(url, since, old=frozenset()):
 class Container:
     """One container on volumes of its own."""
 
-    def __init__(self, image, status):
+    def __init__(self, image, status, environment):
+        self.options = [word for pair in environment for word in ("--env", pair)]
         self.image, self.status, self.name = image, status, f"pulp-bench-{os.getpid()}"
         self.volumes = [podman("volume", "create") for _ in range(4)]
 
@@ -62,7 +63,7 @@ class Container:
         places = ("/etc/pulp", "/var/lib/pulp", "/var/lib/pgsql", "/var/lib/containers")
         mounts = [word for pair in zip(self.volumes, places) for word in ("--volume", ":".join(pair))]
         since = time.monotonic()
-        podman("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::80", *mounts, self.image)
+        podman("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::80", *mounts, *self.options, self.image)
         self.url = "http://" + podman("port", self.name, "80/tcp") + self.status
         return wait(self.url, since, old)
 
@@ -119,11 +120,12 @@ def main():
     parser.add_argument("--image", default="localhost/pulp")
     parser.add_argument("--status", default="/pulp/api/v3/status/")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--env", action="append", default=[])
     parser.add_argument("--out")
     options = parser.parse_args()
     figures = {name: [] for name in ("cold", "warm", "floor", "stop", "PSS")}
     for run in range(options.runs):
-        container = Container(options.image, options.status)
+        container = Container(options.image, options.status, options.env)
         try:
             figures["cold"].append(container.start())
             old = container.names()

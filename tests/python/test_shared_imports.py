@@ -44,6 +44,27 @@ def request(**changes):
     return {"words": ["pulpcore-api"], "environment": {"A": "1"}, "cwd": "/", "umask": 18, **changes}
 
 
+class Signers(unittest.TestCase):
+    def test_they_are_imported_as_if_clouds_were_not_there_and_who_needs_those_gets_them_afterwards(self):
+        with tempfile.TemporaryDirectory() as directory:
+            package = Path(directory, "securesystemslib")
+            package.mkdir()
+            Path(package, "__init__.py").touch()
+            tried = "try:\n    import boto3\n    CLOUD = True\nexcept ImportError:\n    CLOUD = False\n"
+            Path(package, "signer.py").write_text(tried)
+            Path(directory, "boto3.py").touch()
+            said = subprocess.run(
+                [sys.executable, "-c", f"import sys; sys.path[:0] = [{directory!r}, {str(SOURCE.parent)!r}]\n"
+                 "import shared_imports; shared_imports.import_signers_without_clouds()\n"
+                 "import boto3, securesystemslib.signer as signer; print(signer.CLOUD, 'azure.core' in sys.modules)"],
+                capture_output=True, text=True, check=True).stdout
+        self.assertEqual(said, "False False\n")
+
+    def test_without_them_nothing_is_imported(self):
+        shared.import_signers_without_clouds()
+        self.assertFalse(set(shared.CLOUDS) & sys.modules.keys())
+
+
 class Requests(unittest.TestCase):
     def ask(self, text, made=None):
         """What is answered to this text, sent with three descriptors; `None` if nothing is."""
