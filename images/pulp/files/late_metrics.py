@@ -9,6 +9,10 @@ import os
 import weakref
 from threading import Lock
 
+# Milliseconds that the last export may take. Where nobody takes the metrics, OpenTelemetry tries for ten seconds, in which PostgreSQL
+# waits for its clients to go, until the container is killed.
+LAST = 1000
+
 
 def install():
     """To be called before Pulp is imported, which takes the class for its own."""
@@ -50,6 +54,9 @@ def reader(eager):
                 begins = weakref.WeakMethod(self._at_fork_reinit)
                 # A process that was forked from this one has a thread of its own, as with OpenTelemetry's own class.
                 os.register_at_fork(after_in_child=lambda: (again := begins()) and again())
+
+        def shutdown(self, timeout_millis=LAST, **more):
+            super().shutdown(timeout_millis=min(timeout_millis, LAST), **more)
 
     return PeriodicExportingMetricReader
 

@@ -115,7 +115,8 @@ def import_pulp():
     import_wsgi()
     from django.urls import get_resolver
 
-    assert get_resolver().url_patterns
+    # How addresses are made of names. It takes 0.15 s and 6 MB, and each task would do it for itself to tell what it made.
+    assert get_resolver().reverse_dict
     return programs
 
 
