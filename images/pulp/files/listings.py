@@ -30,6 +30,11 @@ BY_BYTES = """
 SELECT datcollate IN ('C', 'POSIX') OR coalesce(to_jsonb(found) ->> 'datlocprovider', '') = 'b'
 FROM pg_database AS found WHERE datname = current_database()
 """
+# Whether a version has a tenth of all content or more. PostgreSQL takes its content for ten rows, which it would look for one by one.
+HAS_MUCH = """
+SELECT cardinality(content_ids) * 10 >= (SELECT reltuples FROM pg_class WHERE oid = 'core_contentartifact'::regclass)
+FROM core_repositoryversion WHERE pulp_id = %s
+"""
 TIME = "%d-%b-%Y %H:%M"
 
 
@@ -213,6 +218,11 @@ def in_thread(repo_version, publication, path):
     from django.db import connection
 
     try:
+        with connection.cursor() as cursor:
+            cursor.execute(HAS_MUCH, [(repo_version or publication.repository_version).pk])
+            if (cursor.fetchone() or [False])[0]:
+                # For this connection, which is closed below.
+                cursor.execute("SET enable_nestloop = off")
         names, dates, sizes = collect(repo_version, publication, path)
     finally:
         connection.close()
