@@ -156,7 +156,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 4318), Collector).serve_forever()
 #[test]
 fn services_that_export_metrics_are_forked_too_and_each_exports_its_own() {
     let _turn = turn();
-    let boot = Boot::new("metrics").env("PULP_OTEL_ENABLED", "true").env("OTEL_METRIC_EXPORT_INTERVAL", "300");
+    let boot =
+        Boot::new("metrics").env("PULP_OTEL_ENABLED", "true").env("OTEL_METRIC_EXPORT_INTERVAL", "300");
     let pulp = boot.ready();
     pulp.ok(&["sh", "-c", &format!("cat >/tmp/collector.py <<'EOF'{COLLECTOR}EOF")]);
     pulp.ok(&["sh", "-c", "python3 /tmp/collector.py >/dev/null 2>&1 &"]);
