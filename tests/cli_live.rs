@@ -9,9 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use cli_support::{Outcome, Peer, done, svctl, until_hangup};
-use init_control::wire::{self, Response};
-use init_core::status::Stage;
+use cli_support::{Outcome, Peer, done, service, svctl, until_hangup};
+use init_control::wire::{self, Request, Response};
+use init_core::status::{Phase, Stage};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -176,4 +176,60 @@ fn svctl_log_shows_nothing_by_default_nor_for_a_word_that_is_no_level() {
     for level in ["", "off", "loud", "info"] {
         assert_eq!(logged(&peer, level, &["wait"]).err, "", "{level:?}");
     }
+}
+
+/// Reads from a terminal until this text has come.
+fn read_until(master: &mut std::fs::File, wanted: &str, seen: &mut Vec<u8>) {
+    let mut chunk = [0; 4096];
+    while !String::from_utf8_lossy(seen).contains(wanted) {
+        let count = master.read(&mut chunk).unwrap();
+        seen.extend_from_slice(&chunk[..count]);
+    }
+}
+
+#[test]
+fn top_draws_on_a_terminal_and_gives_it_back() {
+    let hostile = "\x1b]0;owned\x07 \u{9b}2J \u{202e}txt";
+    let peer = Peer::answering(move |request| match request {
+        Request::Logs { .. } => {
+            let line = format!("a line {hostile}");
+            vec![Response::Log { service: "web".into(), time_ms: 0, line }, done()]
+        }
+        _ => {
+            let mut web = service("web", Phase::Up);
+            web.note = Some(format!("a note {hostile}"));
+            vec![Response::Services { services: vec![web], stage: Stage::Running }, done()]
+        }
+    });
+    for (keys, signal, code) in [("q", None, 0), ("\x03", None, 0), ("", Some(Signal::SIGTERM), 143)] {
+        let size = nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = nix::pty::openpty(Some(&size), None).unwrap();
+        let before = nix::sys::termios::tcgetattr(&pty.slave).unwrap();
+        let mut command = svctl(peer.directory.path());
+        command.args(["top", "-i", "100ms"]).env("TERM", "xterm");
+        command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave.try_clone().unwrap());
+        let mut child = command.stderr(pty.slave.try_clone().unwrap()).spawn().unwrap();
+        let (mut master, mut seen) = (std::fs::File::from(pty.master), Vec::new());
+        read_until(&mut master, "a line", &mut seen);
+        master.write_all(keys.as_bytes()).unwrap();
+        if let Some(signal) = signal {
+            send(&child, signal);
+        }
+        read_until(&mut master, "\x1b[?1049l", &mut seen);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        let text = String::from_utf8_lossy(&seen);
+        assert!(text.contains("\x1b[?1049h") && text.contains("a note"), "{text:?}");
+        for steering in ["\x1b]", "\x07", "\u{9b}", "\u{202e}"] {
+            assert!(!text.contains(steering), "{steering:?} in {text:?}");
+        }
+        assert_eq!(nix::sys::termios::tcgetattr(&pty.slave).unwrap().local_flags, before.local_flags);
+    }
+}
+
+#[test]
+fn top_without_a_terminal_says_what_to_use() {
+    let peer = Peer::answering(|_| vec![done()]);
+    let said = peer.svctl(&["top"]);
+    assert_eq!(said.code, 64);
+    assert!(said.err.contains("svctl list -u"), "{}", said.err);
 }

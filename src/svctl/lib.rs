@@ -17,5 +17,6 @@ pub mod output;
 pub mod processes;
 pub mod render;
 pub mod s6;
+pub mod top;
 pub mod trace;
 pub mod why;

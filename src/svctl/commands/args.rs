@@ -62,6 +62,10 @@ pub enum Command {
     /// counted for each of them. Without names, services without processes are left out, and processes of no service come
     /// last.
     Tree(Tree),
+    /// Show services live: their states, what they use, and the last lines of one of them
+    ///
+    /// `?` shows the keys. CPU is the share of one processor since the last look. It only looks, so every user may use it.
+    Top(Top),
     /// Show what services depend on
     ///
     /// `wants` and `after` stand before services that are not required. What was shown already is not shown again: `…`
@@ -185,6 +189,22 @@ pub struct Tree {
     /// Names of services and bundles
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+}
+
+/// Options of `svctl top`.
+#[derive(Args, Debug)]
+pub struct Top {
+    /// How long to wait between two looks; 100ms at least
+    #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = interval)]
+    pub interval: Duration,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Looking more often would show no more, and keep `init` busy.
+fn interval(text: &str) -> Result<Duration, String> {
+    Ok(duration::parse(text)?.max(Duration::from_millis(100)))
 }
 
 /// Options of `svctl deps`.

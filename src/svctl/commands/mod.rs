@@ -1,7 +1,7 @@
 //! The commands of `svctl`.
 
 pub mod args;
-mod ask;
+pub mod ask;
 mod boot;
 mod change;
 mod look;
@@ -24,6 +24,7 @@ use ask::Init;
 use crate::docs;
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
+use crate::top;
 use init_control::wire::Verb;
 
 /// Runs `svctl` with these arguments (without the program's name) and returns its exit code.
@@ -106,6 +107,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Tree(options) => look::tree(&init, &options, out),
         Command::Deps(options) => look::deps(&init, &options, out),
         Command::Graph(options) => look::graph(&init, &options, out),
+        Command::Top(options) => top::run(&init, &options.names, options.interval),
         Command::IsActive(options) => show::is_active(&init, &options, out),
         Command::IsFailed(options) => show::is_failed(&init, &options, out),
         Command::Health(options) => show::health(&init, &options, out),

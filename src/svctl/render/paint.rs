@@ -63,17 +63,24 @@ pub fn add(to: &mut String, text: &str, colour: Colour, wanted: bool) {
     to.push_str("\x1b[0m");
 }
 
-/// Text in one line and without control characters: what a service says must not steer somebody's terminal.
+/// Text in one line and without control characters: what a service says must not steer somebody's terminal, nor turn round
+/// what stands beside it.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(steers) {
         return Cow::Borrowed(text.trim_end());
     }
     let safe = |c: char| match c {
         '\n' | '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if steers(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     Cow::Owned(text.trim_end().chars().map(safe).collect())
+}
+
+/// Whether a character does something to others: control characters, and those that change the direction of text.
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control()
 }
 
 /// The first `width` characters; what is cut off is shown as `…`.
@@ -105,5 +112,6 @@ mod tests {
     #[test]
     fn escape_sequences_of_services_do_not_reach_the_terminal() {
         assert_eq!(one_line("a\x1b[2Jb\nc\n"), "a\u{fffd}[2Jb c");
+        assert_eq!(one_line("\u{202e}txt"), "\u{fffd}txt");
     }
 }

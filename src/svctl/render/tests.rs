@@ -69,6 +69,8 @@ fn the_guide_shows_what_is_shown() {
     let all = several();
     let interesting: Vec<&ServiceStatus> = all.iter().filter(|service| is_of_interest(service)).collect();
     assert!(guide.contains(&table(&interesting, PIPE)));
+    let top = include_str!("golden/top-80x24.txt").lines().take(4).collect::<Vec<_>>().join("\n");
+    assert!(guide.contains(&top));
     assert!(guide.contains(&status_of("nginx", &["GET / 200".into()], PIPE)));
     assert!(guide.contains(&why_of(&["nginx"], PIPE)));
     assert!(guide.contains(&treed(PIPE)));
