@@ -28,6 +28,9 @@ _svctl() {
             svctl,deps)
                 cmd="svctl__subcmd__deps"
                 ;;
+            svctl,diff)
+                cmd="svctl__subcmd__diff"
+                ;;
             svctl,events)
                 cmd="svctl__subcmd__events"
                 ;;
@@ -36,6 +39,12 @@ _svctl() {
                 ;;
             svctl,health)
                 cmd="svctl__subcmd__health"
+                ;;
+            svctl,history)
+                cmd="svctl__subcmd__history"
+                ;;
+            svctl,hold)
+                cmd="svctl__subcmd__hold"
                 ;;
             svctl,import-s6)
                 cmd="svctl__subcmd__import__subcmd__s6"
@@ -61,11 +70,26 @@ _svctl() {
             svctl,plot)
                 cmd="svctl__subcmd__plot"
                 ;;
+            svctl,release)
+                cmd="svctl__subcmd__release"
+                ;;
             svctl,reload)
                 cmd="svctl__subcmd__reload"
                 ;;
+            svctl,report)
+                cmd="svctl__subcmd__report"
+                ;;
             svctl,restart)
                 cmd="svctl__subcmd__restart"
+                ;;
+            svctl,run)
+                cmd="svctl__subcmd__run"
+                ;;
+            svctl,scale)
+                cmd="svctl__subcmd__scale"
+                ;;
+            svctl,show)
+                cmd="svctl__subcmd__show"
                 ;;
             svctl,shutdown)
                 cmd="svctl__subcmd__shutdown"
@@ -81,6 +105,9 @@ _svctl() {
                 ;;
             svctl,stop)
                 cmd="svctl__subcmd__stop"
+                ;;
+            svctl,top)
+                cmd="svctl__subcmd__top"
                 ;;
             svctl,tree)
                 cmd="svctl__subcmd__tree"
@@ -98,7 +125,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status why tree deps graph is-active is-failed start stop restart signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,6 +194,20 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__diff)
+            opts="-h --exit-code --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__events)
             opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -205,6 +246,46 @@ _svctl() {
             ;;
         svctl__subcmd__health)
             opts="-q -h --quiet --json --live --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__history)
+            opts="-n -h --lines --since --json --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__hold)
+            opts="-h --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,7 +359,7 @@ _svctl() {
             return 0
             ;;
         svctl__subcmd__logs)
-            opts="-f -n -g -t -h --follow --lines --since --grep --failed --timestamps --json --help $(svctl names 2>/dev/null)"
+            opts="-f -n -g -p -t -h --follow --lines --since --grep --failed --previous --timestamps --json --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -325,6 +406,20 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__release)
+            opts="-h --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__reload)
             opts="-h --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -339,8 +434,30 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__report)
+            opts="-n -h --lines --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__restart)
-            opts="-t -h --no-wait --timeout --help $(svctl names 2>/dev/null)"
+            opts="-t -h --with-dependents --changed --no-wait --timeout --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,6 +471,56 @@ _svctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__run)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__scale)
+            opts="-t -h --no-wait --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__show)
+            opts="-h --secrets --json --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -394,7 +561,7 @@ _svctl() {
             return 0
             ;;
         svctl__subcmd__start)
-            opts="-t -h --no-wait --timeout --help $(svctl names 2>/dev/null)"
+            opts="-t -h --all --no-wait --timeout --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,6 +616,28 @@ _svctl() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__top)
+            opts="-i -h --interval --help $(svctl names 2>/dev/null)"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

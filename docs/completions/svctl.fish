@@ -31,13 +31,22 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "ls" -d 'Show services a
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "status" -d 'Show services in detail, with their last lines of output'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "why" -d 'Show why services are not up: what they wait for, down to the cause, and what to do'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "tree" -d 'Show services and their processes'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "top" -d 'Show services live: their states, what they use, and the last lines of one of them'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "deps" -d 'Show what services depend on'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "graph" -d 'Draw the dependencies of services, for Graphviz or Mermaid'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "is-active" -d 'Tell whether services are up, or done: the exit code is 0 if all of them are, else 1'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "is-failed" -d 'Tell whether services have failed: the exit code is 0 if any of them has, else 1'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "history" -d 'Show the last changes of services\' states, with times and reasons'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "show" -d 'Show the definition of services, and which file, line and variables each key comes from'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "diff" -d 'Show what `svctl reload` would change'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "report" -d 'Print a report for a ticket: states, what is wrong, history, processes, the boot, without secrets'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "start" -d 'Start services, and all that they require and want'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "stop" -d 'Stop services, after all that requires them'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "restart" -d 'Stop services and start them again; what requires them stays up'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "scale" -d 'Run as many instances of a template, until the next boot'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "hold" -d 'Let nothing happen to services by itself, for a debugger: no checks, no timeouts, no restarts'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "release" -d 'End `svctl hold`'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "run" -d 'Run a command as a service would: its user, groups, environment, directory, limits and capabilities'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its service definitions'
@@ -69,6 +78,8 @@ complete -c svctl -n "__fish_svctl_using_subcommand why" -l json -d 'Print a JSO
 complete -c svctl -n "__fish_svctl_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand tree" -l json -d 'Print a JSON array'
 complete -c svctl -n "__fish_svctl_using_subcommand tree" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand top" -s i -l interval -d 'How long to wait between two looks; 100ms at least' -r
+complete -c svctl -n "__fish_svctl_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand deps" -s r -l reverse -d 'Show what depends on them instead'
 complete -c svctl -n "__fish_svctl_using_subcommand deps" -l json -d 'Print a JSON array of the services that are shown'
 complete -c svctl -n "__fish_svctl_using_subcommand deps" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -79,15 +90,36 @@ complete -c svctl -n "__fish_svctl_using_subcommand is-active" -s q -l quiet -d 
 complete -c svctl -n "__fish_svctl_using_subcommand is-active" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand is-failed" -s q -l quiet -d 'Print nothing: the exit code is the answer'
 complete -c svctl -n "__fish_svctl_using_subcommand is-failed" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand history" -s n -l lines -d 'Show at most this many of the last changes' -r
+complete -c svctl -n "__fish_svctl_using_subcommand history" -l since -d 'Leave out changes that are older than this (30s, 5m, 1d)' -r
+complete -c svctl -n "__fish_svctl_using_subcommand history" -l json -d 'Print one JSON object a line'
+complete -c svctl -n "__fish_svctl_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand show" -l secrets -d 'Show values that look secret, too'
+complete -c svctl -n "__fish_svctl_using_subcommand show" -l json -d 'Print a JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand diff" -l exit-code -d 'End with exit code 1 if a reload would change something'
+complete -c svctl -n "__fish_svctl_using_subcommand diff" -l json -d 'Print a JSON array'
+complete -c svctl -n "__fish_svctl_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand report" -s n -l lines -d 'Show this many lines of output of each service that has a part in what is wrong' -r
+complete -c svctl -n "__fish_svctl_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand start" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
+complete -c svctl -n "__fish_svctl_using_subcommand start" -l all -d 'Start everything that starts at boot'
 complete -c svctl -n "__fish_svctl_using_subcommand start" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand start" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand stop" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
 complete -c svctl -n "__fish_svctl_using_subcommand stop" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
+complete -c svctl -n "__fish_svctl_using_subcommand restart" -l with-dependents -d 'Stop what requires them first, and start it again afterwards'
+complete -c svctl -n "__fish_svctl_using_subcommand restart" -l changed -d 'Restart those whose definition on disk is newer than the one they run with: of these, or of all'
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand scale" -s t -l timeout -d 'Stop waiting after this time (30s, 5m)' -r
+complete -c svctl -n "__fish_svctl_using_subcommand scale" -l no-wait -d 'Return at once instead of when the instances are ready'
+complete -c svctl -n "__fish_svctl_using_subcommand scale" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand release" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'
@@ -100,6 +132,7 @@ complete -c svctl -n "__fish_svctl_using_subcommand logs" -l since -d 'Leave out
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s g -l grep -d 'Leave out lines that this regular expression does not match' -r
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s f -l follow -d 'Keep running, and show new lines as they come'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -l failed -d 'Show only the output of services that failed, wait for their next start, or are unhealthy'
+complete -c svctl -n "__fish_svctl_using_subcommand logs" -s p -l previous -d 'Show what services wrote before their last start, since the start before that'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s t -l timestamps -d 'Print the time (UTC) before each line'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -l json -d 'Print one JSON object a line'
 complete -c svctl -n "__fish_svctl_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -119,5 +152,5 @@ complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'P
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -l into -d 'Write a file for each service into this directory instead of printing them' -r -F
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c svctl -n "__fish_seen_subcommand_from list status why tree deps graph is-active is-failed start stop restart signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
+complete -c svctl -n "__fish_seen_subcommand_from list status why tree top deps graph is-active is-failed history show start stop restart hold release signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

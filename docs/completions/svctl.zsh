@@ -82,6 +82,15 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
+(top)
+_arguments "${_arguments_options[@]}" : \
+'-i+[How long to wait between two looks; 100ms at least]:TIME:_default' \
+'--interval=[How long to wait between two looks; 100ms at least]:TIME:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
 (deps)
 _arguments "${_arguments_options[@]}" : \
 '-r[Show what depends on them instead]' \
@@ -121,10 +130,47 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
+(history)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Show at most this many of the last changes]:N:_default' \
+'--lines=[Show at most this many of the last changes]:N:_default' \
+'--since=[Leave out changes that are older than this (30s, 5m, 1d)]:TIME:_default' \
+'--json[Print one JSON object a line]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles; without any, all services:_svctl_names' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--secrets[Show values that look secret, too]' \
+'--json[Print a JSON array]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--exit-code[End with exit code 1 if a reload would change something]' \
+'--json[Print a JSON array]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(report)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Show this many lines of output of each service that has a part in what is wrong]:N:_default' \
+'--lines=[Show this many lines of output of each service that has a part in what is wrong]:N:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (start)
 _arguments "${_arguments_options[@]}" : \
 '(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
 '(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'()--all[Start everything that starts at boot]' \
 '--no-wait[Return at once instead of when it is done]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -145,10 +191,44 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
 '(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--changed)--with-dependents[Stop what requires them first, and start it again afterwards]' \
+'--changed[Restart those whose definition on disk is newer than the one they run with\: of these, or of all]' \
 '--no-wait[Return at once instead of when it is done]' \
 '-h[Print help]' \
 '--help[Print help]' \
 '*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(scale)
+_arguments "${_arguments_options[@]}" : \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m)]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m)]:TIME:_default' \
+'--no-wait[Return at once instead of when the instances are ready]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::counts -- Templates and numbers of instances:_default' \
+&& ret=0
+;;
+(hold)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(release)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The name of a service:_default' \
+'*::command -- The command and its arguments:_default' \
 && ret=0
 ;;
 (signal)
@@ -195,6 +275,8 @@ _arguments "${_arguments_options[@]}" : \
 '-f[Keep running, and show new lines as they come]' \
 '--follow[Keep running, and show new lines as they come]' \
 '--failed[Show only the output of services that failed, wait for their next start, or are unhealthy]' \
+'(-f --follow)-p[Show what services wrote before their last start, since the start before that]' \
+'(-f --follow)--previous[Show what services wrote before their last start, since the start before that]' \
 '-t[Print the time (UTC) before each line]' \
 '--timestamps[Print the time (UTC) before each line]' \
 '--json[Print one JSON object a line]' \
@@ -278,13 +360,22 @@ _svctl_commands() {
 'status:Show services in detail, with their last lines of output' \
 'why:Show why services are not up\: what they wait for, down to the cause, and what to do' \
 'tree:Show services and their processes' \
+'top:Show services live\: their states, what they use, and the last lines of one of them' \
 'deps:Show what services depend on' \
 'graph:Draw the dependencies of services, for Graphviz or Mermaid' \
 'is-active:Tell whether services are up, or done\: the exit code is 0 if all of them are, else 1' \
 'is-failed:Tell whether services have failed\: the exit code is 0 if any of them has, else 1' \
+'history:Show the last changes of services'\'' states, with times and reasons' \
+'show:Show the definition of services, and which file, line and variables each key comes from' \
+'diff:Show what \`svctl reload\` would change' \
+'report:Print a report for a ticket\: states, what is wrong, history, processes, the boot, without secrets' \
 'start:Start services, and all that they require and want' \
 'stop:Stop services, after all that requires them' \
 'restart:Stop services and start them again; what requires them stays up' \
+'scale:Run as many instances of a template, until the next boot' \
+'hold:Let nothing happen to services by itself, for a debugger\: no checks, no timeouts, no restarts' \
+'release:End \`svctl hold\`' \
+'run:Run a command as a service would\: its user, groups, environment, directory, limits and capabilities' \
 'signal:Send a signal to the main process of each service' \
 'kill:Send a signal to the main process of each service' \
 'reload:Make services reload their configuration, or init its service definitions' \
@@ -321,6 +412,11 @@ _svctl__subcmd__deps_commands() {
     local commands; commands=()
     _describe -t commands 'svctl deps commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__diff_commands] )) ||
+_svctl__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl diff commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__events_commands] )) ||
 _svctl__subcmd__events_commands() {
     local commands; commands=()
@@ -335,6 +431,16 @@ _svctl__subcmd__graph_commands() {
 _svctl__subcmd__health_commands() {
     local commands; commands=()
     _describe -t commands 'svctl health commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__history_commands] )) ||
+_svctl__subcmd__history_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl history commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__hold_commands] )) ||
+_svctl__subcmd__hold_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl hold commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__import-s6_commands] )) ||
 _svctl__subcmd__import-s6_commands() {
@@ -366,15 +472,40 @@ _svctl__subcmd__plot_commands() {
     local commands; commands=()
     _describe -t commands 'svctl plot commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__release_commands] )) ||
+_svctl__subcmd__release_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl release commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__reload_commands] )) ||
 _svctl__subcmd__reload_commands() {
     local commands; commands=()
     _describe -t commands 'svctl reload commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__report_commands] )) ||
+_svctl__subcmd__report_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl report commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__restart_commands] )) ||
 _svctl__subcmd__restart_commands() {
     local commands; commands=()
     _describe -t commands 'svctl restart commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__run_commands] )) ||
+_svctl__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl run commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__scale_commands] )) ||
+_svctl__subcmd__scale_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl scale commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__show_commands] )) ||
+_svctl__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl show commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__shutdown_commands] )) ||
 _svctl__subcmd__shutdown_commands() {
@@ -400,6 +531,11 @@ _svctl__subcmd__status_commands() {
 _svctl__subcmd__stop_commands() {
     local commands; commands=()
     _describe -t commands 'svctl stop commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__top_commands] )) ||
+_svctl__subcmd__top_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl top commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__tree_commands] )) ||
 _svctl__subcmd__tree_commands() {

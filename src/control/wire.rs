@@ -29,7 +29,7 @@ pub enum Request {
     Change {
         /// The change.
         verb: Verb,
-        /// Names of services and bundles, at least one.
+        /// Names of services and bundles. None, to start: everything that starts at boot.
         names: Vec<String>,
         /// Whether to answer only when the services have reached their new state, or have failed.
         wait: bool,
@@ -49,7 +49,17 @@ pub enum Request {
         /// Names of services and bundles; empty for the plan.
         #[serde(default)]
         names: Vec<String>,
+        /// Change nothing, and say what the plan on disk would change: one [`Response::Names`], in which `+` stands before
+        /// new services, `-` before those that would go, and `~` before those that would run otherwise.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        check: bool,
+        /// Read the plan again, with so many instances of the one template in `names`, until the next boot. A negative
+        /// number stands for that of its definition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instances: Option<i32>,
     },
+    /// The last changes of state: [`Response::Event`]s, oldest first.
+    History,
     /// Answer when services have reached a state.
     Wait {
         /// Names of services and bundles; empty for the whole boot.
@@ -97,6 +107,10 @@ pub enum Verb {
     Stop,
     /// Stop and start these services alone; what requires them stays up.
     Restart,
+    /// Let nothing happen to these services by itself from now on: no checks, no restarts.
+    Hold,
+    /// End that.
+    Release,
 }
 
 /// A state that can be waited for.

@@ -101,6 +101,13 @@ pub enum Event {
     Restart(Id),
     /// A person wants the service to read its configuration again.
     Reload(Id),
+    /// A person wants nothing to happen to the service by itself, or that no longer.
+    Hold {
+        /// The service.
+        id: Id,
+        /// Whether it is held from now on.
+        held: bool,
+    },
     /// `init` got a signal that services may have asked for.
     Forward(Signal),
     /// The container is to stop, with this exit code; `None` means 0.

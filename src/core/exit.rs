@@ -47,7 +47,8 @@ impl Supervisor {
 
     /// The finish hook ended. With 125 it says that starting the service again is of no use.
     pub(super) fn finish_hook_ended(&mut self, id: Id, hook: Exit, exit: Exit, cause: Cause) {
-        let failed = hook == Exit::Code(FINAL) && cause != Cause::Requested && self.unit(id).goal == Goal::Up;
+        let (goal, held) = (self.unit(id).goal, self.unit(id).held);
+        let failed = hook == Exit::Code(FINAL) && cause != Cause::Requested && goal == Goal::Up && !held;
         if failed && !self.has_completed(id, exit, &cause) {
             let why = format!("ended with {exit}, and its finish hook with {FINAL}: not to be started again");
             return self.fail(id, why, exit.shell_code());
@@ -61,6 +62,9 @@ impl Supervisor {
             // A oneshot that completed while its stop was being decided has something to undo, in its turn.
             let undo = self.has_completed(id, exit, &cause) && self.has_down_command_to_run(id);
             return if undo { self.transition(id, State::Done) } else { self.become_inactive(id) };
+        }
+        if self.unit(id).held && cause != Cause::Requested && !self.has_completed(id, exit, &cause) {
+            return self.wait_for_release(id, format!("ended with {exit}"));
         }
         match cause {
             Cause::Requested => {

@@ -108,6 +108,9 @@ impl Supervisor {
     /// A service was found broken: it is stopped, and started again unless that is `fatal`. A service that is to stop
     /// anyway stops in its turn: a dependency is often not healthy while its dependents stop, and still of use to them.
     pub(super) fn stop_unhealthy(&mut self, id: Id, why: String, fatal: bool) {
+        if self.unit(id).held {
+            return self.unit_mut(id).said = Some(why);
+        }
         self.set_watchdog(id, None);
         if self.unit(id).goal != Goal::Up {
             return self.unit_mut(id).said = Some(why);
@@ -159,7 +162,7 @@ impl Supervisor {
         (!interval.is_zero()).then(|| self.now.plus(interval))
     }
 
-    fn restart_watchdog(&mut self, id: Id) {
+    pub(super) fn restart_watchdog(&mut self, id: Id) {
         self.set_watchdog(id, self.watchdog_deadline(id));
     }
 

@@ -40,6 +40,7 @@ pub mod first_start;
 mod goal;
 mod graph;
 mod health;
+mod hold;
 mod processes;
 mod replan;
 mod requests;

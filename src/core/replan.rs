@@ -43,6 +43,29 @@ impl Supervisor {
         self.after_replan(&differences);
     }
 
+    /// What a new plan would change: the names of services, with `+` before new ones, `-` before those that would go, and `~`
+    /// before those that would run otherwise.
+    pub fn differences(&self, plan: &Plan) -> Vec<String> {
+        let ids = new_ids(&self.plan, plan);
+        let mut fresh: BTreeSet<usize> = (0..plan.services.len()).collect();
+        let mut found = Vec::new();
+        let present = self.units.iter().zip(&self.plan.services).zip(ids);
+        for ((_, was), id) in present.filter(|((unit, _), _)| !unit.retired) {
+            let is = id.and_then(|id| plan.services.get(id.index()));
+            match is {
+                None => found.push(format!("-{}", was.name)),
+                Some(is) if runs_differently(was, is, &self.plan, plan) => {
+                    found.push(format!("~{}", was.name))
+                }
+                Some(_) => {}
+            }
+            fresh.remove(&id.map_or(usize::MAX, Id::index));
+        }
+        let fresh = fresh.into_iter().filter_map(|index| plan.services.get(index));
+        found.extend(fresh.map(|service| format!("+{}", service.name)));
+        found
+    }
+
     /// Services that the new plan lacks stay in it, behind all others, until their processes are gone.
     fn keep_running(&self, plan: &mut Plan, ids: &mut [Option<Id>]) {
         // A service may have processes that are still to end although its state does not hold them any more.

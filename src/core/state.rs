@@ -325,6 +325,9 @@ pub struct Unit {
     pub last_exit: Option<Exit>,
     /// Whether the plan's definition is newer than the one its process was started with.
     pub changed: bool,
+    /// Whether a person holds the service: nothing happens to it by itself.
+    #[serde(default)]
+    pub held: bool,
     /// Whether the service is no longer in the plan. It is forgotten once it is down.
     pub retired: bool,
     /// Where the last search for an unmet dependency found one, as a position among the dependencies. This is only a
@@ -356,6 +359,7 @@ impl Unit {
             reload_failure: None,
             last_exit: None,
             changed: false,
+            held: false,
             retired: false,
             blocked_at: 0,
             needed_at: 0,

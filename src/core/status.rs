@@ -139,6 +139,9 @@ pub struct ServiceStatus {
     /// The definition on disk is newer than the one it runs with: a restart applies it.
     #[serde(default)]
     pub changed: bool,
+    /// A person holds it: no checks, no restarts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// Names of what it requires.
     #[serde(default)]
     pub requires: Vec<String>,

@@ -35,12 +35,18 @@ impl Supervisor {
             Event::Exited { pid, exit } => self.exited(pid, exit),
             Event::Gone { run } => self.group_vanished(run),
             // These are ids of a plan that was replaced meanwhile.
-            Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id)
+            Event::Start(id)
+            | Event::Stop(id)
+            | Event::Restart(id)
+            | Event::Reload(id)
+            | Event::Hold { id, .. }
                 if id.index() >= self.units.len() => {}
             Event::Start(id) => self.start_on_request(id),
             Event::Stop(id) => self.stop(id),
             Event::Restart(id) => self.restart(id),
             Event::Reload(id) => self.reload(id),
+            Event::Hold { id, held: true } => self.hold(id),
+            Event::Hold { id, held: false } => self.release(id),
             Event::Forward(signal) => self.forward(signal),
             Event::Shutdown(code) => self.begin_shutdown(code.unwrap_or(0), None),
             Event::Force => self.force(),

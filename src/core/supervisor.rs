@@ -295,7 +295,7 @@ impl Supervisor {
 
     /// Brings the index of deadlines up to date. Whoever changes a time in a state calls it.
     pub(super) fn update_timer(&mut self, id: Id) {
-        let after = self.unit(id).state.deadline();
+        let after = self.unit(id).deadline();
         let Some(noted) = self.timed.get_mut(id.index()) else { return };
         let before = std::mem::replace(noted, after);
         if before == after {

@@ -43,10 +43,10 @@ impl Supervisor {
     }
 
     fn expire(&mut self, id: Id) {
-        let now = self.now;
+        let (now, held) = (self.now, self.unit(id).held);
         match self.unit(id).state.clone() {
             State::Checking { .. } => self.fail(id, "start-if command took too long".into(), 1),
-            State::Starting { main, .. } if main.timeout.is_due(now) => {
+            State::Starting { main, .. } if main.timeout.is_due(now) && !held => {
                 self.stop_main(id, Cause::StartTimeout);
             }
             State::Starting { probe: ProbeState::Idle(_), .. } => self.start_readiness_probe(id),
@@ -54,7 +54,7 @@ impl Supervisor {
                 self.kill_probe(id);
                 self.readiness_probe_ended(id, false);
             }
-            State::Up { watchdog: Some(at), .. } if at <= now => {
+            State::Up { watchdog: Some(at), .. } if at <= now && !held => {
                 self.stop_unhealthy(id, "missed its watchdog".into(), false);
             }
             State::Up { helper: Some(helper), .. } if helper.timeout.is_due(now) => {

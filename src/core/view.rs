@@ -30,6 +30,7 @@ impl Supervisor {
             last_exit: unit.last_exit,
             ready_after_ms: unit.ready_after.map(millis),
             changed: unit.changed,
+            held: unit.held,
             requires: names(&service.requires),
             wants: names(&service.wants),
             after: names(&service.after),
@@ -128,6 +129,14 @@ impl Supervisor {
 
     /// Why a service is in its state, for a person.
     pub fn note(&self, id: Id, now: Time) -> Option<String> {
+        let note = self.note_of_state(id, now);
+        if !self.unit(id).held {
+            return note;
+        }
+        Some(note.map_or_else(|| "held".to_owned(), |note| format!("held; {note}")))
+    }
+
+    fn note_of_state(&self, id: Id, now: Time) -> Option<String> {
         let unit = self.unit(id);
         match &unit.state {
             State::Waiting => self.waits_for(id),
@@ -144,6 +153,7 @@ impl Supervisor {
             State::Ending { .. } => Some("its processes are being cleared away".into()),
             State::Finishing { .. } => Some("its finish hook runs".into()),
             State::Undoing { .. } => Some("its down command runs".into()),
+            State::Backoff { .. } if unit.held => unit.said.clone(),
             State::Backoff { until } => {
                 let said = unit.said.as_deref().unwrap_or("ended");
                 Some(format!("{said}; next start in {}", seconds(until.since(now))))

@@ -196,6 +196,7 @@ fn run_init(args: &InitArgs) -> ExitCode {
         command: args.command.iter().map(|word| word.to_string_lossy().into()).collect(),
         log: args.log,
         generator: None,
+        scale: Vec::new(),
     })
 }
 

@@ -8,6 +8,7 @@
 //! | `server` | the control socket: connections, requests, and what is pushed without a request |
 //! | [`generator`] | `$INIT_GENERATOR`: definitions that a program writes |
 //! | `event_loop` | waits, observes, asks the core, acts |
+//! | [`exec`] | `init exec`: a command as a service would run it |
 //! | `second` | whether another `init` runs here already |
 //! | `trace` | `INIT_LOG=debug` |
 //! | `start` | how all of it begins |
@@ -15,6 +16,7 @@
 pub mod check;
 pub mod command_line;
 mod event_loop;
+pub mod exec;
 pub mod generator;
 pub mod kernel;
 mod second;

@@ -37,8 +37,20 @@ pub struct Examined {
 /// # Errors
 /// Every problem of every file. (Warnings of a usable plan are for [`examine`].)
 pub fn compile(sources: &[Source], environment: &Environment) -> Result<Plan, Problems> {
+    compile_scaled(sources, environment, &[])
+}
+
+/// The same with other numbers of instances.
+///
+/// # Errors
+/// Those of [`compile`], and a number for a template whose instances have names.
+pub fn compile_scaled(
+    sources: &[Source],
+    environment: &Environment,
+    scale: &[(String, usize)],
+) -> Result<Plan, Problems> {
     let report = Report::new(sources);
-    let plan = Compiler::new(sources, environment, &report, None).run();
+    let plan = Compiler { scale, ..Compiler::new(sources, environment, &report, None) }.run();
     match plan {
         Some(plan) if !report.any_errors() => Ok(plan),
         _ => Err(report.into_problems()),
@@ -56,6 +68,25 @@ pub fn examine(sources: &[Source], environment: &Environment) -> Examined {
     Examined { plan, problems: report.into_problems(), claims }
 }
 
+/// The keys of one definition, drop-ins laid over it; `None` if there is none, or one that cannot be read.
+pub(super) fn merged_tree<'a>(
+    sources: &'a [Source],
+    environment: &'a Environment,
+    report: &'a Report<'a>,
+    name: &str,
+) -> Option<Tree<'a>> {
+    let mut compiler = Compiler::new(sources, environment, report, None);
+    compiler.gather();
+    if let Some(&file) = compiler.files.get(name) {
+        let base = compiler.tree(file);
+        return compiler.merged(name, base);
+    }
+    let template = format!("{}@", name.split_once('@')?.0);
+    let base = compiler.tree(*compiler.files.get(template.as_str())?);
+    let tree = compiler.merged(&template, base);
+    compiler.merged(name, tree)
+}
+
 struct Compiler<'a> {
     sources: &'a [Source],
     environment: &'a Environment,
@@ -67,6 +98,8 @@ struct Compiler<'a> {
     drop_ins: BTreeMap<&'a str, Vec<u32>>,
     /// How services log that do not say it themselves.
     log: Log,
+    /// Numbers of instances that count in place of what definitions say.
+    scale: &'a [(String, usize)],
     pool: Pool,
     definitions: Vec<Definition>,
 }
@@ -86,6 +119,7 @@ impl<'a> Compiler<'a> {
             files: BTreeMap::new(),
             drop_ins: BTreeMap::new(),
             log: Settings::default().log,
+            scale: &[],
             pool: Pool::default(),
             definitions: Vec::new(),
         }
@@ -213,7 +247,8 @@ impl<'a> Compiler<'a> {
             self.add_broken(&format!("{base}@"), at);
             return;
         }
-        let Some(instances) = instances(&self.scope(&[("TEMPLATE", base)]), base, at, tree) else {
+        let other = self.scale.iter().find(|(name, _)| name == base).map(|&(_, count)| count);
+        let Some(instances) = instances(&self.scope(&[("TEMPLATE", base)]), base, at, tree, other) else {
             self.add_broken(&format!("{base}@"), at);
             return;
         };
@@ -257,12 +292,25 @@ impl<'a> Compiler<'a> {
 const FALLBACK: &str = "instances-fallback";
 
 /// The names of a template's instances; `None` if they are wrong or missing, which is reported.
-fn instances(scope: &Scope<'_>, base: &str, at: At, tree: &Tree<'_>) -> Option<Vec<String>> {
+fn instances(
+    scope: &Scope<'_>,
+    base: &str,
+    at: At,
+    tree: &Tree<'_>,
+    other: Option<usize>,
+) -> Option<Vec<String>> {
     let table = Table::new(scope, "", at, tree);
     let Some(item) = table.peek("instances") else {
         table.missing(&format!("a template needs `instances`: a number, or a list of names for {base}@NAME"));
         return None;
     };
+    if let Some(count) = other {
+        if item.is_list() || count > MAX_INSTANCES {
+            let cure = format!("must be a number, at most {MAX_INSTANCES}, for another number of them");
+            return item.wrong(cure);
+        }
+        return Some((1..=count).map(|number| number.to_string()).collect());
+    }
     if !item.is_list() {
         let counts = 0..=MAX_INSTANCES as i64;
         let fallback = match table.peek(FALLBACK) {

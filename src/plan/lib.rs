@@ -14,6 +14,7 @@
 //! | [`probe_command`] | from a check to the command line of the program that makes it |
 //! | `resolve`, [`order`] | names to ids, bundles to members, dependencies to an order |
 //! | [`model`], `query` | the plan |
+//! | `origin` | where each key of a service comes from |
 //! | [`mod@file`], [`schema`] | the format as types, from which the JSON Schema is made |
 //! | [`problem`] | what is wrong, in lines for a person |
 
@@ -27,6 +28,7 @@ mod keys;
 pub mod load;
 pub mod model;
 pub mod order;
+mod origin;
 pub mod passwd;
 pub mod pattern;
 mod probe;
@@ -49,13 +51,14 @@ mod tree;
 pub mod url;
 pub mod values;
 
-pub use compile::{Examined, compile, examine};
+pub use compile::{Examined, compile, compile_scaled, examine};
 pub use model::*;
+pub use origin::{Origin, origins};
 pub use problem::{Problem, Problems, Severity};
 pub use query::{COMMAND, is_name};
 pub use read::Claim;
 pub use signal::Signal;
-pub use source::{Environment, Source};
+pub use source::{Environment, Scale, Source};
 
 /// Compiles one file's bytes as the service `fuzz`: the entry of the fuzz target and of quick tests.
 ///

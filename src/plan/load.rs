@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::compile::{Examined, compile, examine};
+use super::compile::{Examined, compile_scaled, examine};
 use super::model::Plan;
 use super::problem::{Problem, Problems};
 use super::source::{Environment, MAX_SIZE, Source};
@@ -66,8 +66,20 @@ pub fn environment() -> Environment {
 /// # Errors
 /// Every problem of every file and directory.
 pub fn load(directories: &[Directory], environment: &Environment) -> Result<Plan, Problems> {
+    load_scaled(directories, environment, &[])
+}
+
+/// The same with other numbers of instances.
+///
+/// # Errors
+/// Those of [`load`], and a number for a template whose instances have names.
+pub fn load_scaled(
+    directories: &[Directory],
+    environment: &Environment,
+    scale: &[(String, usize)],
+) -> Result<Plan, Problems> {
     let (sources, unreadable) = read(directories);
-    match compile(&sources, environment) {
+    match compile_scaled(&sources, environment, scale) {
         Ok(plan) if unreadable.is_empty() => Ok(plan),
         Ok(_) => Err(Problems::new(unreadable)),
         Err(problems) => Err(problems.with(unreadable)),

@@ -5,6 +5,9 @@ use super::report::At;
 /// The container's environment. Variables that are not UTF-8 are left out: no TOML string could name their value.
 pub type Environment = std::collections::BTreeMap<String, String>;
 
+/// Templates that have another number of instances than their definitions say.
+pub type Scale = Vec<(String, usize)>;
+
 /// Larger files are refused unread: no service is described by a megabyte, and PID 1 has to hold it.
 pub const MAX_SIZE: usize = 1 << 20;
 

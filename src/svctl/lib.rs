@@ -17,6 +17,8 @@ pub mod output;
 pub mod processes;
 pub mod render;
 pub mod s6;
+pub mod secrets;
+pub mod started;
 pub mod top;
 pub mod trace;
 pub mod why;

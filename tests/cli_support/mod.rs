@@ -116,6 +116,7 @@ pub fn service(name: &str, state: Phase) -> ServiceStatus {
         requires: Vec::new(),
         wants: Vec::new(),
         after: Vec::new(),
+        held: false,
         strays: Vec::new(),
     }
 }

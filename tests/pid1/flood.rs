@@ -38,6 +38,7 @@ fn messages() -> Vec<Vec<u8>> {
         Request::Events,
         Request::Health,
         Request::Boot,
+        Request::History,
         Request::Wait { names: vec!["never".to_owned()], until: Until::Ready, timeout_ms: None },
     ];
     let mut messages: Vec<Vec<u8>> = requests.iter().map(|request| wire::encode(request).unwrap()).collect();

@@ -91,7 +91,7 @@ fn clients_that_never_read_do_not_make_init_grow() {
     let list = Request::List { names: Vec::new() };
     let logs = Request::Logs { names: Vec::new(), lines: None, follow: false };
     let mut silent = Vec::new();
-    for request in [list, logs, Request::Health, Request::Boot, Request::Events] {
+    for request in [list, logs, Request::Health, Request::Boot, Request::Events, Request::History] {
         for uid in USERS {
             for mut stream in connect_as(&running, uid, 40) {
                 let _ = stream.write_all(&wire::encode(&request).unwrap());

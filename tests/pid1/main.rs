@@ -60,6 +60,7 @@ mod lasting;
 mod lifecycle;
 mod logs;
 mod main_pid;
+mod operator;
 mod readiness;
 mod reaping;
 mod reload;

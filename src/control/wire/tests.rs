@@ -15,7 +15,8 @@ fn names() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let verb = prop_oneof![Just(Verb::Start), Just(Verb::Stop), Just(Verb::Restart)];
+    let verbs = vec![Verb::Start, Verb::Stop, Verb::Restart, Verb::Hold, Verb::Release];
+    let verb = prop::sample::select(verbs);
     let signal = (1..=64).prop_filter_map("no such signal", Signal::from_number);
     let until = prop_oneof![Just(Until::Ready), Just(Until::Down)];
     prop_oneof![
@@ -23,7 +24,9 @@ fn request() -> impl Strategy<Value = Request> {
         (verb, names(), any::<bool>(), any::<Option<u64>>())
             .prop_map(|(verb, names, wait, timeout_ms)| Request::Change { verb, names, wait, timeout_ms }),
         (names(), signal).prop_map(|(names, signal)| Request::Signal { names, signal }),
-        names().prop_map(|names| Request::Reload { names }),
+        (names(), any::<bool>(), any::<Option<i32>>())
+            .prop_map(|(names, check, instances)| Request::Reload { names, check, instances }),
+        Just(Request::History),
         (names(), until, any::<Option<u64>>()).prop_map(|(names, until, timeout_ms)| Request::Wait {
             names,
             until,
@@ -93,6 +96,7 @@ fn service() -> impl Strategy<Value = ServiceStatus> {
                 last_exit,
                 ready_after_ms,
                 changed,
+                held: essential,
                 requires,
                 wants,
                 after,

@@ -7,6 +7,7 @@ mod boot;
 mod dependency_failure;
 mod first_start;
 mod health;
+mod hold;
 mod main_pid;
 mod messages;
 mod more_time;

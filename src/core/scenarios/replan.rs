@@ -135,3 +135,14 @@ fn complete_oneshot_that_newly_requires_a_failed_service_is_not_undone_while_tha
     replan(&mut script, vec![never, undone.requires(&["a"])]);
     assert_eq!((script.phase("a"), script.phase("b")), (Phase::Starting, Phase::Done));
 }
+
+#[test]
+fn differences_are_what_a_replan_would_change_and_change_nothing() {
+    let script = Script::running(vec![longrun("a"), longrun("b").requires(&["a"]), longrun("gone")]);
+    let same = plan(vec![longrun("a"), longrun("b").requires(&["a"]), longrun("gone")]);
+    assert!(script.core.differences(&same).is_empty());
+    let nicer = longrun("a").with(|service| service.essential = true);
+    let other = plan(vec![longrun("0-new"), nicer, longrun("b").requires(&["0-new"])]);
+    assert_eq!(script.core.differences(&other), ["~a", "~b", "-gone", "+0-new"]);
+    assert_eq!(script.core.plan(), &same);
+}

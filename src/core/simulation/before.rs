@@ -85,7 +85,11 @@ pub(super) fn kill_is_due(world: &World) -> bool {
 /// The service that an event is about.
 fn about(world: &World, event: &Event) -> Option<Id> {
     match event {
-        Event::Start(id) | Event::Stop(id) | Event::Restart(id) | Event::Reload(id) => Some(*id),
+        Event::Start(id)
+        | Event::Stop(id)
+        | Event::Restart(id)
+        | Event::Reload(id)
+        | Event::Hold { id, .. } => Some(*id),
         Event::Spawned { run, .. }
         | Event::SpawnFailed { run, .. }
         | Event::Condition { run, .. }
@@ -131,6 +135,7 @@ impl EventKind {
             Event::Gone { .. } => EventKind::Other("group gone"),
             Event::Stop(_) => EventKind::Other("stop"),
             Event::Reload(_) => EventKind::Other("reload"),
+            Event::Hold { .. } => EventKind::Other("release"),
             Event::Forward(_) => EventKind::Other("forward"),
         }
     }

@@ -28,12 +28,20 @@ impl Rules {
             transitions.entry((from, to)).or_default().insert(words);
         }
         let was = before.units.get(id.index()).copied();
+        let held = world.core.unit(id).held;
+        // A shutdown and a stop change the goal; whatever else is asked for is another event.
+        let is_wanted = world.core.unit(id).goal == Goal::Up && was.is_some_and(|was| was.goal == Goal::Up);
+        let by_itself = before.kind == EventKind::Tick && is_wanted;
+        must(!(by_itself && held && matches!(from, Phase::Up | Phase::Backoff)), "held", || {
+            format!("{name} is held, and is {} by itself", to.as_str())
+        })?;
         must(!before.impostor || to != Phase::Up, "own-readiness", || {
             format!("{name} is taken for ready on the word of another process")
         })?;
         self.stops_after_dependents(world, before, change)?;
         self.oneshot_runs_once(world, before, change)?;
-        let again = matches!(to, Phase::Waiting | Phase::Backoff)
+        let again = !held
+            && matches!(to, Phase::Waiting | Phase::Backoff)
             && matches!(from, Phase::Ending | Phase::Stopping)
             && was.is_some_and(|was| was.phase == from && !was.requested && was.goal == Goal::Up);
         let seen = &mut self.seen[id.index()];

@@ -172,7 +172,7 @@ fn stale(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
 }
 
 fn request(world: &World, choices: &mut Choices<'_>) -> Event {
-    let what = choices.below(32);
+    let what = choices.below(35);
     // Ids of a person's request can be of a plan that was replaced.
     let id = Id(u32::try_from(choices.below(world.core.units.len() + 1)).unwrap_or(0));
     match what {
@@ -194,6 +194,8 @@ fn request(world: &World, choices: &mut Choices<'_>) -> Event {
         28 => Event::Force,
         29 => Event::Shutdown(Some(7)),
         30 => Event::Shutdown(Some(0)),
+        32 | 33 => Event::Hold { id, held: true },
+        34 => Event::Hold { id, held: false },
         _ => Event::Shutdown(None),
     }
 }
@@ -212,6 +214,11 @@ fn keep_definitions(plan: &mut init_plan::Plan, world: &World) {
 
 /// Everybody means well and nothing fails until nothing is left to happen.
 fn calm_down(simulation: &mut Simulation) -> Outcome {
+    for id in simulation.world.core.ids() {
+        if simulation.world.core.unit(id).held {
+            simulation.step(Event::Hold { id, held: false })?;
+        }
+    }
     for process in &mut simulation.world.processes {
         if process.temper == Temper::Stuck {
             process.temper = Temper::Obeys;

@@ -17,6 +17,9 @@ pub(super) fn backoff_within_bounds(world: &World, id: Id, from: Phase) -> Outco
     let core = &world.core;
     let (unit, policy) = (core.unit(id), &core.service(id).restart);
     let State::Backoff { until } = unit.state else { return Ok(()) };
+    if unit.held {
+        return Ok(());
+    }
     let delay = until.since(world.now).as_secs_f64();
     let steps = i32::try_from(unit.tries.saturating_sub(2).min(64)).unwrap_or(64);
     let factor = f64::from(policy.factor_percent) / 100.0;
@@ -144,7 +147,7 @@ pub(super) fn timers_are_right(world: &World, before: &Before) -> Outcome {
     let core = &world.core;
     let mut count = 0;
     for id in core.ids() {
-        let deadline = core.unit(id).state.deadline();
+        let deadline = core.unit(id).deadline();
         count += usize::from(deadline.is_some());
         must(deadline.is_none_or(|at| core.timers.contains(&(at, id))), "timers", || {
             format!("the deadline of {} is not noted", core.service(id).name)

@@ -12,7 +12,11 @@ use init_plan::Signal;
 
 /// What is done to the actions, and the rules that may break first.
 const TAMPERINGS: [(&str, Tamper, &[&str]); 12] = [
-    ("no KILL is sent", |actions| without(actions, is_kill), &["converges", "no-busy-loop", "halt"]),
+    (
+        "no KILL is sent",
+        |actions| without(actions, is_kill),
+        &["converges", "no-busy-loop", "halt", "budget"],
+    ),
     ("KILL is sent in place of TERM", kill_at_once, &["asked-first", "budget"]),
     ("a signal goes to another process", signal_astray, &["no-stray-signals"]),
     ("a service comes up unnoticed", |actions| without(actions, is_up), &["changes-chain"]),

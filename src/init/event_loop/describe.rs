@@ -60,6 +60,9 @@ impl Display for Described<'_, Event> {
             Event::Stop(id) => write!(f, "event: stop {}", self.name(*id)),
             Event::Restart(id) => write!(f, "event: restart {}", self.name(*id)),
             Event::Reload(id) => write!(f, "event: reload {}", self.name(*id)),
+            Event::Hold { id, held } => {
+                write!(f, "event: {} {}", if *held { "hold" } else { "release" }, self.name(*id))
+            }
             Event::Forward(signal) => write!(f, "event: forward {signal}"),
             Event::Shutdown(Some(code)) => write!(f, "event: shut down with code {code}"),
             Event::Shutdown(None) => write!(f, "event: shut down"),

@@ -34,13 +34,15 @@ use crate::kernel::handles::Handles;
 use crate::kernel::poll::{Interest, Poll, Token};
 use crate::kernel::sys;
 use crate::server::clients::Server;
+use crate::server::history::History;
 use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
-use crate::service::log::Logs;
+use crate::service::log::{self, Logs};
 use crate::service::sockets::Sockets;
 use crate::trace;
 use init_core::status::Phase;
 use init_core::{Action, Event, Role, Run, Supervisor, Time};
+use init_plan::Scale;
 use init_plan::load::Directory;
 use init_plan::{Id, Log};
 
@@ -109,6 +111,7 @@ pub struct Init {
     pub(crate) changed: bool,
     pub(crate) output: OutputWatch,
     pub(crate) generating: Option<generate::Generating>,
+    pub(crate) history: History,
 }
 
 /// How `init` was told to work.
@@ -122,6 +125,8 @@ pub struct Options {
     pub log: Option<Log>,
     /// Writes definitions before they are read.
     pub generator: Option<Generator>,
+    /// Templates that have another number of instances than their definitions say, until the end.
+    pub scale: Scale,
 }
 
 /// Whether the container's output is being watched for room.
@@ -201,6 +206,7 @@ impl Init {
             changed: false,
             output: OutputWatch::default(),
             generating: None,
+            history: History::new(),
         };
         init.service_io =
             (0..init.supervisor.plan().services.len()).map(|index| init.new_service_io(index)).collect();
@@ -359,11 +365,13 @@ impl Init {
                 if self.server.as_ref().is_some_and(Server::has_watchers) {
                     self.publish(&change);
                 }
-                if change.from == Phase::Done || change.from == Phase::Undoing {
-                    self.kill_strays(change.id);
+                let (id, from, to) = (change.id, change.from, change.to);
+                self.history.push(log::now_ms(), change);
+                if from == Phase::Done || from == Phase::Undoing {
+                    self.kill_strays(id);
                 }
-                if change.to == Phase::Down {
-                    self.forget_if_retired(change.id);
+                if to == Phase::Down {
+                    self.forget_if_retired(id);
                 }
             }
             Action::MainPidChanged { id, pid } => {

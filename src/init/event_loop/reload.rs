@@ -11,8 +11,8 @@ use init_plan::{Environment, Id, Plan};
 /// # Errors
 /// Every problem, a line each.
 pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
-    let plan =
-        init_plan::load::load(&options.services, environment).map_err(|problems| problems.to_string())?;
+    let plan = init_plan::load::load_scaled(&options.services, environment, &options.scale)
+        .map_err(|problems| problems.to_string())?;
     let plan = match options.log {
         Some(log) => plan.with_log(log),
         None => plan,
@@ -40,6 +40,7 @@ impl Init {
         let environment = self.launcher.container().text();
         let plan = read_plan(&self.options, &environment)?;
         let before = self.names();
+        self.history.name_all(self.supervisor.plan());
         self.feed(Event::Replan(Box::new(plan)));
         let message = self.describe_reload(&before);
         self.log(&message);

@@ -61,6 +61,8 @@ pub struct Spec<'a> {
 pub enum Session {
     /// A new session, without a terminal.
     New,
+    /// Ours.
+    Ours,
     /// A group of its own in ours, in the terminal's foreground if this descriptor is one.
     Foreground(RawFd),
 }
@@ -97,6 +99,40 @@ struct Plan<'a> {
     failed: Option<(&'static str, i32)>,
 }
 
+impl<'a> Plan<'a> {
+    fn of(spec: &'a Spec<'a>) -> Plan<'a> {
+        let arguments = spec.arguments.iter().map(|argument| argument.as_ptr());
+        let variables = spec.environment.iter().map(|variable| variable.as_ptr());
+        Plan {
+            spec,
+            argv: arguments.chain([null()]).collect(),
+            envp: variables.chain([null()]).collect(),
+            programs: spec.programs.iter().map(|s| s.as_ptr()).collect(),
+            descriptors: spec
+                .descriptors
+                .iter()
+                .map(|(fd, to)| (std::os::fd::AsRawFd::as_raw_fd(fd), *to))
+                .collect(),
+            pid: PidVariable::default(),
+            failed: None,
+        }
+    }
+
+    /// Becomes what it says, then its program. Returns what failed, and errno.
+    fn follow(&mut self) -> (&'static str, i32) {
+        match become_it(self) {
+            Ok(()) => run(self),
+            Err(what) => (what, errno()),
+        }
+    }
+}
+
+/// Becomes the program instead of starting it; returns only if that fails.
+pub fn replace_us(spec: &Spec<'_>) -> Failure {
+    let (what, errno) = Plan::of(spec).follow();
+    Failure { what, error: io::Error::from_raw_os_error(errno) }
+}
+
 /// The child's stack. What runs on it is a few frames deep; a signal cannot come, all are blocked.
 const STACK: usize = 64 * 1024;
 
@@ -119,21 +155,7 @@ impl Spawner {
     /// # Errors
     /// What failed, in us or in the child before its program ran; the child is reaped then.
     pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Spawned, Failure> {
-        let arguments = spec.arguments.iter().map(|argument| argument.as_ptr());
-        let variables = spec.environment.iter().map(|variable| variable.as_ptr());
-        let mut plan = Plan {
-            spec,
-            argv: arguments.chain([null()]).collect(),
-            envp: variables.chain([null()]).collect(),
-            programs: spec.programs.iter().map(|s| s.as_ptr()).collect(),
-            descriptors: spec
-                .descriptors
-                .iter()
-                .map(|(fd, to)| (std::os::fd::AsRawFd::as_raw_fd(fd), *to))
-                .collect(),
-            pid: PidVariable::default(),
-            failed: None,
-        };
+        let mut plan = Plan::of(spec);
         let spawned = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
         match plan.failed {
             None => Ok(spawned),
@@ -193,11 +215,7 @@ impl Default for Spawner {
 extern "C" fn child(argument: *mut libc::c_void) -> libc::c_int {
     // SAFETY: it is the plan that `clone` passed, and its owner is suspended.
     let plan = unsafe { &mut *argument.cast::<Plan<'_>>() };
-    let (what, errno) = match become_it(plan) {
-        Ok(()) => run(plan),
-        Err(what) => (what, errno()),
-    };
-    plan.failed = Some((what, errno));
+    plan.failed = Some(plan.follow());
     // SAFETY: ends this process without running anything of the parent's.
     unsafe { libc::_exit(127) }
 }
@@ -258,6 +276,7 @@ fn become_it(plan: &mut Plan<'_>) -> Result<(), &'static str> {
 
 fn enter_session(session: Session) -> Result<(), &'static str> {
     match session {
+        Session::Ours => Ok(()),
         // SAFETY: takes no memory.
         Session::New => ok(unsafe { libc::syscall(libc::SYS_setsid) }, "setsid"),
         Session::Foreground(terminal) => {

@@ -242,9 +242,14 @@ impl Client {
         self.input.capacity() + self.output.capacity()
     }
 
+    /// The size up to which its output takes more of a stream.
+    pub(crate) fn most_streamed(&self) -> usize {
+        if self.may_act { MAX_STREAMED } else { MAX_STREAMED_OTHERS }
+    }
+
     /// Whether its output has no room for more of a stream.
     pub(crate) fn is_full(&self) -> bool {
-        self.output.len() >= if self.may_act { MAX_STREAMED } else { MAX_STREAMED_OTHERS }
+        self.output.len() >= self.most_streamed()
     }
 
     /// Sends an event, encoded already; counts it as dropped if the client reads too slowly.

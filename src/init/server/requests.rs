@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event_loop::Init;
+use crate::event_loop::reload::read_plan;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
 use crate::server::clients::{Mode, Wait, WaitGoal, done, failure};
@@ -38,8 +39,11 @@ impl Init {
                 self.handle_change(token, verb, &names, wait, timeout_ms)
             }
             Request::Signal { names, signal } => self.signal_services(token, &names, signal),
-            Request::Reload { names } if names.is_empty() => self.begin_reload(Some(token)),
-            Request::Reload { names } => self.handle_reload(token, &names),
+            Request::Reload { check: true, .. } => self.check_reload(token),
+            Request::Reload { names, instances: Some(count), .. } => self.handle_scale(token, names, count),
+            Request::Reload { names, .. } if names.is_empty() => self.begin_reload(Some(token)),
+            Request::Reload { names, .. } => self.handle_reload(token, &names),
+            Request::History => self.handle_history(token),
             Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
             Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
             Request::Events => self.set_mode(token, Mode::Watching),
@@ -132,10 +136,13 @@ impl Init {
         wait: bool,
         timeout_ms: Option<u64>,
     ) {
-        let Some(ids) = self.resolve_some(token, names) else { return };
+        let all = verb == Verb::Start && names.is_empty();
+        let ids = if all { Some(self.of_boot()) } else { self.resolve_some(token, names) };
+        let Some(ids) = ids else { return };
         if self.supervisor.stage() == Stage::Stopping && verb != Verb::Stop {
             return self.reply(token, &failure(FailureKind::ShuttingDown, "init is shutting down"));
         }
+        let wait = wait && !matches!(verb, Verb::Hold | Verb::Release);
         let goal = if verb == Verb::Stop { WaitGoal::Down } else { WaitGoal::Ready { asked: true } };
         let deadline = timeout_ms.map(|ms| sys::now().plus(Duration::from_millis(ms)));
         if wait {
@@ -149,6 +156,7 @@ impl Init {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
                 Verb::Restart => Event::Restart(id),
+                Verb::Hold | Verb::Release => Event::Hold { id, held: verb == Verb::Hold },
             });
         }
         let (others, note) = self.describe_others(verb, &ids, &before);
@@ -162,6 +170,48 @@ impl Init {
             wait.note = note;
         }
         self.finish_waits();
+    }
+
+    /// The services that start at boot.
+    fn of_boot(&self) -> Vec<Id> {
+        let starts = |id: &Id| self.supervisor.plan().services.get(id.index()).is_some_and(|it| it.autostart);
+        self.all_ids().into_iter().filter(starts).filter(|&id| !self.supervisor.is_retired(id)).collect()
+    }
+
+    /// Reads the definitions again, with another number of instances of a template; negative: as they say.
+    fn handle_scale(&mut self, token: Token, names: Vec<String>, instances: i32) {
+        let name = names.into_iter().next().unwrap_or_default();
+        let instance = format!("{name}@");
+        let members = self.supervisor.plan().bundles.get(&name);
+        if !members.is_some_and(|all| all.iter().all(|&id| self.name(id).starts_with(&instance))) {
+            let message = format!("`{name}` is no template, so there are no instances of it");
+            return self.reply(token, &failure(FailureKind::UnknownName, message));
+        }
+        let before = self.options.scale.clone();
+        self.options.scale.retain(|(known, _)| *known != name);
+        self.options.scale.extend(usize::try_from(instances).ok().map(|count| (name, count)));
+        let answer = match self.reload_plan() {
+            Ok(message) => done(message),
+            Err(problems) => {
+                self.options.scale = before;
+                failure(FailureKind::BadPlan, problems)
+            }
+        };
+        self.reply(token, &answer);
+    }
+
+    /// What the plan on disk would change.
+    fn check_reload(&mut self, token: Token) {
+        match read_plan(&self.options, &self.launcher.container().text()) {
+            Err(problems) => self.reply(token, &failure(FailureKind::BadPlan, problems)),
+            Ok(plan) => {
+                let names = self.supervisor.differences(&plan);
+                if let Some(client) = self.client(token) {
+                    client.send(&Response::Names { names });
+                    client.finish(&done(""));
+                }
+            }
+        }
     }
 
     /// The services that are down because these were stopped.

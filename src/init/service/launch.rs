@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::kernel::spawn::{Session, Spawned, Spawner, Spec};
+use crate::kernel::spawn::{Session, Spawned, Spawner, Spec, replace_us};
 use crate::kernel::sys;
 use crate::kernel::users::{Credentials, Users};
 use crate::service::environment::{self, Container};
@@ -143,6 +143,33 @@ impl Launcher {
         role: Role,
         inherited: &Inherited<'_>,
     ) -> Result<Spawned, SpawnError> {
+        self.carry_out(service, role, inherited, session(&service.process, role))
+    }
+
+    /// Becomes a service's main process, with our own standard streams and session; returns only if that fails.
+    pub fn replace_us(&mut self, service: &Service) -> SpawnError {
+        let given = [0, 1, 2].map(|number| (crate::kernel::given(number), number));
+        let inherited = Inherited {
+            output: None,
+            descriptors: given.to_vec(),
+            variables: Vec::new(),
+            cgroup: None,
+            handle: false,
+        };
+        match self.carry_out(service, Role::Main, &inherited, Session::Ours) {
+            Ok(_) => lasting("it was started instead".to_owned()),
+            Err(error) => error,
+        }
+    }
+
+    /// Starts a process, or, in our own session, becomes it.
+    fn carry_out(
+        &mut self,
+        service: &Service,
+        role: Role,
+        inherited: &Inherited<'_>,
+        session: Session,
+    ) -> Result<Spawned, SpawnError> {
         let process = &service.process;
         let credentials = self.credentials(process).map_err(lasting)?;
         let command = self.command(service, role)?;
@@ -164,7 +191,7 @@ impl Launcher {
             pid_variable: inherited.pid_variable(&environment),
             environment,
             descriptors: descriptors(service, role, inherited, self.null.as_fd()),
-            session: session(process, role),
+            session,
             unignore: &self.unignore,
             cgroup: inherited.cgroup,
             limits: limits(process, self.open_files),
@@ -179,7 +206,9 @@ impl Launcher {
             handle: inherited.handle,
             arguments,
         };
-        self.spawner.spawn(&spec).map_err(|failure| explain(&failure, &spec))
+        let result =
+            if session == Session::Ours { Err(replace_us(&spec)) } else { self.spawner.spawn(&spec) };
+        result.map_err(|failure| explain(&failure, &spec))
     }
 
     /// What runs in this role.

@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::duration;
-use init_plan::{Signal, pattern};
-use regex::bytes::Regex;
+pub use super::args_change::*;
+pub use super::args_look::*;
 
 /// Show and control the services of this container
 ///
@@ -79,12 +77,44 @@ pub enum Command {
     IsActive(Ask),
     /// Tell whether services have failed: the exit code is 0 if any of them has, else 1
     IsFailed(Ask),
+    /// Show the last changes of services' states, with times and reasons
+    ///
+    /// init keeps the last 1,000 changes. The lines are those of `svctl events`.
+    History(History),
+    /// Show the definition of services, and which file, line and variables each key comes from
+    ///
+    /// Keys that are not written anywhere have their defaults and are not shown. Only root and the user that init runs as
+    /// can see it, because it depends on init's environment.
+    Show(Show),
+    /// Show what `svctl reload` would change
+    Diff(Diff),
+    /// Print a report for a ticket: states, what is wrong, history, processes, the boot, without secrets
+    ///
+    /// Of the environment it has the names, and the values of what cannot be secret. In output and command lines, values of
+    /// variables that look secret, and what follows words such as `password=`, are replaced. Read it before you send it.
+    Report(Report),
     /// Start services, and all that they require and want
-    Start(Change),
+    Start(Start),
     /// Stop services, after all that requires them
     Stop(Change),
     /// Stop services and start them again; what requires them stays up
-    Restart(Change),
+    Restart(Restart),
+    /// Run as many instances of a template, until the next boot
+    ///
+    /// `svctl scale worker=4`; `worker=default` is what its definition says. Like `svctl reload` it reads the service
+    /// definitions again. It waits until the instances are ready.
+    Scale(Scale),
+    /// Let nothing happen to services by itself, for a debugger: no checks, no timeouts, no restarts
+    ///
+    /// A held service that ends stays down until `svctl release`, and takes nothing along.
+    Hold(Names),
+    /// End `svctl hold`
+    Release(Names),
+    /// Run a command as a service would: its user, groups, environment, directory, limits and capabilities
+    ///
+    /// The service need not run. The command has no part in the service: nobody restarts it or waits for it. Only root and
+    /// the user that init runs as can do it.
+    Run(Run),
     /// Send a signal to the main process of each service
     #[command(visible_alias = "kill")]
     Signal(SendSignal),
@@ -146,232 +176,6 @@ pub enum Command {
     Man(Man),
 }
 
-/// Options of `svctl list`.
-#[derive(Args, Debug)]
-pub struct List {
-    /// Show every service
-    #[arg(short, long)]
-    pub all: bool,
-    /// Show only services that failed, wait for their next start, or are unhealthy
-    #[arg(long)]
-    pub failed: bool,
-    /// Show how many processes each has, their time on a processor, and their resident memory
-    #[arg(short, long)]
-    pub usage: bool,
-    /// Print a JSON array with every service
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl why`.
-#[derive(Args, Debug)]
-pub struct Why {
-    /// Show this many lines of output of each service that has a part in it
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
-    pub lines: usize,
-    /// Print a JSON array
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl tree`.
-#[derive(Args, Debug)]
-pub struct Tree {
-    /// Print a JSON array
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl top`.
-#[derive(Args, Debug)]
-pub struct Top {
-    /// How long to wait between two looks; 100ms at least
-    #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = interval)]
-    pub interval: Duration,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Looking more often would show no more, and keep `init` busy.
-fn interval(text: &str) -> Result<Duration, String> {
-    Ok(duration::parse(text)?.max(Duration::from_millis(100)))
-}
-
-/// Options of `svctl deps`.
-#[derive(Args, Debug)]
-pub struct Deps {
-    /// Show what depends on them instead
-    #[arg(short, long)]
-    pub reverse: bool,
-    /// Print a JSON array of the services that are shown
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl graph`.
-#[derive(Args, Debug)]
-pub struct Graph {
-    /// The language of the picture
-    #[arg(short, long, value_name = "FORMAT", default_value = "dot")]
-    pub format: Format,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// The languages of a picture.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Format {
-    /// Graphviz
-    Dot,
-    /// Mermaid
-    Mermaid,
-}
-
-/// Options of `svctl is-active` and `is-failed`.
-#[derive(Args, Debug)]
-pub struct Ask {
-    /// Print nothing: the exit code is the answer
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME", required = true)]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl status`.
-#[derive(Args, Debug)]
-pub struct Status {
-    /// Show this many lines of output
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-    pub lines: usize,
-    /// Print a JSON array
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME", required = true)]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl start`, `stop` and `restart`.
-#[derive(Args, Debug)]
-pub struct Change {
-    /// Return at once instead of when it is done
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Stop waiting after this time (30s, 5m); init still carries out the request
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
-    pub timeout: Option<Duration>,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME", required = true)]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl signal`.
-#[derive(Args, Debug)]
-pub struct SendSignal {
-    /// Name or number of the signal: HUP, SIGUSR1, 15
-    #[arg(value_name = "SIGNAL")]
-    pub signal: Signal,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME", required = true)]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl reload`.
-#[derive(Args, Debug)]
-pub struct Reload {
-    /// Names of services and bundles; without any, init reads its service definitions again
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl wait`.
-#[derive(Args, Debug)]
-pub struct Wait {
-    /// Wait until they are ready, complete or skipped (the default)
-    #[arg(long)]
-    pub ready: bool,
-    /// Wait until none of their processes is left
-    #[arg(long, conflicts_with = "ready")]
-    pub down: bool,
-    /// Stop waiting after this time (30s, 5m)
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
-    pub timeout: Option<Duration>,
-    /// Names of services and bundles
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl logs`.
-#[derive(Args, Debug)]
-pub struct Logs {
-    /// Keep running, and show new lines as they come
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Show at most this many of the lines that init kept
-    #[arg(short = 'n', long, value_name = "N")]
-    pub lines: Option<usize>,
-    /// Leave out lines that are older than this (30s, 5m, 1d)
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub since: Option<Duration>,
-    /// Leave out lines that this regular expression does not match
-    #[arg(short, long, value_name = "PATTERN", value_parser = pattern::compile)]
-    pub grep: Option<Regex>,
-    /// Show only the output of services that failed, wait for their next start, or are unhealthy
-    #[arg(long)]
-    pub failed: bool,
-    /// Print the time (UTC) before each line
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles; without any, all services
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
-/// Options of `svctl events`.
-#[derive(Args, Debug)]
-pub struct Events {
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `svctl blame`.
-#[derive(Args, Debug)]
-pub struct Blame {
-    /// Print a JSON array
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `svctl critical-chain`.
-#[derive(Args, Debug)]
-pub struct CriticalChain {
-    /// Print a JSON array
-    #[arg(long)]
-    pub json: bool,
-    /// Names of services and bundles; without any, the whole boot
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-}
-
 /// Options of `svctl health`.
 #[derive(Args, Debug)]
 pub struct Health {
@@ -384,14 +188,6 @@ pub struct Health {
     /// Whether to kill the container: a boot that goes on counts as healthy
     #[arg(long)]
     pub live: bool,
-}
-
-/// Options of `svctl shutdown`.
-#[derive(Args, Debug)]
-pub struct Shutdown {
-    /// The exit code of init, and so of the container
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8))]
-    pub code: Option<u8>,
 }
 
 /// Options of `svctl import-s6`.

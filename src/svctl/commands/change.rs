@@ -1,15 +1,62 @@
-//! `start`, `stop`, `restart`, `signal`, `reload`, `wait` and `shutdown`: changes, and waiting for them.
+//! `start`, `stop`, `restart`, `hold`, `scale`, `signal`, `reload`, `wait` and `shutdown`: changes, and waiting for them.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use super::args::{Change, Reload, SendSignal, Shutdown, Wait};
+use super::args::{Change, Reload, Restart, Scale, SendSignal, Shutdown, Start, Wait};
 use super::ask::{AT_ONCE, Init, finished_aloud, patience};
 use crate::exit::Trouble;
 use crate::live::follow;
 use crate::output::Out;
 use crate::render::stream::event_line;
 use init_control::wire::{Event, Request, Response, Until, Verb};
+
+/// `svctl start`.
+pub fn start(init: &Init, options: Start, out: &mut Out) -> Result<(), Trouble> {
+    // No names: everything that starts at boot.
+    change(init, Verb::Start, options.change(), out)
+}
+
+/// `svctl restart`.
+pub fn restart(init: &Init, options: Restart, out: &mut Out) -> Result<(), Trouble> {
+    let change_of = |names| Change { no_wait: options.no_wait, timeout: options.timeout, names };
+    if options.changed {
+        let (services, _) = init.services(&options.names)?;
+        let changed = services.into_iter().filter(|service| service.changed).map(|service| service.name);
+        let names: Vec<String> = changed.collect();
+        if names.is_empty() {
+            return out.write("no service runs with another definition than the one on disk\n");
+        }
+        return change(init, Verb::Restart, change_of(names), out);
+    }
+    if !options.with_dependents {
+        return change(init, Verb::Restart, change_of(options.names), out);
+    }
+    // A stop takes along what requires them, and the start brings that back.
+    change(init, Verb::Stop, Change { no_wait: false, ..change_of(options.names.clone()) }, out)?;
+    change(init, Verb::Start, change_of(options.names.clone()), out)
+}
+
+/// `svctl hold` and `release`.
+pub fn hold(init: &Init, names: Vec<String>, held: bool, out: &mut Out) -> Result<(), Trouble> {
+    let verb = if held { Verb::Hold } else { Verb::Release };
+    settle(init, &Request::Change { verb, names, wait: false, timeout_ms: None }, AT_ONCE, out)
+}
+
+/// `svctl scale`.
+pub fn scale(init: &Init, options: Scale, out: &mut Out) -> Result<(), Trouble> {
+    for (name, count) in options.counts {
+        let names = vec![name.clone()];
+        settle(init, &Request::Reload { names, check: false, instances: Some(count) }, AT_ONCE, out)?;
+        if count != 0 && !options.no_wait {
+            let until = Until::Ready;
+            let timeout_ms = options.timeout.map(millis);
+            let request = Request::Wait { names: vec![name], until, timeout_ms };
+            settle(init, &request, patience(options.timeout), out)?;
+        }
+    }
+    Ok(())
+}
 
 /// `svctl start`, `stop` and `restart`.
 pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result<(), Trouble> {
@@ -32,7 +79,7 @@ pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Tro
 
 /// `svctl reload`. There is no timeout, because the reload command of a service has its own.
 pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
-    settle(init, &Request::Reload { names: options.names }, None, out)
+    settle(init, &Request::Reload { names: options.names, check: false, instances: None }, None, out)
 }
 
 /// `svctl wait`.

@@ -1,10 +1,15 @@
 //! The commands of `svctl`.
 
 pub mod args;
+pub mod args_change;
+pub mod args_look;
 pub mod ask;
 mod boot;
 mod change;
+pub mod definition;
 mod look;
+mod report;
+mod run;
 mod s6;
 mod show;
 mod watch;
@@ -111,9 +116,17 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::IsActive(options) => show::is_active(&init, &options, out),
         Command::IsFailed(options) => show::is_failed(&init, &options, out),
         Command::Health(options) => show::health(&init, &options, out),
-        Command::Start(options) => change::change(&init, Verb::Start, options, out),
+        Command::Start(options) => change::start(&init, options, out),
         Command::Stop(options) => change::change(&init, Verb::Stop, options, out),
-        Command::Restart(options) => change::change(&init, Verb::Restart, options, out),
+        Command::Restart(options) => change::restart(&init, options, out),
+        Command::Scale(options) => change::scale(&init, options, out),
+        Command::Hold(options) => change::hold(&init, options.names, true, out),
+        Command::Release(options) => change::hold(&init, options.names, false, out),
+        Command::Run(options) => run::run(&init, &options),
+        Command::Show(options) => definition::show(&init, &options, out),
+        Command::Diff(options) => definition::diff(&init, &options, out),
+        Command::History(options) => watch::history(&init, &options, out),
+        Command::Report(options) => report::report(&init, &options, out),
         Command::Signal(options) => change::signal(&init, options, out),
         Command::Reload(options) => change::reload(&init, options, out),
         Command::Wait(options) => change::wait(&init, options, out),

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod branches;
+pub mod definition;
 pub mod dependencies;
 pub mod details;
 pub mod note;

@@ -25,6 +25,7 @@ pub fn service(name: &str, state: Phase) -> ServiceStatus {
         requires: Vec::new(),
         wants: Vec::new(),
         after: Vec::new(),
+        held: false,
         strays: Vec::new(),
     }
 }

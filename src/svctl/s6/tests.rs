@@ -108,6 +108,7 @@ fn status(state: Phase, pid: Option<i32>, last_exit: Option<Exit>, wanted: bool)
         requires: Vec::new(),
         wants: Vec::new(),
         after: Vec::new(),
+        held: false,
         strays: Vec::new(),
     }
 }

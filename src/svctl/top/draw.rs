@@ -124,7 +124,11 @@ fn or_dash(number: Option<i32>) -> String {
 
 /// A share of a processor, as a percentage with one digit where that says something.
 fn percent(permille: u64) -> String {
-    if permille < 1000 { format!("{}.{}%", permille / 10, permille % 10) } else { format!("{}%", permille / 10) }
+    if permille < 1000 {
+        format!("{}.{}%", permille / 10, permille % 10)
+    } else {
+        format!("{}%", permille / 10)
+    }
 }
 
 struct Canvas<'a> {
@@ -200,10 +204,8 @@ impl Canvas<'_> {
 
     fn table(&mut self, area: Rect, model: &Model, sample: &Sample) {
         let rows = model.rows(sample);
-        let cells: Vec<[String; COLUMNS.len()]> = rows
-            .iter()
-            .map(|(service, used)| COLUMNS.map(|column| (column.cell)(service, used)))
-            .collect();
+        let cells: Vec<[String; COLUMNS.len()]> =
+            rows.iter().map(|(service, used)| COLUMNS.map(|column| (column.cell)(service, used))).collect();
         let widths = widths(&cells, usize::from(area.width));
         let headings = COLUMNS.map(|column| column.heading.to_owned());
         let bold = Style::new().add_modifier(Modifier::BOLD);

@@ -57,7 +57,10 @@ fn model(name: &str) -> Model {
 fn screens_of_every_size_show_what_matters_most() {
     let sample = sampled(several());
     for size in [(20, 5), (40, 12), (80, 24), (132, 43)] {
-        golden(&format!("top-{}x{}.txt", size.0, size.1), &text(&drawn(&model("redis"), &sample, &log(), size)));
+        golden(
+            &format!("top-{}x{}.txt", size.0, size.1),
+            &text(&drawn(&model("redis"), &sample, &log(), size)),
+        );
     }
 }
 
@@ -205,4 +208,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn memory_is_read_from_either_version_of_control_groups() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(Memory::read(root.path()), Memory::default());
+    let write = |name: &str, text: &str| {
+        let path = root.path().join("sys/fs/cgroup").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("memory/memory.usage_in_bytes", "7000\n");
+    write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+    assert_eq!(Memory::read(root.path()), Memory { used: Some(7000), limit: None });
+    write("memory.current", "5000\n");
+    write("memory.max", "8000\n");
+    assert_eq!(Memory::read(root.path()), Memory { used: Some(5000), limit: Some(8000) });
+    write("memory.max", "max\n");
+    assert_eq!(Memory::read(root.path()).used, Some(5000));
 }

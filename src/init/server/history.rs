@@ -1,0 +1,159 @@
+//! What happened lately: the last changes of state, for `svctl history`.
+//!
+//! All memory for it is taken at the beginning but for the words of a change, which are cut; so however much a service
+//! changes, and for whatever reason, it fills no more than some 300 KiB.
+
+use std::collections::VecDeque;
+
+use crate::event_loop::Init;
+use crate::kernel::poll::Token;
+use crate::server::clients::{done, encode};
+use init_control::wire::{self, Response};
+use init_core::Change;
+use init_core::status::{Exit, Phase};
+use init_plan::{Id, Plan};
+
+/// How many changes are kept.
+const KEPT: usize = 1000;
+/// The longest reason that is kept, in bytes.
+const LONGEST: usize = 200;
+/// What the message takes that says how many changes are left out.
+const DROPPED: usize = 64;
+
+/// Whose change it was.
+enum Service {
+    /// That of a service of the plan.
+    Known(Id),
+    /// That of a service of an earlier plan, or of the same as it was numbered then.
+    Named(Box<str>),
+}
+
+struct Record {
+    time_ms: u64,
+    service: Service,
+    pid: Option<i32>,
+    exit: Option<Exit>,
+    why: Option<Box<str>>,
+    from: Phase,
+    to: Phase,
+}
+
+/// The last changes, oldest first.
+pub(crate) struct History(VecDeque<Record>);
+
+impl History {
+    pub(crate) fn new() -> History {
+        History(VecDeque::with_capacity(KEPT))
+    }
+
+    /// Keeps a change, in place of the oldest one.
+    pub(crate) fn push(&mut self, time_ms: u64, change: Change) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        let Change { id, from, to, pid, exit, why } = change;
+        let why = why.map(|mut why| {
+            why.truncate(why.floor_char_boundary(LONGEST));
+            why.into_boxed_str()
+        });
+        self.0.push_back(Record { time_ms, service: Service::Known(id), pid, exit, why, from, to });
+    }
+
+    /// Ids are about to get a new meaning: from now on names stand for them.
+    pub(crate) fn name_all(&mut self, plan: &Plan) {
+        for record in &mut self.0 {
+            if let Service::Known(id) = record.service {
+                record.service = Service::Named(name(plan, id).into());
+            }
+        }
+    }
+}
+
+impl Record {
+    fn event(&self, plan: &Plan) -> Response {
+        let service = match &self.service {
+            Service::Known(id) => name(plan, *id),
+            Service::Named(name) => name,
+        };
+        Response::Event(wire::Event {
+            service: service.to_owned(),
+            time_ms: self.time_ms,
+            from: self.from,
+            to: self.to,
+            pid: self.pid,
+            exit: self.exit,
+            note: self.why.as_deref().map(str::to_owned),
+        })
+    }
+}
+
+fn name(plan: &Plan, id: Id) -> &str {
+    plan.services.get(id.index()).map_or("?", |service| &service.name)
+}
+
+impl Init {
+    /// Sends the last changes: as many as the client's buffer may hold, which for one that may only look is not all.
+    pub(crate) fn handle_history(&mut self, token: Token) {
+        let Some(server) = &mut self.server else { return };
+        let Some(client) = server.clients.get_mut(&token) else { return };
+        let plan = self.supervisor.plan();
+        let mut room = client.most_streamed() - DROPPED;
+        let newest = self.history.0.iter().rev().map(|record| encode(&record.event(plan)));
+        let mut kept: Vec<Vec<u8>> = newest
+            .take_while(|event| {
+                let fits = event.len() <= room;
+                room = room.saturating_sub(event.len());
+                fits
+            })
+            .collect();
+        client.dropped += (self.history.0.len() - kept.len()) as u64;
+        kept.reverse();
+        for event in kept {
+            client.send_event(&event);
+        }
+        client.finish(&done(""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(id: u32, why: Option<String>) -> Change {
+        Change { id: Id(id), from: Phase::Up, to: Phase::Ending, pid: None, exit: Some(Exit::Code(1)), why }
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_happens_and_why() {
+        let mut history = History::new();
+        let capacity = history.0.capacity();
+        for number in 0..5000 {
+            history.push(number, change(0, Some("ü".repeat(100_000))));
+        }
+        assert_eq!((history.0.len(), history.0.capacity()), (KEPT, capacity));
+        assert_eq!(history.0.front().map(|record| record.time_ms), Some(4000));
+        let words: usize = history.0.iter().map(|record| record.why.as_deref().map_or(0, str::len)).sum();
+        assert!(words <= KEPT * LONGEST && capacity * size_of::<Record>() <= 100_000, "{words}");
+    }
+
+    #[test]
+    fn services_keep_their_names_when_ids_get_a_new_meaning() {
+        let plan = |file: &str| {
+            let source = init_plan::Source::new(file, "exec = [\"x\"]");
+            init_plan::compile(&[source], &init_plan::Environment::new()).unwrap()
+        };
+        let mut history = History::new();
+        history.push(1, change(0, None));
+        history.name_all(&plan("before.toml"));
+        history.push(2, change(0, None));
+        let names: Vec<String> = history
+            .0
+            .iter()
+            .map(|record| match record.event(&plan("after.toml")) {
+                Response::Event(event) => event.service,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(names, ["before", "after"]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Options of the commands that change something.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Args;
+use init_plan::Signal;
+
+use crate::duration;
+
+/// Options of `svctl scale`.
+#[derive(Args, Debug)]
+pub struct Scale {
+    /// Return at once instead of when the instances are ready
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (30s, 5m)
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
+    pub timeout: Option<Duration>,
+    /// Templates and numbers of instances
+    #[arg(value_name = "NAME=N", required = true, value_parser = count)]
+    pub counts: Vec<(String, i32)>,
+}
+
+fn count(text: &str) -> Result<(String, i32), String> {
+    let wrong = || format!("write NAME=N or NAME=default, not `{text}`");
+    let (name, count) = text.split_once('=').ok_or_else(wrong)?;
+    let name = name.strip_suffix('@').unwrap_or(name).to_owned();
+    // Whoever writes a negative number means no number.
+    let count = if count == "default" { -1 } else { i32::from(count.parse::<u16>().map_err(|_| wrong())?) };
+    Ok((name, count))
+}
+
+/// Options of `svctl hold` and `release`.
+#[derive(Args, Debug)]
+pub struct Names {
+    /// Names of services and bundles
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The name of a service
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Options of `svctl start`.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// Start everything that starts at boot
+    #[arg(long, conflicts_with = "names", required_unless_present = "names")]
+    pub all: bool,
+    /// Return at once instead of when it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (30s, 5m); init still carries out the request
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
+    pub timeout: Option<Duration>,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+impl Start {
+    /// Its part that all changes have.
+    pub fn change(self) -> Change {
+        Change { no_wait: self.no_wait, timeout: self.timeout, names: self.names }
+    }
+}
+
+/// Options of `svctl restart`.
+#[derive(Args, Debug)]
+pub struct Restart {
+    /// Stop what requires them first, and start it again afterwards
+    #[arg(long, conflicts_with = "changed")]
+    pub with_dependents: bool,
+    /// Restart those whose definition on disk is newer than the one they run with: of these, or of all
+    #[arg(long, required_unless_present = "names")]
+    pub changed: bool,
+    /// Return at once instead of when it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (30s, 5m); init still carries out the request
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
+    pub timeout: Option<Duration>,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl stop`.
+#[derive(Args, Debug)]
+pub struct Change {
+    /// Return at once instead of when it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (30s, 5m); init still carries out the request
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
+    pub timeout: Option<Duration>,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl signal`.
+#[derive(Args, Debug)]
+pub struct SendSignal {
+    /// Name or number of the signal: HUP, SIGUSR1, 15
+    #[arg(value_name = "SIGNAL")]
+    pub signal: Signal,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl reload`.
+#[derive(Args, Debug)]
+pub struct Reload {
+    /// Names of services and bundles; without any, init reads its service definitions again
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl wait`.
+#[derive(Args, Debug)]
+pub struct Wait {
+    /// Wait until they are ready, complete or skipped (the default)
+    #[arg(long)]
+    pub ready: bool,
+    /// Wait until none of their processes is left
+    #[arg(long, conflicts_with = "ready")]
+    pub down: bool,
+    /// Stop waiting after this time (30s, 5m)
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Options of `svctl shutdown`.
+#[derive(Args, Debug)]
+pub struct Shutdown {
+    /// The exit code of init, and so of the container
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8))]
+    pub code: Option<u8>,
+}

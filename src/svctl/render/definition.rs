@@ -1,0 +1,62 @@
+//! `svctl show`.
+
+use std::fmt::Write;
+
+use super::paint::{self, BOLD, DIM, one_line};
+use crate::commands::definition::Shown;
+use crate::output::Screen;
+
+/// Each service with the keys of its definition, and the file and line that each comes from.
+pub fn show(services: &[Shown], screen: Screen) -> String {
+    let mut text = String::new();
+    for (index, service) in services.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { "\n" });
+        paint::add(&mut text, &service.name, BOLD, screen.colour);
+        text.push_str(if service.changed { ": changed on disk; a restart applies it\n" } else { "\n" });
+        let mut file = "";
+        for key in &service.keys {
+            if key.file != file {
+                file = &key.file;
+                paint::add(&mut text, &format!("  # {file}\n"), DIM, screen.colour);
+            }
+            let _ = write!(text, "  {:>4}  {} = {}", key.line, key.key, one_line(&key.value));
+            if !key.variables.is_empty() {
+                paint::add(&mut text, &format!("  # {}", key.variables.join(", ")), DIM, screen.colour);
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use init_plan::Origin;
+
+    #[test]
+    fn keys_stand_below_their_files_with_their_variables() {
+        let key = |key: &str, value: &str, file: &str, line, variables: &[&str]| Origin {
+            key: key.into(),
+            value: value.into(),
+            file: file.into(),
+            line,
+            variables: variables.iter().map(|&name| name.into()).collect(),
+        };
+        let keys = vec![
+            key("exec", "[\"web\"]", "/etc/services.d/web.toml", 1, &[]),
+            key("restart.delay", "\"1\u{1b}s\"", "/etc/services.d/web.toml", 12, &["DELAY"]),
+            key("nice", "5", "/etc/services.d/web.d/x.toml", 1, &[]),
+        ];
+        let shown = [Shown { name: "web".into(), changed: true, keys }];
+        let expected = "\
+web: changed on disk; a restart applies it
+  # /etc/services.d/web.toml
+     1  exec = [\"web\"]
+    12  restart.delay = \"1\u{fffd}s\"  # DELAY
+  # /etc/services.d/web.d/x.toml
+     1  nice = 5
+";
+        assert_eq!(show(&shown, Screen::default()), expected);
+    }
+}

@@ -1,0 +1,122 @@
+//! How the running `init` was started: its process, its command line, its environment. Only who may act can read that.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use init_control::path;
+use init_plan::Environment;
+use init_plan::load::Directory;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+
+use crate::commands::ask::Init;
+use crate::exit::{Code, Trouble};
+
+/// The running `init`.
+#[derive(Debug)]
+pub struct Started {
+    /// Its process id.
+    pub pid: i32,
+    arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
+}
+
+impl Started {
+    /// Of the `init` that answers.
+    ///
+    /// # Errors
+    /// If there is none, or it is not for this user to know.
+    pub fn of(init: &Init) -> Result<Started, Trouble> {
+        let stream = init.connect()?.into_stream();
+        let peer =
+            getsockopt(&stream, PeerCredentials).map_err(|error| Trouble::connection(&error.into()))?;
+        let pid = peer.pid();
+        let variables = words(pid, "environ")?.into_iter().filter_map(halves).collect();
+        Ok(Started { pid, arguments: words(pid, "cmdline")?, variables })
+    }
+
+    /// One of its environment's variables.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// Its environment, as far as that is text.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    /// The same, for definitions.
+    pub fn environment(&self) -> Environment {
+        // Of a name that comes twice the first counts.
+        self.variables.iter().rev().cloned().collect()
+    }
+
+    /// The directories of definitions that its command line names.
+    pub fn services(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut words = self.arguments.iter().skip(1);
+        while let Some(word) = words.next() {
+            let text = word.to_string_lossy();
+            match text.split_once('=') {
+                Some(("--services", directory)) => found.push(directory.into()),
+                _ if text == "--services" => found.extend(words.next().map(PathBuf::from)),
+                _ if text == "--log" => drop(words.next()),
+                _ if text == "--" || !text.starts_with('-') => break,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What its generator wrote last.
+    pub fn generated(&self) -> Vec<Directory> {
+        if self.variable("INIT_GENERATOR").is_none() {
+            return Vec::new();
+        }
+        let variable = self.variable(path::VARIABLE).map(OsString::from);
+        let places = path::candidates(variable, nix::unistd::geteuid().as_raw());
+        let found = places.into_iter().map(|place| place.join("generated")).find(|place| place.is_dir());
+        found.map(|path| Directory { path, optional: true }).into_iter().collect()
+    }
+}
+
+fn words(pid: i32, file: &str) -> Result<Vec<OsString>, Trouble> {
+    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).map_err(|error| {
+        let message = format!("cannot read how init was started ({error}): only its own user and root may");
+        Trouble::said(Code::Denied, message)
+    })?;
+    let mut words: Vec<OsString> =
+        bytes.split(|&byte| byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
+    // Each word ends with a zero, so there is nothing behind the last.
+    words.pop();
+    Ok(words)
+}
+
+fn halves(assignment: OsString) -> Option<(String, String)> {
+    let text: &OsStr = &assignment;
+    let (name, value) = text.to_str()?.split_once('=')?;
+    Some((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(words: &[&str]) -> Started {
+        Started { pid: 1, arguments: words.iter().map(OsString::from).collect(), variables: Vec::new() }
+    }
+
+    #[test]
+    fn directories_are_those_of_options_and_not_of_the_command() {
+        for (words, directories) in [
+            (&["/init"][..], &[][..]),
+            (&["/init", "--services", "/a", "--log", "json", "--services=/b"], &["/a", "/b"]),
+            (&["/init", "--services", "-/a", "sh", "--services", "/c"], &["-/a"]),
+            (&["/init", "--", "--services", "/c"], &[]),
+        ] {
+            let expected: Vec<PathBuf> = directories.iter().map(PathBuf::from).collect();
+            assert_eq!(started(words).services(), expected, "{words:?}");
+        }
+    }
+}
