@@ -63,7 +63,9 @@ impl Supervisor {
             let undo = self.has_completed(id, exit, &cause) && self.has_down_command_to_run(id);
             return if undo { self.transition(id, State::Done) } else { self.become_inactive(id) };
         }
-        if self.unit(id).held && cause != Cause::Requested && !self.has_completed(id, exit, &cause) {
+        let succeeded = cause == Cause::ExitedByItself && self.is_success(id, exit);
+        let completed = succeeded && self.service(id).kind == Kind::Oneshot;
+        if self.unit(id).held && cause != Cause::Requested && !completed {
             return self.wait_for_release(id, format!("ended with {exit}"));
         }
         match cause {

@@ -222,7 +222,7 @@ fn report_has_what_a_ticket_needs_and_no_secret() {
         .longrun("web", "sleep-forever hunter22", "")
         .longrun(
             "broken",
-            "say \"login with hunter22 failed\" say postgres://pulp:geheim@db exit 3",
+            "say 'login with hunter22 failed' say postgres://pulp:geheim@db exit 3",
             "restart = \"never\"\n[ready]\nfd = 3",
         )
         .start();

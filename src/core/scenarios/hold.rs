@@ -94,3 +94,12 @@ fn held_service_does_what_it_is_asked_for() {
     assert_eq!(script.phase("a"), Phase::Down);
     script.event(Event::Shutdown(None));
 }
+
+#[test]
+fn held_oneshot_that_succeeds_is_complete() {
+    let def = oneshot("a").restart(|restart| restart.success = vec![0, 3]);
+    let mut script = Script::running(vec![def]);
+    hold(&mut script, "a", true);
+    script.end("a", code(3));
+    assert_eq!(script.phase("a"), Phase::Done);
+}
