@@ -181,6 +181,7 @@ fn svctl_log_shows_nothing_by_default_nor_for_a_word_that_is_no_level() {
 /// Reads from a terminal until this text has come.
 fn read_until(master: &mut std::fs::File, wanted: &str, seen: &mut Vec<u8>) {
     let mut chunk = [0; 4096];
+    // Cells that stay blank are not drawn: what is waited for is one word.
     while !String::from_utf8_lossy(seen).contains(wanted) {
         let count = master.read(&mut chunk).unwrap();
         seen.extend_from_slice(&chunk[..count]);
@@ -192,12 +193,12 @@ fn top_draws_on_a_terminal_and_gives_it_back() {
     let hostile = "\x1b]0;owned\x07 \u{9b}2J \u{202e}txt";
     let peer = Peer::answering(move |request| match request {
         Request::Logs { .. } => {
-            let line = format!("a line {hostile}");
+            let line = format!("logged {hostile}");
             vec![Response::Log { service: "web".into(), time_ms: 0, line }, done()]
         }
         _ => {
             let mut web = service("web", Phase::Up);
-            web.note = Some(format!("a note {hostile}"));
+            web.note = Some(format!("noted {hostile}"));
             vec![Response::Services { services: vec![web], stage: Stage::Running }, done()]
         }
     });
@@ -210,7 +211,7 @@ fn top_draws_on_a_terminal_and_gives_it_back() {
         command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave.try_clone().unwrap());
         let mut child = command.stderr(pty.slave.try_clone().unwrap()).spawn().unwrap();
         let (mut master, mut seen) = (std::fs::File::from(pty.master), Vec::new());
-        read_until(&mut master, "a line", &mut seen);
+        read_until(&mut master, "logged", &mut seen);
         master.write_all(keys.as_bytes()).unwrap();
         if let Some(signal) = signal {
             send(&child, signal);
@@ -218,7 +219,7 @@ fn top_draws_on_a_terminal_and_gives_it_back() {
         read_until(&mut master, "\x1b[?1049l", &mut seen);
         assert_eq!(child.wait().unwrap().code(), Some(code));
         let text = String::from_utf8_lossy(&seen);
-        assert!(text.contains("\x1b[?1049h") && text.contains("a note"), "{text:?}");
+        assert!(text.contains("\x1b[?1049h") && text.contains("noted"), "{text:?}");
         for steering in ["\x1b]", "\x07", "\u{9b}", "\u{202e}"] {
             assert!(!text.contains(steering), "{steering:?} in {text:?}");
         }

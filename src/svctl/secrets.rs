@@ -31,28 +31,34 @@ pub struct Mask {
 /// Shorter values stand in other words by chance.
 const SHORTEST: usize = 4;
 
-/// What comes before a secret, and what replaces both.
+/// What comes before a secret, and what replaces both. Only ASCII is spoken of: `svctl` has no tables of other letters.
 const PATTERNS: [(&str, &str); 4] = [
-    (r"(?i)(://)[^/\s:@]*:[^/\s@]*@", "${1}***@"),
-    (r"(?i)(authorization:?\s+(?:basic|bearer|token)\s+)\S+", "${1}***"),
+    (r"(://)[^/ \t\n:@]*:[^/ \t\n@]*@", "${1}***@"),
+    (r"((?i-u:authorization):?[ \t]+(?i-u:basic|bearer|token)[ \t]+)[^ \t\n]+", "${1}***"),
     (
-        r#"(?i)((?:pass(?:word|wd|phrase)?|secret|token|credentials?|api[-_]?key|private[-_]?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)"#,
+        r#"((?i-u:pass(?:word|wd|phrase)?|secret|token|credential|api[-_]?key|private[-_]?key)[A-Za-z0-9_-]*["']?[ \t]*[=:][ \t]*)("[^"\n]*"|'[^'\n]*'|[^ \t\n,;&]+)"#,
         "${1}***",
     ),
-    (r"(?i)(--?[a-z-]*(?:password|secret|token|passphrase)[a-z-]*\s+)\S+", "${1}***"),
+    (r"(--?[a-z-]*(?i-u:password|secret|token|passphrase)[a-z-]*[ \t]+)[^ \t\n]+", "${1}***"),
 ];
 
 impl Mask {
     /// Replaces the values of those of these variables that look secret, and what looks like a secret by what stands before it.
-    pub fn new<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Mask {
+    ///
+    /// # Errors
+    /// If a pattern cannot be used, so that secrets would stay.
+    pub fn new<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Mask, String> {
         let secret = |(name, value): &(&str, &str)| {
             looks_secret(name) && value.len() >= SHORTEST && !is_harmless("", value)
         };
         let found = variables.into_iter().filter(secret).map(|(_, value)| value.to_owned());
         let mut values: Vec<String> = found.collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let pattern = |(pattern, with): (&str, &'static str)| Some((Regex::new(pattern).ok()?, with));
-        Mask { values, patterns: PATTERNS.into_iter().filter_map(pattern).collect() }
+        let mut patterns = Vec::new();
+        for (pattern, with) in PATTERNS {
+            patterns.push((Regex::new(pattern).map_err(|error| error.to_string())?, with));
+        }
+        Ok(Mask { values, patterns })
     }
 
     /// The text without secrets.
@@ -77,7 +83,8 @@ mod tests {
     #[test]
     fn secrets_are_replaced_wherever_they_stand() {
         let mask =
-            Mask::new([("DB_PASSWORD", "hunter22"), ("PULP_SECRET_KEY", "s3cr3t/long"), ("WORKERS", "4444")]);
+            Mask::new([("DB_PASSWORD", "hunter22"), ("PULP_SECRET_KEY", "s3cr3t/long"), ("WORKERS", "4444")])
+                .unwrap();
         assert_eq!(mask.patterns.len(), PATTERNS.len());
         for (text, masked) in [
             ("login with hunter22 failed", "login with *** failed"),
@@ -88,6 +95,7 @@ mod tests {
             ("password=geheim user=pulp", "password=*** user=pulp"),
             ("{\"token\": \"geheim geheim\", \"a\": 1}", "{\"token\": ***, \"a\": 1}"),
             ("psql --db-password geheim -c x", "psql --db-password *** -c x"),
+            ("DJANGO_SECRET_KEY: 'geheim'", "DJANGO_SECRET_KEY: ***"),
             ("the password was wrong", "the password was wrong"),
         ] {
             assert_eq!(mask.apply(text), masked);

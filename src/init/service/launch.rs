@@ -148,10 +148,9 @@ impl Launcher {
 
     /// Becomes a service's main process, with our own standard streams and session; returns only if that fails.
     pub fn replace_us(&mut self, service: &Service) -> SpawnError {
-        let given = [0, 1, 2].map(|number| (crate::kernel::given(number), number));
         let inherited = Inherited {
             output: None,
-            descriptors: given.to_vec(),
+            descriptors: Vec::new(),
             variables: Vec::new(),
             cgroup: None,
             handle: false,
@@ -190,7 +189,11 @@ impl Launcher {
             programs,
             pid_variable: inherited.pid_variable(&environment),
             environment,
-            descriptors: descriptors(service, role, inherited, self.null.as_fd()),
+            descriptors: match session {
+                // Our own stay where they are.
+                Session::Ours => Vec::new(),
+                _ => descriptors(service, role, inherited, self.null.as_fd()),
+            },
             session,
             unignore: &self.unignore,
             cgroup: inherited.cgroup,

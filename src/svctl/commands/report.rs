@@ -13,7 +13,7 @@ use super::show::is_ill;
 use super::watch::history_of;
 use crate::boot::Boot;
 use crate::dependencies::Dependencies;
-use crate::exit::Trouble;
+use crate::exit::{Code, Trouble};
 use crate::output::{Out, Screen};
 use crate::processes::{self, Usage};
 use crate::render::boot::blame;
@@ -34,7 +34,8 @@ pub fn report(init: &Init, options: &Report, out: &mut Out) -> Result<(), Troubl
     // Who may not read how `init` was started knows none of its secrets either, and is shown no logs.
     let started = Started::of(init).ok();
     let variables = started.as_ref().map(Started::variables).unwrap_or_default();
-    let mask = Mask::new(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let mask = Mask::new(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .map_err(|why| Trouble::said(Code::Failed, format!("cannot hide secrets: {why}")))?;
     let mut text = heading();
     let (services, stage) = init.services_with_strays(&[])?;
     let processes = processes::all()?;
