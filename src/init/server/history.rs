@@ -53,7 +53,9 @@ impl History {
         }
         let Change { id, from, to, pid, exit, why } = change;
         let why = why.map(|mut why| {
-            why.truncate(why.floor_char_boundary(LONGEST));
+            // Of a short one the end itself is found.
+            let end = (0..=LONGEST.min(why.len())).rev().find(|&end| why.is_char_boundary(end));
+            why.truncate(end.unwrap_or(0));
             why.into_boxed_str()
         });
         self.0.push_back(Record { time_ms, service: Service::Known(id), pid, exit, why, from, to });

@@ -72,10 +72,9 @@ pub fn draw(to: &mut Buffer, model: &Model, sample: &Sample, beside: Beside<'_>)
     if let Some(y) = take_line(true) {
         canvas.title(y, sample, beside.trouble);
     }
-    if area.height >= LEAST_FOR_KEYS || model.typing {
-        if let Some(y) = take_line(false) {
-            canvas.keys(y, model);
-        }
+    let has_keys = area.height >= LEAST_FOR_KEYS || model.typing;
+    if let Some(y) = has_keys.then(|| take_line(false)).flatten() {
+        canvas.keys(y, model);
     }
     let rest = Rect { y: top, height: bottom.saturating_sub(top), ..area };
     match model.view {
@@ -143,9 +142,9 @@ impl Canvas<'_> {
         if x >= area.right() || y >= area.bottom() {
             return area.right();
         }
-        let short = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
+        let short: String = text.chars().take(LONGEST).collect();
         let room = usize::from(area.right() - x);
-        self.to.set_stringn(x, y, one_line(short), room, style).0
+        self.to.set_stringn(x, y, one_line(&short), room, style).0
     }
 
     fn tint(&self, colour: Color) -> Style {

@@ -10,7 +10,7 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{self, Event};
 use crossterm::execute;
 use crossterm::terminal::{
-    self, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -98,12 +98,11 @@ impl<'a> Live<'a> {
 
     fn until_quit(&mut self, interval: Duration, terminated: &AtomicBool) -> io::Result<()> {
         let mut area = screen();
-        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
-        let mut terminal = Terminal::with_options(CrosstermBackend::new(io::stdout()), options)?;
-        terminal.clear()?;
+        let mut terminal = cleared(area)?;
         loop {
-            if std::mem::replace(&mut area, screen()) != area {
-                terminal.resize(area)?;
+            let now = screen();
+            if std::mem::replace(&mut area, now) != now {
+                terminal = cleared(area)?;
             }
             self.draw(&mut terminal)?;
             let due = self.sampled + interval;
@@ -180,6 +179,14 @@ fn said(trouble: Trouble) -> String {
 fn look(init: &Init, names: &[String], before: Option<&Sample>, elapsed: u64) -> Result<Sample, Trouble> {
     let services = init.services_with_strays(names)?;
     Ok(Sample::new(services, &processes::all()?, Memory::read(Path::new("/")), before, elapsed))
+}
+
+/// An empty screen of this size. ratatui's own way of clearing it asks the terminal where its cursor is, and not every terminal
+/// answers.
+fn cleared(area: Rect) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+    Terminal::with_options(CrosstermBackend::new(io::stdout()), options)
 }
 
 /// The whole screen.
