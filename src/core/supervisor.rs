@@ -105,6 +105,11 @@ impl Supervisor {
         service.into_iter().chain(shutdown).min()
     }
 
+    /// When the last step was.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     /// The plan that is running.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -37,7 +37,7 @@ use crate::server::clients::Server;
 use crate::server::history::History;
 use crate::service::io::ServiceIo;
 use crate::service::launch::Launcher;
-use crate::service::log::{self, Logs};
+use crate::service::log::Logs;
 use crate::service::sockets::Sockets;
 use crate::trace;
 use init_core::status::Phase;
@@ -366,7 +366,7 @@ impl Init {
                     self.publish(&change);
                 }
                 let (id, from, to) = (change.id, change.from, change.to);
-                self.history.push(log::now_ms(), change);
+                self.history.push(self.supervisor.now(), change);
                 if from == Phase::Done || from == Phase::Undoing {
                     self.kill_strays(id);
                 }

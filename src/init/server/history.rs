@@ -4,13 +4,15 @@
 //! changes, and for whatever reason, it fills no more than some 300 KiB.
 
 use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
+use crate::kernel::sys;
 use crate::server::clients::{done, encode};
 use init_control::wire::{self, Response};
-use init_core::Change;
 use init_core::status::{Exit, Phase};
+use init_core::{Change, Time};
 use init_plan::{Id, Plan};
 
 /// How many changes are kept.
@@ -29,11 +31,11 @@ enum Service {
 }
 
 struct Record {
-    time_ms: u64,
+    at: Time,
     service: Service,
     pid: Option<i32>,
     exit: Option<Exit>,
-    why: Option<Box<str>>,
+    why: Option<String>,
     from: Phase,
     to: Phase,
 }
@@ -47,18 +49,19 @@ impl History {
     }
 
     /// Keeps a change, in place of the oldest one.
-    pub(crate) fn push(&mut self, time_ms: u64, change: Change) {
+    pub(crate) fn push(&mut self, at: Time, change: Change) {
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
         let Change { id, from, to, pid, exit, why } = change;
         let why = why.map(|mut why| {
-            // Of a short one the end itself is found.
-            let end = (0..=LONGEST.min(why.len())).rev().find(|&end| why.is_char_boundary(end));
-            why.truncate(end.unwrap_or(0));
-            why.into_boxed_str()
+            if why.len() > LONGEST {
+                why.truncate((0..=LONGEST).rev().find(|&end| why.is_char_boundary(end)).unwrap_or(0));
+                why.shrink_to_fit();
+            }
+            why
         });
-        self.0.push_back(Record { time_ms, service: Service::Known(id), pid, exit, why, from, to });
+        self.0.push_back(Record { at, service: Service::Known(id), pid, exit, why, from, to });
     }
 
     /// Ids are about to get a new meaning: from now on names stand for them.
@@ -72,19 +75,20 @@ impl History {
 }
 
 impl Record {
-    fn event(&self, plan: &Plan) -> Response {
+    /// As it is sent, with the time of day that it is now.
+    fn event(&self, plan: &Plan, (today, now): (Duration, Time)) -> Response {
         let service = match &self.service {
             Service::Known(id) => name(plan, *id),
             Service::Named(name) => name,
         };
         Response::Event(wire::Event {
             service: service.to_owned(),
-            time_ms: self.time_ms,
+            time_ms: u64::try_from(today.saturating_sub(now.since(self.at)).as_millis()).unwrap_or(u64::MAX),
             from: self.from,
             to: self.to,
             pid: self.pid,
             exit: self.exit,
-            note: self.why.as_deref().map(str::to_owned),
+            note: self.why.clone(),
         })
     }
 }
@@ -100,7 +104,10 @@ impl Init {
         let Some(client) = server.clients.get_mut(&token) else { return };
         let plan = self.supervisor.plan();
         let mut room = client.most_streamed() - DROPPED;
-        let newest = self.history.0.iter().rev().map(|record| encode(&record.event(plan)));
+        // The clock of the core is another one.
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clocks = (today, sys::now());
+        let newest = self.history.0.iter().rev().map(|record| encode(&record.event(plan, clocks)));
         let mut kept: Vec<Vec<u8>> = newest
             .take_while(|event| {
                 let fits = event.len() <= room;
@@ -130,10 +137,10 @@ mod tests {
         let mut history = History::new();
         let capacity = history.0.capacity();
         for number in 0..5000 {
-            history.push(number, change(0, Some("ü".repeat(100_000))));
+            history.push(Time(number), change(0, Some("ü".repeat(100_000))));
         }
         assert_eq!((history.0.len(), history.0.capacity()), (KEPT, capacity));
-        assert_eq!(history.0.front().map(|record| record.time_ms), Some(4000));
+        assert_eq!(history.0.front().map(|record| record.at), Some(Time(4000)));
         let words: usize = history.0.iter().map(|record| record.why.as_deref().map_or(0, str::len)).sum();
         assert!(words <= KEPT * LONGEST && capacity * size_of::<Record>() <= 100_000, "{words}");
     }
@@ -145,13 +152,13 @@ mod tests {
             init_plan::compile(&[source], &init_plan::Environment::new()).unwrap()
         };
         let mut history = History::new();
-        history.push(1, change(0, None));
+        history.push(Time(1), change(0, None));
         history.name_all(&plan("before.toml"));
-        history.push(2, change(0, None));
+        history.push(Time(2), change(0, None));
         let names: Vec<String> = history
             .0
             .iter()
-            .map(|record| match record.event(&plan("after.toml")) {
+            .map(|record| match record.event(&plan("after.toml"), (Duration::ZERO, Time(3))) {
                 Response::Event(event) => event.service,
                 other => panic!("{other:?}"),
             })
