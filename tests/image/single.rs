@@ -390,6 +390,10 @@ fn a_service_that_still_imports_is_stopped_at_once() {
 #[test]
 fn a_download_is_finished_before_the_content_app_stops() {
     let _turn = turn();
+    // Galaxy's content app sends nothing to whoever has not been at the API before.
+    if !only_pulp() {
+        return;
+    }
     let cluster = cluster();
     let bytes = b"0123456789abcdef".repeat(1 << 19); // 8 MB
     let file = Api::admin(&cluster.web, PASSWORD).publish_file("slow", &bytes);
@@ -450,7 +454,7 @@ fn an_upload_is_finished_before_the_api_stops() {
 fn a_task_is_finished_before_its_worker_stops() {
     let _turn = turn();
     let cluster = cluster();
-    let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('pulpcore.app.tasks.test.sleep', args=(4,)).pk)";
+    let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('time.sleep', args=(4,)).pk)";
     let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", dispatch]);
     let task = format!("/pulp/api/v3/tasks/{}/", said.lines().last().unwrap());
     let api = Api::admin(&cluster.web, PASSWORD);
