@@ -116,7 +116,13 @@ if [ -n "$building" ]; then
     scripts/compose-images.sh "$binary"
     scripts/compose.sh podman volumes up scale
     scripts/kube.sh schemas quadlet
-    scripts/quadlet.sh
+    code=0
+    scripts/quadlet.sh || code=$?
+    case $code in
+        0) ;;
+        77) not_run="compose/pulp.container under systemd: it does not start in a container here" ;;
+        *) exit $code ;;
+    esac
 else
     if [ "${STRICT:-}" = 1 ] || [ "${CI:-}" = true ]; then die "cannot run containers here: see above"; fi
     step "containers: NOT TESTED, podman does not work here (see above; with CI=true or STRICT=1 this is an error)"
