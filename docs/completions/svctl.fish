@@ -114,8 +114,8 @@ complete -c svctl -n "__fish_svctl_using_subcommand restart" -l with-dependents 
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -l changed -d 'Restart those whose definition on disk is newer than the one they run with: of these, or of all'
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand restart" -s h -l help -d 'Print help'
-complete -c svctl -n "__fish_svctl_using_subcommand scale" -s t -l timeout -d 'Stop waiting after this time (30s, 5m)' -r
-complete -c svctl -n "__fish_svctl_using_subcommand scale" -l no-wait -d 'Return at once instead of when the instances are ready'
+complete -c svctl -n "__fish_svctl_using_subcommand scale" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
+complete -c svctl -n "__fish_svctl_using_subcommand scale" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand scale" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand release" -s h -l help -d 'Print help'

@@ -201,9 +201,9 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (scale)
 _arguments "${_arguments_options[@]}" : \
-'(--no-wait)-t+[Stop waiting after this time (30s, 5m)]:TIME:_default' \
-'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m)]:TIME:_default' \
-'--no-wait[Return at once instead of when the instances are ready]' \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'--no-wait[Return at once instead of when it is done]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::counts -- Templates and numbers of instances:_default' \

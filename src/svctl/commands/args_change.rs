@@ -8,15 +8,23 @@ use init_plan::Signal;
 
 use crate::duration;
 
+/// How long a change is waited for.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Return at once instead of when it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (30s, 5m); init still carries out the request
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
+    pub timeout: Option<Duration>,
+}
+
 /// Options of `svctl scale`.
 #[derive(Args, Debug)]
 pub struct Scale {
-    /// Return at once instead of when the instances are ready
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Stop waiting after this time (30s, 5m)
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
-    pub timeout: Option<Duration>,
+    /// How long to wait for the instances.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Templates and numbers of instances
     #[arg(value_name = "NAME=N", required = true, value_parser = count)]
     pub counts: Vec<(String, i32)>,
@@ -56,12 +64,9 @@ pub struct Start {
     /// Start everything that starts at boot
     #[arg(long, conflicts_with = "names", required_unless_present = "names")]
     pub all: bool,
-    /// Return at once instead of when it is done
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Stop waiting after this time (30s, 5m); init still carries out the request
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
-    pub timeout: Option<Duration>,
+    /// How long to wait for the end of it.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Names of services and bundles
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
@@ -70,7 +75,7 @@ pub struct Start {
 impl Start {
     /// Its part that all changes have.
     pub fn change(self) -> Change {
-        Change { no_wait: self.no_wait, timeout: self.timeout, names: self.names }
+        Change { waiting: self.waiting, names: self.names }
     }
 }
 
@@ -83,12 +88,9 @@ pub struct Restart {
     /// Restart those whose definition on disk is newer than the one they run with: of these, or of all
     #[arg(long, required_unless_present = "names")]
     pub changed: bool,
-    /// Return at once instead of when it is done
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Stop waiting after this time (30s, 5m); init still carries out the request
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
-    pub timeout: Option<Duration>,
+    /// How long to wait for the end of it.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Names of services and bundles
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
@@ -97,12 +99,9 @@ pub struct Restart {
 /// Options of `svctl stop`.
 #[derive(Args, Debug)]
 pub struct Change {
-    /// Return at once instead of when it is done
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Stop waiting after this time (30s, 5m); init still carries out the request
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "no_wait")]
-    pub timeout: Option<Duration>,
+    /// How long to wait for the end of it.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Names of services and bundles
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,

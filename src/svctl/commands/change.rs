@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use super::args::{Change, Reload, Restart, Scale, SendSignal, Shutdown, Start, Wait};
+use super::args::{Change, Reload, Restart, Scale, SendSignal, Shutdown, Start, Wait, Waiting};
 use super::ask::{AT_ONCE, Init, finished_aloud, patience};
 use crate::exit::Trouble;
 use crate::live::follow;
@@ -19,7 +19,7 @@ pub fn start(init: &Init, options: Start, out: &mut Out) -> Result<(), Trouble> 
 
 /// `svctl restart`.
 pub fn restart(init: &Init, options: Restart, out: &mut Out) -> Result<(), Trouble> {
-    let change_of = |names| Change { no_wait: options.no_wait, timeout: options.timeout, names };
+    let change_of = |names| Change { waiting: options.waiting, names };
     if options.changed {
         let (services, _) = init.services(&options.names)?;
         let changed = services.into_iter().filter(|service| service.changed).map(|service| service.name);
@@ -33,7 +33,8 @@ pub fn restart(init: &Init, options: Restart, out: &mut Out) -> Result<(), Troub
         return change(init, Verb::Restart, change_of(options.names), out);
     }
     // A stop takes along what requires them, and the start brings that back.
-    change(init, Verb::Stop, Change { no_wait: false, ..change_of(options.names.clone()) }, out)?;
+    let waiting = Waiting { no_wait: false, ..options.waiting };
+    change(init, Verb::Stop, Change { waiting, names: options.names.clone() }, out)?;
     change(init, Verb::Start, change_of(options.names.clone()), out)
 }
 
@@ -48,11 +49,11 @@ pub fn scale(init: &Init, options: Scale, out: &mut Out) -> Result<(), Trouble> 
     for (name, count) in options.counts {
         let names = vec![name.clone()];
         settle(init, &Request::Reload { names, check: false, instances: Some(count) }, AT_ONCE, out)?;
-        if count != 0 && !options.no_wait {
+        if count != 0 && !options.waiting.no_wait {
             let until = Until::Ready;
-            let timeout_ms = options.timeout.map(millis);
+            let timeout_ms = options.waiting.timeout.map(millis);
             let request = Request::Wait { names: vec![name], until, timeout_ms };
-            settle(init, &request, patience(options.timeout), out)?;
+            settle(init, &request, patience(options.waiting.timeout), out)?;
         }
     }
     Ok(())
@@ -60,10 +61,10 @@ pub fn scale(init: &Init, options: Scale, out: &mut Out) -> Result<(), Trouble> 
 
 /// `svctl start`, `stop` and `restart`.
 pub fn change(init: &Init, verb: Verb, options: Change, out: &mut Out) -> Result<(), Trouble> {
-    let wait = !options.no_wait;
-    let timeout_ms = options.timeout.map(millis);
+    let wait = !options.waiting.no_wait;
+    let timeout_ms = options.waiting.timeout.map(millis);
     let request = Request::Change { verb, names: options.names, wait, timeout_ms };
-    let settled = settle(init, &request, if wait { patience(options.timeout) } else { AT_ONCE }, out);
+    let settled = settle(init, &request, if wait { patience(options.waiting.timeout) } else { AT_ONCE }, out);
     settled.map_err(|trouble| match trouble {
         Trouble::Interrupted(code, _) => {
             Trouble::Interrupted(code, "interrupted; init still carries out the request")
