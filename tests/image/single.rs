@@ -454,8 +454,12 @@ fn an_upload_is_finished_before_the_api_stops() {
 fn a_task_is_finished_before_its_worker_stops() {
     let _turn = turn();
     let cluster = cluster();
-    let dispatch = "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; print(dispatch('time.sleep', args=(4,)).pk)";
-    let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", dispatch]);
+    let dispatch = format!(
+        "from django_guid import set_guid; set_guid('test'); from pulpcore.plugin.tasking import dispatch; \
+         print(dispatch('{}', args=(4,)).pk)",
+        product().sleeping_task
+    );
+    let said = cluster.api.ok(&["pulpcore-manager", "shell", "-v", "0", "-c", &dispatch]);
     let task = format!("/pulp/api/v3/tasks/{}/", said.lines().last().unwrap());
     let api = Api::admin(&cluster.web, PASSWORD);
     let state = || api.get(&task).expect(200).json()["state"].clone();

@@ -21,6 +21,8 @@ pub struct Product {
     pub users: &'static str,
     /// The status of an answer to somebody who has not said who they are, or wrongly.
     pub nobody: u16,
+    /// A task that sleeps for the seconds it is given.
+    pub sleeping_task: &'static str,
 }
 
 const PULP: Product = Product {
@@ -32,6 +34,7 @@ const PULP: Product = Product {
     web_size: 80_000_000,
     users: "auth_user",
     nobody: 401,
+    sleeping_task: "pulpcore.app.tasks.test.sleep",
 };
 
 const GALAXY: Product = Product {
@@ -43,6 +46,7 @@ const GALAXY: Product = Product {
     web_size: 160_000_000,
     users: "galaxy_user",
     nobody: 403,
+    sleeping_task: "pulpcore.app.tasks.test.gooey_task",
 };
 
 /// The one under test.
