@@ -16,6 +16,9 @@ DATABASES = {
         "NAME": "pulp",
         "USER": "pulp",
         "PASSWORD": _password,
+        # Without these each request opens a connection, and asks the name server for PostgreSQL's address first.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
     }
 }
 CACHE_ENABLED = True

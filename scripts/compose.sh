@@ -88,10 +88,13 @@ finish() {
     local code=$?
     [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
     if [ $code != 0 ]; then
-        say "$tool: what the containers said last:"
+        say "$tool: what the containers said of errors, and last (all of it: ${work#"$PWD/"}/logs):"
+        mkdir -p "$work/logs"
         for name in $(run ps -a --filter "label=com.docker.compose.project=$project" --format '{{.Names}}'); do
             echo "--- $name" >&2
-            run logs --tail 6 "$name" >&2 2>&1 || true
+            run logs "$name" >"$work/logs/$name" 2>&1 || true
+            grep -E -A 40 'Traceback|ERROR' "$work/logs/$name" | head -n 120 >&2 || true
+            tail -n 6 "$work/logs/$name" >&2
         done
     fi
     clear_away || true
