@@ -17,7 +17,7 @@ for package in "${packages[@]}"; do arguments+=(--package "$package"); done
 [ -z "${SHARD:-}" ] || arguments+=(--shard "$SHARD")
 # Exit codes 2 and 3 say that mutants were missed or timed out, which the shares below are about.
 code=0
-"$mutants" mutants "${arguments[@]}" --jobs "${JOBS:-1}" --output "$cache/mutants" || code=$?
+"$mutants" mutants "${arguments[@]}" --gitignore true --jobs "${JOBS:-1}" --output "$cache/mutants" || code=$?
 case $code in 0 | 2 | 3) ;; *) die "cargo mutants did not come to its end (exit code $code)" ;; esac
 results=$cache/mutants/mutants.out
 count() { wc -l <"$results/$1.txt"; }

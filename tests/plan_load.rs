@@ -1,74 +1,19 @@
-//! Reading services directories, and `init check`.
+//! `init check`, on files of this test. Reading services directories by itself is in src/plan/tests/load.rs.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use init_plan::Environment;
-use init_plan::load::{Directory, load};
+use init_plan::load::Directory;
 use pulp_init::check::{CONFIG, OK, Options, run};
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
-}
-
-fn messages(directories: &[Directory]) -> Vec<String> {
-    match load(directories, &Environment::new()) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
-    }
-}
-
-#[test]
-fn later_directory_replaces_files_and_drop_ins_of_all_are_laid_over() {
-    let root = tempfile::tempdir().unwrap();
-    write(root.path(), "one/web.toml", "exec = ['old']\nnice = 1");
-    write(root.path(), "one/web.d/20-nice.toml", "nice = 3\numask = '077'");
-    write(root.path(), "two/web.toml", "exec = ['new']");
-    write(root.path(), "two/web.d/10-nice.toml", "nice = 4");
-    write(root.path(), "one/.hidden.toml", "rubbish");
-    write(root.path(), "one/README", "rubbish");
-    let directories = [root.path().join("one"), root.path().join("two")].map(Directory::named);
-    let plan = load(&directories, &Environment::new()).unwrap();
-    let [web] = plan.services.as_slice() else { panic!("{plan:?}") };
-    assert_eq!((&*web.exec[0], web.process.nice, web.process.umask), ("new", Some(4), Some(0o77)));
-}
-
-#[test]
-fn named_directory_must_exist_and_the_default_need_not() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("none");
-    let said = messages(&[Directory::named(&path)]);
-    assert_eq!(said.len(), 1);
-    assert!(said[0].contains("cannot read the directory"), "{said:?}");
-    assert!(messages(&[Directory { path, optional: true }]).is_empty());
-}
-
-#[test]
-fn what_is_no_regular_file_is_a_problem_and_not_opened() {
-    let root = tempfile::tempdir().unwrap();
-    let fifo = root.path().join("pipe.toml");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    fs::create_dir(root.path().join("directory.toml")).unwrap();
-    symlink("nowhere", root.path().join("link.toml")).unwrap();
-    let said = messages(&[Directory::named(root.path())]);
-    assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].ends_with("directory.toml: cannot read this: it is no regular file"), "{said:?}");
-    assert!(said[1].contains("link.toml: cannot read the file: No such file"), "{said:?}");
-    assert!(said[2].ends_with("pipe.toml: cannot read this: it is no regular file"), "{said:?}");
-}
-
-#[test]
-fn config_map_of_symlinks_is_read() {
-    let root = tempfile::tempdir().unwrap();
-    write(root.path(), "..2026/web.toml", "exec = ['x']");
-    symlink("..2026", root.path().join("..data")).unwrap();
-    symlink("..data/web.toml", root.path().join("web.toml")).unwrap();
-    assert_eq!(load(&[Directory::named(root.path())], &Environment::new()).unwrap().services.len(), 1);
 }
 
 /// A root file system with a user and a program, and services in `services.d`.

@@ -47,6 +47,7 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "scale" -d 'Run as many 
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "hold" -d 'Let nothing happen to services by itself, for a debugger: no checks, no timeouts, no restarts'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "release" -d 'End `svctl hold`'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "run" -d 'Run a command as a service would: its user, groups, environment, directory, limits and capabilities'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "timer" -d 'Run oneshots at times of day, or in intervals: a service of its own'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its service definitions'
@@ -120,6 +121,12 @@ complete -c svctl -n "__fish_svctl_using_subcommand scale" -s h -l help -d 'Prin
 complete -c svctl -n "__fish_svctl_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand release" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -l every -d 'So often: 1h, 1d. The first time comes that long after the start, or after the time in the stamp' -r
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -l at -d 'At this time of each day, of the time zone in TZ; may be given several times' -r
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -l stamp -d 'Keep in this file when they were due last' -r -F
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -l no-wait -d 'Return at once instead of when it is done'
+complete -c svctl -n "__fish_svctl_using_subcommand timer" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'
@@ -152,5 +159,5 @@ complete -c svctl -n "__fish_svctl_using_subcommand shutdown" -s h -l help -d 'P
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -l into -d 'Write a file for each service into this directory instead of printing them' -r -F
 complete -c svctl -n "__fish_svctl_using_subcommand import-s6" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c svctl -n "__fish_seen_subcommand_from list status why tree top deps graph is-active is-failed history show start stop restart hold release signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
+complete -c svctl -n "__fish_seen_subcommand_from list status why tree top deps graph is-active is-failed history show start stop restart hold release timer signal reload wait logs critical-chain ls kill" -f -a "(svctl names 2>/dev/null)"
 complete -c svctl -n "__fish_seen_subcommand_from signal kill" -f -a "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"

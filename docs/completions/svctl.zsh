@@ -231,6 +231,19 @@ _arguments "${_arguments_options[@]}" : \
 '*::command -- The command and its arguments:_default' \
 && ret=0
 ;;
+(timer)
+_arguments "${_arguments_options[@]}" : \
+'(--at)--every=[So often\: 1h, 1d. The first time comes that long after the start, or after the time in the stamp]:TIME:_default' \
+'*--at=[At this time of each day, of the time zone in TZ; may be given several times]:HH:MM:_default' \
+'--stamp=[Keep in this file when they were due last]:FILE:_files' \
+'(--no-wait)-t+[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'(--no-wait)--timeout=[Stop waiting after this time (30s, 5m); init still carries out the request]:TIME:_default' \
+'--no-wait[Return at once instead of when it is done]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::names -- Names of services and bundles:_svctl_names' \
+&& ret=0
+;;
 (signal)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -376,6 +389,7 @@ _svctl_commands() {
 'hold:Let nothing happen to services by itself, for a debugger\: no checks, no timeouts, no restarts' \
 'release:End \`svctl hold\`' \
 'run:Run a command as a service would\: its user, groups, environment, directory, limits and capabilities' \
+'timer:Run oneshots at times of day, or in intervals\: a service of its own' \
 'signal:Send a signal to the main process of each service' \
 'kill:Send a signal to the main process of each service' \
 'reload:Make services reload their configuration, or init its service definitions' \
@@ -531,6 +545,11 @@ _svctl__subcmd__status_commands() {
 _svctl__subcmd__stop_commands() {
     local commands; commands=()
     _describe -t commands 'svctl stop commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__timer_commands] )) ||
+_svctl__subcmd__timer_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl timer commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__top_commands] )) ||
 _svctl__subcmd__top_commands() {

@@ -127,3 +127,52 @@ impl<'t> Expander<'t, '_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> Result<String, String> {
+        let lookup = |name: &str| match name {
+            "SET" => Some("value"),
+            "EMPTY" => Some(""),
+            _ => None,
+        };
+        expand(text, &lookup).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn only_the_word_that_is_used_is_looked_up() {
+        for (text, is) in [
+            ("${SET:-${NONE}}", "value"),
+            ("${SET:-${NONE:+x}${SET}}", "value"),
+            ("${EMPTY:-a}", "a"),
+            ("${NONE:+${NONE}}", ""),
+            ("${EMPTY:+a}", ""),
+            ("${SET:+a}", "a"),
+            ("${NONE:-${SET:+a}}", "a"),
+            ("$${SET} $SET }", "${SET} $SET }"),
+        ] {
+            assert_eq!(expanded(text).as_deref(), Ok(is), "{text}");
+        }
+        assert!(expanded("${NONE:-${NONE}}").unwrap_err().contains("`NONE` is not set"));
+    }
+
+    #[test]
+    fn what_is_not_closed_is_refused() {
+        for text in ["${SET", "${SET:-word", "${SET:-${SET}", "a${NONE:+"] {
+            assert!(expanded(text).unwrap_err().contains("`}` is missing"), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_have_limits_that_are_reached() {
+        let nested = |depth: usize| format!("{}x{}", "${NONE:-".repeat(depth), "}".repeat(depth));
+        let most = usize::try_from(MAX_DEPTH).unwrap();
+        assert_eq!(expanded(&nested(most)).as_deref(), Ok("x"));
+        assert!(expanded(&nested(most + 1)).unwrap_err().contains("more than 16 deep"));
+        let long = |length: usize| expanded(&format!("{}$", "x".repeat(length - 1))).map(|text| text.len());
+        assert_eq!(long(MAX_LENGTH), Ok(MAX_LENGTH));
+        assert!(long(MAX_LENGTH + 1).unwrap_err().contains("longer than 1 MiB"));
+    }
+}

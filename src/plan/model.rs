@@ -454,3 +454,14 @@ impl CgroupLimits {
         self == &CgroupLimits::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_limit_is_one() {
+        assert!(CgroupLimits::default().is_none());
+        assert!(!CgroupLimits { pids: Some(1), ..CgroupLimits::default() }.is_none());
+    }
+}

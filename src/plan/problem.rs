@@ -125,3 +125,26 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(file: &str, severity: Severity) -> Problem {
+        Problem { severity, ..Problem::of_file(file, "it is wrong") }
+    }
+
+    #[test]
+    fn problems_are_counted_by_kind_sorted_and_said_once() {
+        assert!(Problems::default().is_empty() && !Problems::default().any_errors());
+        let (error, warning) = (problem("b", Severity::Error), problem("a", Severity::Warning));
+        let problems = Problems::new(vec![error.clone(), warning.clone(), error.clone()]);
+        assert_eq!((problems.errors(), problems.warnings(), problems.is_empty()), (1, 1, false));
+        let only_warnings = Problems::new(vec![warning.clone()]);
+        assert_eq!((only_warnings.any_errors(), only_warnings.warnings()), (false, 1));
+        let more = only_warnings.with([problem("c", Severity::Error), warning]);
+        assert_eq!((more.errors(), more.warnings()), (1, 1));
+        let files: Vec<String> = more.into_iter().map(|problem| problem.file.to_string()).collect();
+        assert_eq!(files, ["a", "c"]);
+    }
+}

@@ -165,6 +165,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_of_a_service_is_one_and_a_path_is_none() {
+        assert!(is_name("pulp-worker@1") && !is_name("") && !is_name("a/b"));
+    }
+
+    #[test]
+    fn the_command_of_the_container_talks_to_the_terminal_alone() {
+        let mut plan = crate::compile(
+            &[crate::Source::new("a.toml", "exec = ['a']\nstdin = 'tty'")],
+            &Default::default(),
+        );
+        plan = plan.map(|plan| plan.with_command(vec!["sh".into()]));
+        let plan = plan.unwrap();
+        let [service, command] = plan.services.as_slice() else { panic!("{plan:?}") };
+        assert_eq!((service.process.stdin, command.process.stdin), (Stdin::Null, Stdin::Tty));
+        assert_eq!(command.process.log, Some(Log::Inherit));
+        assert_eq!(command.after, [Id(0)]);
+    }
+
+    #[test]
     fn names_are_ordered_as_people_count() {
         let mut names = ["w@10", "w@2", "w@1", "v", "w@01", "w", "w@a"];
         names.sort_by(|a, b| natural(a, b));

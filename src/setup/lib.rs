@@ -6,6 +6,7 @@
 //!
 //! - [`steps`]: the oneshots, one a file. [`pulp_settings`] is what they know of the user's settings.
 //! - [`programs`]: what `pulp-setup` turns into, such as the API or PostgreSQL.
+//! - [`backup`]: what people call to save all of it, and to have it back.
 //! - [`check`]: whether a service or a container is well.
 //! - [`volume`]: everything that root writes to a volume. [`postgres`]: the files of the database cluster.
 //! - [`ask`]: child programs, PostgreSQL's client among them.
@@ -13,6 +14,7 @@
 //! Nothing here knows the supervisor, but for the probe's library, and the supervisor knows nothing of this.
 
 pub mod ask;
+pub mod backup;
 pub mod check;
 pub mod context;
 pub mod postgres;
@@ -70,6 +72,12 @@ const STEPS: &[Step] = &[
     Step("admin", "sets the administrator's first password", admin::run),
 ];
 
+/// What people call.
+const TOOLS: &[Step] = &[
+    Step("backup", "saves all of it while Pulp serves: backup [--keep NUMBER] DIRECTORY", backup::run),
+    Step("restore", "puts a backup back while nothing of Pulp runs: restore DIRECTORY", backup::restore),
+];
+
 /// What a container of one process is started as, and what others call in it: names of upstream's scripts, but for the
 /// last two. Called by one of these names, through a link, `pulp-setup` is that.
 const NAMES: &[Step] = &[
@@ -106,7 +114,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         let _ = write!(std::io::stdout(), "{}", usage());
         return ExitCode::SUCCESS;
     }
-    match STEPS.iter().chain(NAMES).find(|Step(step, ..)| step == name) {
+    match STEPS.iter().chain(TOOLS).chain(NAMES).find(|Step(step, ..)| step == name) {
         Some(step) => perform(step, rest),
         None => refuse(&format!("there is no step `{name}`")),
     }
@@ -115,8 +123,9 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 fn perform(Step(name, _, run): &Step, rest: &[String]) -> ExitCode {
     // As the command of a container, such as a job that migrates, a step has to be able to be stopped. What becomes
     // another program sees to that by itself.
-    let alone =
-        std::process::id() == 1 && *name != "exec" && STEPS.iter().any(|Step(known, ..)| known == name);
+    let alone = std::process::id() == 1
+        && *name != "exec"
+        && STEPS.iter().chain(TOOLS).any(|Step(known, ..)| known == name);
     let work = || {
         let context = Context::of_this_container()?;
         run(&context, rest).map_err(|problem| space::explain(&context, problem))
@@ -149,8 +158,10 @@ fn usage() -> String {
     };
     format!(
         "Usage: pulp-setup STEP\n\nThe steps of a boot, each of which does only what is missing:\n{}\n\
+         What people call:\n{}\n\
          One process a container, also by these names alone:\n{}",
         list(STEPS),
+        list(TOOLS),
         list(NAMES)
     )
 }

@@ -19,6 +19,7 @@ pub mod render;
 pub mod s6;
 pub mod secrets;
 pub mod started;
+pub mod timer;
 pub mod top;
 pub mod trace;
 pub mod why;

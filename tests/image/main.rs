@@ -5,6 +5,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `backup` | backups of a Pulp that serves, put back into another one |
 //! | `bill` | the SBOM of each image |
 //! | `quickstart` | no settings at all: everything answers |
 //! | `secrets` | what nobody but Pulp may see, and who listens where |
@@ -45,6 +46,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod backup;
 mod bill;
 mod bring;
 mod chaos;

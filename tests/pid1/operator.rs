@@ -258,3 +258,49 @@ fn only_who_may_act_may_hold_scale_run_and_see_definitions() {
     }
     assert_eq!(running.services().len(), 1);
 }
+
+/// Definition of a timer of `tick`, with these words, whose stamp is in the directory of the test.
+fn timer(setup: Setup, words: &str) -> Setup {
+    let (program, stamp) = (svctl(), setup.path("stamp"));
+    let exec = format!(
+        "exec = [{:?}, \"timer\", {words}, \"--stamp\", {stamp:?}, \"tick\"]",
+        program.to_string_lossy()
+    );
+    setup
+        .oneshot("tick", "say tick", "autostart = false")
+        .file("timer.toml", &format!("{exec}\nnotify = true\nafter = [\"tick\"]\nrestart = \"never\"\n"))
+}
+
+#[test]
+fn a_timer_runs_a_oneshot_again_and_again_and_says_when_it_is_due() {
+    let running = timer(Setup::new(), "\"--every\", \"1s\"").start();
+    for _ in 0..3 {
+        running.line("tick");
+    }
+    assert!(std::fs::read_to_string(running.setup.work("stamp")).unwrap().ends_with("Z\n"));
+    running.until("its status", || running.note("timer").contains("next at 20"));
+}
+
+#[test]
+fn what_was_missed_while_nothing_ran_is_made_up_for() {
+    // At the time that is furthest from now.
+    let time = |hours: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        format!("\"--at\", \"{:02}:00\"", (now / 3600 + hours) % 24)
+    };
+    let setup = Setup::new();
+    std::fs::write(setup.work("stamp"), "2026-11-20T00:00:00Z").unwrap();
+    let running = timer(setup, &time(12)).start();
+    running.line("tick");
+    running.until("its status", || running.note("timer").contains("next at 20"));
+    assert!(running.setup.work("stamp").exists());
+}
+
+#[test]
+fn a_timer_of_a_service_that_is_not_there_fails_at_once() {
+    let running = Setup::new().longrun("web", "sleep-forever", "").start();
+    running.booted();
+    running.fails(4, &["timer", "--every", "1h", "wbe"]);
+    running.fails(64, &["timer", "--every", "10ms", "web"]);
+    running.fails(64, &["timer", "web"]);
+}

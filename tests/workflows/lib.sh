@@ -2,6 +2,7 @@
 # Sourced before each workflow, in the container of the clients. It shares the network of Pulp's, which it calls pulp.example.com.
 pulp=${PULP_ORIGIN:?}
 registry=${pulp#*://}
+second=${PULP_SECOND:-} # another Pulp, by HTTP
 verify=false # whether there is a certificate to look at
 [[ $pulp != https:* ]] || verify=true
 # What is synced from: files of this container, served by itself.
@@ -13,7 +14,7 @@ cd "$own" || exit
 
 # api METHOD PATH [JSON]: an answer of the REST API.
 api() {
-    curl --silent --show-error --fail-with-body --netrc --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
+    curl --silent --show-error --fail-with-body --user "admin:$PULP_PASSWORD" --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
         "$pulp$2"
 }
 
@@ -39,8 +40,8 @@ ended() {
     jq --raw-output '.created_resources[]' <<<"$found"
 }
 
-# content PATH: what the content app serves.
-content() { curl --silent --show-error --fail "$pulp/pulp/content/$1"; }
+# content PATH [OPTION...]: what the content app serves, to curl with these options.
+content() { curl --silent --show-error --fail "${@:2}" "$pulp/pulp/content/$1"; }
 
 # refused COMMAND...: succeeds if the command does not.
 refused() { ! "$@" >/dev/null 2>&1; }

@@ -12,6 +12,7 @@ import datetime
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,27 @@ username = "admin"
 password = "{password}"
 """
 # By HTTPS Pulp is at a port that is not HTTPS's own. Nothing else is set.
-HTTPS = {"PULP_HTTPS": "true", "PULP_HTTPS_PORT": "9443", "PULP_HTTP_PORT": "9080"}
+HTTPS = {"PULP_HTTPS": "true", "PULP_CLIENT_CERTIFICATES": "true", "PULP_HTTPS_PORT": "9443", "PULP_HTTP_PORT": "9080"}
+# Directories that Pulp may export to and import from.
+EXCHANGE = {"PULP_ALLOWED_EXPORT_PATHS": '["/exchange"]', "PULP_ALLOWED_IMPORT_PATHS": '["/exchange"]'}
+# What the second Pulp knows of users: an LDAP server of the clients, and a proxy that has logged a user in.
+SECOND = """
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "pulpcore.backends.ObjectRolePermissionBackend",
+    "django_auth_ldap.backend.LDAPBackend",
+    "pulpcore.app.authentication.PulpNoCreateRemoteUserBackend",
+]
+AUTH_LDAP_SERVER_URI = "ldap://pulp.example.com:3890"
+AUTH_LDAP_USER_DN_TEMPLATE = "uid=%(user)s,ou=people,dc=example,dc=com"
+AUTH_LDAP_USER_ATTR_MAP = {"first_name": "cn", "last_name": "sn", "email": "mail"}
+REMOTE_USER_ENVIRON_NAME = "HTTP_X_USER"
+REST_FRAMEWORK__DEFAULT_AUTHENTICATION_CLASSES = [
+    "rest_framework.authentication.SessionAuthentication",
+    "pulpcore.app.authentication.BasicAuthentication",
+    "pulpcore.app.authentication.PulpRemoteUserAuthentication",
+]
+"""
 # Where the clients find the certificates that they trust, where they do not look there by themselves.
 TRUST = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -47,6 +68,8 @@ class Workflow:
         self.seconds = []
         self.passed = False
         self.output = ""
+        # What it has written in table.md, for the page.
+        self.table = ""
 
     def script(self):
         marks = f"/work/{self.name}.marks"
@@ -65,6 +88,7 @@ class Workflow:
         marks = [line.split() for line in clients.run("cat", f"/work/{self.name}.marks").stdout.splitlines()]
         times = [float(mark[1]) for mark in marks]
         self.seconds = [end - begin for begin, end in zip(times, times[1:])][: len(self.steps)]
+        self.table = clients.run("sh", "-c", f"cat /work/{self.name}/table.md 2>/dev/null").stdout
         self.passed = code == 0
 
     def results(self):
@@ -99,24 +123,39 @@ def quoted(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def started(arguments, password, containers):
+def second(arguments, secret, containers, folder):
+    """Another Pulp, in a network of its own; its address. Its files of exchange are those of the first."""
+    (folder / "settings").mkdir()
+    (folder / "settings" / "settings.py").write_text(SECOND)
+    first = containers[0].podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", containers[0].name).strip()
+    options = ["--add-host", f"{NAME}:{first}", "--volume", f"{folder}/exchange:/exchange", "--volume", f"{folder}/settings:/etc/pulp"]
+    options += ["--env", "PULP_DEFAULT_ADMIN_PASSWORD", *[f"--env={name}={value}" for name, value in EXCHANGE.items()]]
+    pulp = Container("second", *options, image=arguments.image, env=secret)
+    containers.append(pulp)
+    pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
+    return "http://" + pulp.podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", pulp.name).strip()
+
+
+def started(arguments, password, containers, folder, both):
     origin = f"https://{NAME}:{HTTPS['PULP_HTTPS_PORT']}" if arguments.https else f"http://{NAME}"
     secret = {"PULP_DEFAULT_ADMIN_PASSWORD": password, "PULP_PASSWORD": password, "TWINE_PASSWORD": password}
     options = ["--hostname", NAME, "--add-host", f"{NAME}:127.0.0.1", "--env", "PULP_DEFAULT_ADMIN_PASSWORD"]
+    options += ["--volume", f"{folder}/exchange:/exchange", *[f"--env={name}={value}" for name, value in EXCHANGE.items()]]
     if arguments.https:
         options += [f"--env={name}={value}" for name, value in HTTPS.items()]
     pulp = Container("pulp", *options, image=arguments.image, env=secret)
     containers.append(pulp)
     pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
+    other = second(arguments, secret, containers, folder) if both else ""
     # The clients have the hosts of Pulp's container, too.
     options = ["--network", f"container:{pulp.name}", "--volume", f"{HERE}:/workflows:ro", "--tmpfs", "/work:exec"]
-    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin", "--env", f"PULP_ORIGIN={origin}"]
+    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin", "--env", f"PULP_ORIGIN={origin}", "--env", f"PULP_SECOND={other}"]
     options += [f"--env={name}={TRUST}" for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")]
     clients = Container("clients", *options, image=arguments.clients, env=secret)
     containers.append(clients)
     for path, text in [
         ("/root/.config/pulp/cli.toml", CLI.format(origin=origin, password=password)),
-        ("/root/.netrc", f"machine {NAME} login admin password {password}\n"),
+        ("/root/.netrc", "".join(f"machine {host} login admin password {password}\n" for host in (NAME, other.removeprefix("http://")) if host)),
     ]:
         clients.run("bash", "-c", 'umask 077; mkdir -p "${0%/*}"; cat >"$0"', path, given=text)
     if arguments.https:
@@ -150,6 +189,7 @@ def page(workflows, arguments):
         lines += [f"# {promise}\n{commands}\n" for promise, commands, _, _ in workflow.results()]
         lines[-1] = lines[-1].rstrip("\n")
         lines += ["```", ""]
+        lines += [workflow.table] if workflow.table else []
     return "\n".join(lines)
 
 
@@ -168,8 +208,13 @@ def main():
         sys.exit(f"there is no workflow {', '.join(sorted(unknown))}: see tests/workflows/steps")
     workflows = [workflow for workflow in workflows if not arguments.names or workflow.name in arguments.names]
     containers = []
+    folder = Path(tempfile.mkdtemp(prefix="pulp-workflows-"))
+    (folder / "exchange").mkdir()
+    (folder / "exchange").chmod(0o777)
     try:
-        clients = started(arguments, secrets.token_urlsafe(16), containers)
+        # Only some need the second one.
+        both = any("$second" in commands for workflow in workflows for _, commands in [("", workflow.preamble), *workflow.steps])
+        clients = started(arguments, secrets.token_urlsafe(16), containers, folder, both)
         for workflow in workflows:
             workflow.run(clients)
             for promise, _, result, seconds in workflow.results():
@@ -179,6 +224,8 @@ def main():
     finally:
         for container in reversed(containers if not arguments.keep else []):
             container.remove()
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
     if arguments.write:
         with tempfile.NamedTemporaryFile("w", dir=arguments.write.parent, delete=False) as file:
             file.write(page(workflows, arguments))

@@ -378,3 +378,12 @@ fn definition_that_changed_is_no_news_of_a_service_that_does_not_run() {
     script.end_helper("a", code(1));
     assert_eq!((script.phase("a"), script.core.status(Id(0), script.now).changed), (Phase::Skipped, false));
 }
+
+#[test]
+fn a_service_has_been_in_its_phase_since_that_began() {
+    let mut script = Script::running(vec![longrun("a")]);
+    script.pass(250);
+    let id = script.id("a");
+    assert_eq!(script.core.time_in_phase(id, script.now), Duration::from_millis(250));
+    assert!(!script.core.ended_by_itself(id));
+}

@@ -210,3 +210,64 @@ fn unknown_name_is_answered_with_the_nearest() {
     assert_eq!(plan.suggest("nothing-like-it"), None);
     assert_eq!(plan.lookup("postgers"), None);
 }
+
+/// The only service of a file.
+fn service(text: &str) -> Result<init_plan::Service, String> {
+    let plan = build(&[("web.toml", text)]).map_err(|problems| problems.to_string())?;
+    Ok(plan.services[0].clone())
+}
+
+#[test]
+fn values_of_other_types_are_taken_where_they_mean_the_same() {
+    let web = service("exec = ['x']\nenv.set = { A = true, B = 7, C = 'c' }").unwrap();
+    let set: Vec<String> =
+        web.process.env.set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(set, ["A=true", "B=7", "C=c"]);
+    for factor in ["2.5", "'2.5'", "'${NONE:-2.5}'"] {
+        assert_eq!(
+            service(&format!("exec = ['x']\nrestart.factor = {factor}")).unwrap().restart.factor_percent,
+            250,
+            "{factor}"
+        );
+    }
+    for (none, is) in
+        [("'none'", None), ("'${NONE:-none}'", None), ("'${NONE:-5s}'", Some(5)), ("'5s'", Some(5))]
+    {
+        let web = service(&format!("exec = ['x']\nstart-timeout = {none}\n[ready]\nnotify = true")).unwrap();
+        assert_eq!(web.start_timeout, is.map(Duration::from_secs), "{none}");
+    }
+}
+
+#[test]
+fn a_name_and_its_value_fit_into_one_word_of_the_kernel_s() {
+    // With the sign between them, and a zero at the end: 128 KiB (execve(2), MAX_ARG_STRLEN).
+    let with =
+        |length: usize| service(&format!("exec = ['x']\nenv.set = {{ AB = '{}' }}", "x".repeat(length)));
+    let most = (128 << 10) - 1 - 3;
+    assert!(with(most).is_ok());
+    assert!(with(most + 1).unwrap_err().contains("128 KiB"), "{:?}", with(most + 1));
+}
+
+#[test]
+fn what_a_plan_claims_of_the_system_is_told_to_who_examines_it() {
+    let text = "exec = ['tool']\nuser = 'www'\ngroup = 33\ngroups = ['ssl']\nenv.set = { PATH = '/opt' }\n\
+                [ready]\nexec = ['/bin/check']";
+    let examined = init_plan::examine(&[Source::new("web.toml", text)], &environment(&[]));
+    let claims: Vec<String> = examined.claims.iter().map(|(_, claim)| format!("{claim:?}")).collect();
+    assert_eq!(claims.len(), 4, "{claims:?}");
+    let has = |words: [&str; 2]| claims.iter().any(|claim| words.iter().all(|word| claim.contains(word)));
+    assert!(has(["tool", "/opt"]) && has(["/bin/check", "/opt"]), "{claims:?}");
+    assert!(has(["User", "www"]) && has(["Group", "ssl"]), "{claims:?}");
+}
+
+#[test]
+fn more_problems_than_anybody_reads_are_counted() {
+    let said = |count: usize| {
+        let keys: String = (0..count).map(|n| format!("wrong{n} = 1\n")).collect();
+        service(&format!("exec = ['x']\n{keys}")).unwrap_err()
+    };
+    assert_eq!(said(200).lines().count(), 200);
+    let more = said(1203);
+    assert!(more.contains("203 more"), "{}", more.lines().last().unwrap());
+    assert_eq!(more.lines().count(), 1001);
+}

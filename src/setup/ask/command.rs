@@ -98,6 +98,11 @@ impl Tool {
         self
     }
 
+    /// The same, for whoever connects its pipes by themselves. It has no limit in time.
+    pub fn command(self) -> std::process::Command {
+        self.command.into_std()
+    }
+
     /// Runs it and returns what it said; only a start that fails, or the limit, is a problem.
     pub fn output(self) -> Result<Output, Problem> {
         self.stream(&|_| {})

@@ -31,12 +31,12 @@ const ENTER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFO
 const LIST: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// A file of unknown kind: a named pipe does not make us wait, a terminal does not become ours.
-const LOOK: OFlag = OFlag::O_RDONLY
+pub(super) const LOOK: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_NOCTTY)
     .union(OFlag::O_CLOEXEC);
-const CREATE: OFlag = OFlag::O_WRONLY
+pub(super) const CREATE: OFlag = OFlag::O_WRONLY
     .union(OFlag::O_CREAT)
     .union(OFlag::O_EXCL)
     .union(OFlag::O_NOFOLLOW)
@@ -267,6 +267,11 @@ impl Directory {
             .map_err(|errno| self.kernel(name, errno))
     }
 
+    /// The directory itself, open for reading: what a lock is taken on (flock(2)).
+    pub fn handle(&self) -> Result<OwnedFd, Failure> {
+        self.opened()
+    }
+
     /// The same directory, for reading. One opened by [`Directory::child`] can only be gone through.
     fn opened(&self) -> Result<OwnedFd, Failure> {
         openat(&self.fd, ".", LIST, Mode::empty()).map_err(|errno| Failure::kernel(&self.path, errno))
@@ -274,7 +279,7 @@ impl Directory {
 
     /// Opens an entry. openat2(2) came with Linux 5.6, and profiles of seccomp from before that refuse it: then the flag
     /// O_NOFOLLOW is as good for a single name, and only a mount on the same device is not noticed.
-    fn open(&self, name: &OsStr, flags: OFlag, more: ResolveFlag) -> Result<OwnedFd, Errno> {
+    pub(super) fn open(&self, name: &OsStr, flags: OFlag, more: ResolveFlag) -> Result<OwnedFd, Errno> {
         if name.is_empty() || name == "." || name == ".." || name.as_bytes().contains(&b'/') {
             return Err(Errno::EINVAL);
         }
@@ -288,7 +293,7 @@ impl Directory {
     }
 
     /// Why a name could not be opened: the kernel's codes for a link differ by the flags.
-    fn not_opened(&self, name: &OsStr, errno: Errno) -> Failure {
+    pub(super) fn not_opened(&self, name: &OsStr, errno: Errno) -> Failure {
         if !matches!(errno, Errno::ELOOP | Errno::ENOTDIR | Errno::ENXIO | Errno::EMLINK) {
             return self.kernel(name, errno);
         }
@@ -300,11 +305,11 @@ impl Directory {
         }
     }
 
-    fn kernel(&self, name: &OsStr, errno: Errno) -> Failure {
+    pub(super) fn kernel(&self, name: &OsStr, errno: Errno) -> Failure {
         Failure::kernel(self.path.join(name), errno)
     }
 
-    fn found(&self, name: &OsStr, kind: Kind) -> Failure {
+    pub(super) fn found(&self, name: &OsStr, kind: Kind) -> Failure {
         Failure::found(self.path.join(name), kind)
     }
 }
@@ -329,7 +334,7 @@ fn trusted(uid: u32) -> bool {
 }
 
 /// Owner and mode of an open file. The mode comes last: a change of the owner takes bits from it.
-fn change(file: &impl AsFd, owner: Option<Owner>, mode: u32) -> Result<bool, Errno> {
+pub(super) fn change(file: &impl AsFd, owner: Option<Owner>, mode: u32) -> Result<bool, Errno> {
     let is = fstat(file)?;
     let wrong_owner = owner.filter(|owner| (is.st_uid, is.st_gid) != (owner.uid, owner.gid));
     if let Some(owner) = wrong_owner {
@@ -359,7 +364,7 @@ pub(super) fn read_regular(file: File, most: u64) -> Result<Vec<u8>, super::fail
 }
 
 /// A name that nobody knows in advance, beside the file that is to be replaced.
-fn temporary(name: &OsStr) -> Result<OsString, Errno> {
+pub(super) fn temporary(name: &OsStr) -> Result<OsString, Errno> {
     let random = random::bytes::<8>().map_err(|_| Errno::EAGAIN)?;
     let mut temporary = OsString::from(".");
     temporary.push(name);
@@ -367,6 +372,6 @@ fn temporary(name: &OsStr) -> Result<OsString, Errno> {
     Ok(temporary)
 }
 
-fn code(error: &std::io::Error) -> Errno {
+pub(super) fn code(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }

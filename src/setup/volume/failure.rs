@@ -50,6 +50,10 @@ pub enum Kind {
     TooLarge,
     /// A directory so deep that no program made it for a purpose.
     TooDeep,
+    /// A directory on which something else is mounted.
+    Mounted,
+    /// A file whose name says its checksum, and that has another one.
+    Damaged,
 }
 
 impl Kind {
@@ -79,6 +83,8 @@ impl fmt::Display for Kind {
             Kind::Swapped => "was replaced by something else at the same moment",
             Kind::TooLarge => "is too large",
             Kind::TooDeep => "is nested too deeply",
+            Kind::Mounted => "is another file system",
+            Kind::Damaged => "does not have the checksum that its name says",
         })
     }
 }

@@ -10,8 +10,10 @@
 //! 3. What can be done as the volume's owner is done as the owner: the step `postgres` gives up root for good before it
 //!    touches the database.
 
+pub mod copy;
 pub mod directory;
 pub mod failure;
+mod file;
 pub mod files;
 pub mod path;
 pub mod tree;

@@ -64,7 +64,7 @@ fn remove_from(above: &Directory, name: &OsStr, level: usize) -> Result<(), Fail
     above.remove_empty(name)
 }
 
-fn deeper(directory: &Directory, level: usize) -> Result<(), Failure> {
+pub(super) fn deeper(directory: &Directory, level: usize) -> Result<(), Failure> {
     if level < MOST_LEVELS { Ok(()) } else { Err(Failure::found(directory.path(), Kind::TooDeep)) }
 }
 

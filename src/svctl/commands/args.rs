@@ -115,6 +115,12 @@ pub enum Command {
     /// The service need not run. The command has no part in the service: nobody restarts it or waits for it. Only root and
     /// the user that init runs as can do it.
     Run(Run),
+    /// Run oneshots at times of day, or in intervals: a service of its own
+    ///
+    /// It restarts the services when they are due, waits for their end, and goes on. It is meant to be the program of a service:
+    /// with `notify = true` there, `svctl list` shows when they are due next. With `--stamp` a time that was missed, because
+    /// nothing ran, is made up for, once.
+    Timer(Timer),
     /// Send a signal to the main process of each service
     #[command(visible_alias = "kill")]
     Signal(SendSignal),

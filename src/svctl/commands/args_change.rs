@@ -1,12 +1,13 @@
 //! Options of the commands that change something.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use init_plan::Signal;
 
-use crate::duration;
+use crate::{duration, timer};
 
 /// How long a change is waited for.
 #[derive(Args, Clone, Copy, Debug)]
@@ -56,6 +57,33 @@ pub struct Run {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,
+}
+
+/// Options of `svctl timer`.
+#[derive(Args, Debug)]
+pub struct Timer {
+    /// So often: 1h, 1d. The first time comes that long after the start, or after the time in the stamp
+    #[arg(long, value_name = "TIME", value_parser = period, required_unless_present = "at", conflicts_with = "at")]
+    pub every: Option<Duration>,
+    /// At this time of each day, of the time zone in TZ; may be given several times
+    #[arg(long, value_name = "HH:MM", value_parser = timer::time)]
+    pub at: Vec<jiff::civil::Time>,
+    /// Keep in this file when they were due last
+    #[arg(long, value_name = "FILE")]
+    pub stamp: Option<PathBuf>,
+    /// How long to wait for the end of each run.
+    #[command(flatten)]
+    pub waiting: Waiting,
+    /// Names of services and bundles
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Less than a second is a loop and no schedule.
+fn period(text: &str) -> Result<Duration, String> {
+    duration::parse(text).and_then(|period| {
+        if period.as_secs() >= 1 { Ok(period) } else { Err("must be 1s or more".to_owned()) }
+    })
 }
 
 /// Options of `svctl start`.

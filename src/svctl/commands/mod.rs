@@ -12,6 +12,7 @@ mod report;
 mod run;
 mod s6;
 mod show;
+mod timer;
 mod watch;
 
 use std::ffi::OsString;
@@ -123,6 +124,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Hold(options) => change::hold(&init, options.names, true, out),
         Command::Release(options) => change::hold(&init, options.names, false, out),
         Command::Run(options) => run::run(&init, &options),
+        Command::Timer(options) => timer::run(&init, options, out),
         Command::Show(options) => definition::show(&init, &options, out),
         Command::Diff(options) => definition::diff(&init, &options, out),
         Command::History(options) => watch::history(&init, &options, out),

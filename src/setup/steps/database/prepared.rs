@@ -21,7 +21,7 @@ use crate::{Context, Problem};
 pub const PATH: &str = "/usr/share/pulp/database.sql";
 /// The migrations that it has, and the releases that migrated it.
 const LIST: &str = "/usr/share/pulp/database.migrations";
-const RELEASES: &str = "/usr/share/pulp/database.releases";
+pub(crate) const RELEASES: &str = "/usr/share/pulp/database.releases";
 /// It is small, but the machine may be slow.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// What is each installation's own, besides its ids: how anonymous statistics call it, and with what the API signs the

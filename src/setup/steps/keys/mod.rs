@@ -158,7 +158,7 @@ fn secret_key(context: &Context) -> Result<(), Problem> {
 }
 
 /// Root's, for Pulp to read.
-pub(super) fn for_pulp(context: &Context) -> Owner {
+pub(crate) fn for_pulp(context: &Context) -> Owner {
     Owner { uid: ROOT.uid, gid: context.accounts.pulp.gid }
 }
 

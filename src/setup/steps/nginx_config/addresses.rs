@@ -10,7 +10,7 @@ use crate::steps::certs::names::{self, Names};
 
 /// What Pulp is told of a request. What else a client may have sent of that kind is left out: Pulp, or what it is made
 /// with, would believe it.
-pub const HEADERS: [&str; 8] = [
+pub const HEADERS: [&str; 9] = [
     "proxy_set_header Host $pulp_host;",
     "proxy_set_header X-Forwarded-For $pulp_clients;",
     "proxy_set_header X-Forwarded-Proto $pulp_scheme;",
@@ -19,6 +19,7 @@ pub const HEADERS: [&str; 8] = [
     "proxy_set_header X-Forwarded-Protocol \"\";",
     "proxy_set_header X-Forwarded-Ssl \"\";",
     "proxy_set_header Forwarded \"\";",
+    "proxy_set_header X-CLIENT-CERT $pulp_client_certificate;",
 ];
 
 /// Lines of `geo`.

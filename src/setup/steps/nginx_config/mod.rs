@@ -233,7 +233,8 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .text("static_root", with_slash(shown(&static_root)?))
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)
-        .truth("https", variables.https))
+        .truth("https", variables.https)
+        .truth("client_certificates", variables.https && variables.client_certificates))
 }
 
 /// Where nginx has the files that the content app names, if it names any.

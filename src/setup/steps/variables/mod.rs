@@ -31,6 +31,8 @@ pub struct Variables {
     pub timeout: u32,
     /// `PULP_HTTPS`
     pub https: bool,
+    /// `PULP_CLIENT_CERTIFICATES`: nginx asks clients for certificates, for Pulp's content guards.
+    pub client_certificates: bool,
     /// `PULP_HOSTNAME`, or `GALAXY_HOSTNAME`: names and addresses of this server, the first of which is its own.
     pub hostnames: Vec<String>,
     /// `PULP_PORT`, or `GALAXY_PORT`: the published port.
@@ -116,6 +118,7 @@ impl Variables {
             reload: reader.switch("PULP_GUNICORN_RELOAD").unwrap_or(false),
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
+            client_certificates: client_certificates(&mut reader),
             hostnames: hostnames(&mut reader),
             port: PORTS.iter().find_map(|name| port(&mut reader, name)),
             http_port: port(&mut reader, "PULP_HTTP_PORT"),
@@ -188,6 +191,16 @@ pub fn is_on(context: &Context, name: &str) -> bool {
 /// Whether `PULP_HTTPS` asks for HTTPS.
 pub fn https(context: &Context) -> bool {
     is_on(context, "PULP_HTTPS")
+}
+
+/// Without HTTPS nobody can show one.
+fn client_certificates(reader: &mut Reader) -> bool {
+    let name = "PULP_CLIENT_CERTIFICATES";
+    let on = reader.switch(name).unwrap_or(false);
+    if on && reader.value("PULP_HTTPS").is_none() {
+        reader.parsed(name, "false without PULP_HTTPS=true", |_| None::<()>);
+    }
+    on
 }
 
 fn processes(reader: &mut Reader, name: &str) -> Processes {

@@ -19,6 +19,7 @@ const PROTO: &str = "X-Forwarded-Proto";
 const NAME: &str = "X-Forwarded-Host";
 const PORT: &str = "X-Forwarded-Port";
 const FOR: &str = "X-Forwarded-For";
+const CERTIFICATE: &str = "X-CLIENT-CERT";
 
 #[test]
 fn pulp_is_told_the_address_that_the_client_used() {
@@ -59,6 +60,8 @@ fn pulp_is_told_the_address_that_the_client_used() {
             assert_eq!((header(&said, NAME), header(&said, PORT)), (Some(host), None), "{headers:?}: {said}");
         }
     }
+    let said = told(&nginx, "/pulp/content/", &[HOST, (CERTIFICATE, "a%20b")]);
+    assert_eq!(header(&said, CERTIFICATE), Some("a%20b"));
     let said = told(&nginx, "/", &[HOST, (FOR, "192.0.2.1, 10.0.0.1")]);
     assert_eq!(header(&said, FOR), Some("192.0.2.1, 10.0.0.1, 127.0.0.1"));
 }
@@ -79,12 +82,13 @@ fn who_is_no_trusted_proxy_is_not_believed() {
             ("X-Forwarded-Ssl", "on"),
             ("X-Forwarded-Protocol", "ssl"),
             ("Forwarded", "host=evil.example.com"),
+            (CERTIFICATE, "a"),
         ];
         for path in ["/pulp/api/v3/", "/v2/", "/pulp/content/"] {
             let said = told(&nginx, path, &lies);
             let seen = [PROTO, "Host", NAME, FOR].map(|name| header(&said, name).unwrap());
             assert_eq!(seen, ["http", "localhost:9000", "localhost:9000", "127.0.0.1"], "{said}");
-            for other in [PORT, "X-Forwarded-Ssl", "X-Forwarded-Protocol", "Forwarded"] {
+            for other in [PORT, "X-Forwarded-Ssl", "X-Forwarded-Protocol", "Forwarded", CERTIFICATE] {
                 assert_eq!(header(&said, other), None, "{said}");
             }
         }

@@ -1,0 +1,154 @@
+//! `svctl timer`: services that are run again and again. It is a service itself, so PID 1 knows nothing of days and clocks.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use jiff::{Timestamp, ZonedDateTime};
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+use super::args::{Change, Timer};
+use super::ask::Init;
+use super::{change, complain};
+use crate::exit::{Code, Trouble};
+use crate::output::Out;
+use crate::timer::Schedule;
+use init_control::wire::Verb;
+
+/// No stamp is longer.
+const MOST: u64 = 64;
+
+/// `svctl timer`. It returns only if it cannot go on.
+pub fn run(init: &Init, options: Timer, out: &mut Out) -> Result<(), Trouble> {
+    // A wrong name is told at once, and not at three in the morning.
+    init.services(&options.names)?;
+    let schedule = match options.every {
+        Some(period) => Schedule::Every(period),
+        None => Schedule::At(options.at),
+    };
+    let mut last = options.stamp.as_deref().map(stamped).transpose()?.flatten();
+    loop {
+        wait_until_due(&schedule, last)?;
+        let now = Timestamp::now();
+        // Before the run: one that ends the container is not to be repeated by the next boot.
+        if let Some(path) = &options.stamp {
+            stamp(path, now)?;
+        }
+        last = Some(now);
+        tell(&format!("runs since {}", shown(&ZonedDateTime::now())));
+        let change = Change { waiting: options.waiting, names: options.names.clone() };
+        match change::change(init, Verb::Restart, change, out) {
+            Ok(()) => {}
+            // It is due another time again.
+            Err(Trouble::Said(Code::Failed | Code::TimedOut, message)) => complain(&message),
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+/// Returns when it is due, by the clock on the wall: also if somebody sets that, and after the machine has slept.
+fn wait_until_due(schedule: &Schedule, last: Option<Timestamp>) -> Result<(), Trouble> {
+    let refused = |errno: Errno| Trouble::said(Code::Failed, format!("cannot wait: {errno}"));
+    let timer = TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_CLOEXEC).map_err(refused)?;
+    // From the first look on: a time that passes while we look at the clock is due.
+    let mut since = last;
+    loop {
+        let now = ZonedDateTime::now();
+        let next = schedule.next(since, &now);
+        if next <= now {
+            return Ok(());
+        }
+        since = Some(since.filter(|&since| since <= now.timestamp()).unwrap_or(now.timestamp()));
+        tell(&format!("next at {}", shown(&next)));
+        let at = next.timestamp();
+        let at = TimeSpec::new(at.as_second(), at.subsec_nanosecond().into());
+        let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        timer.set(Expiration::OneShot(at), flags).map_err(refused)?;
+        match timer.wait() {
+            Ok(()) | Err(Errno::ECANCELED | Errno::EINTR) => {}
+            Err(errno) => return Err(refused(errno)),
+        }
+    }
+}
+
+fn shown(time: &ZonedDateTime) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// What `svctl list` shows beside this service, if `init` wants to hear it (sd_notify(3)).
+fn tell(status: &str) {
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET")
+        && let Ok(sender) = UnixDatagram::unbound()
+    {
+        // Nobody needs it to go on.
+        let _ = sender.send_to(format!("READY=1\nSTATUS={status}").as_bytes(), socket);
+    }
+}
+
+/// When it was due last, if that is known.
+fn stamped(path: &Path) -> Result<Option<Timestamp>, Trouble> {
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        // What is no file is not waited for, and a link may lead to what is not ours.
+        let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
+        file.take(MOST).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    match read() {
+        Ok(text) => match text.trim().parse() {
+            Ok(last) => Ok(Some(last)),
+            Err(_) => {
+                complain(&format!("{}: it holds no time, and counts for nothing", path.display()));
+                Ok(None)
+            }
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Trouble::said(Code::Failed, format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// Keeps when it was due: the old time or the new one is in the file, whatever happens.
+fn stamp(path: &Path, now: Timestamp) -> Result<(), Trouble> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    let write = || -> std::io::Result<()> {
+        // What is left of a write that was killed, or a link that somebody has put there.
+        match std::fs::remove_file(new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options().write(true).create_new(true).mode(0o644).open(new)?;
+        writeln!(file, "{now}")?;
+        file.sync_all()?;
+        std::fs::rename(new, path)
+    };
+    write().map_err(|error| Trouble::said(Code::Failed, format!("cannot write {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_read_as_it_was_written_and_rubbish_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stamp");
+        assert_eq!(stamped(&path), Ok(None));
+        let now = Timestamp::now();
+        std::os::unix::fs::symlink("/nowhere/else", dir.path().join("stamp.new")).unwrap();
+        for _ in 0..2 {
+            stamp(&path, now).unwrap();
+            assert_eq!(stamped(&path), Ok(Some(now)));
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        std::fs::write(&path, "yesterday").unwrap();
+        assert_eq!(stamped(&path), Ok(None));
+        assert!(stamped(dir.path()).is_err() && stamp(Path::new("/nowhere/stamp"), now).is_err());
+    }
+}
