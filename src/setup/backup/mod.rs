@@ -110,7 +110,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let sources = [SETTINGS_FROM, STORAGE_FROM, settings.media_root.as_str()];
     outside(context, &wanted.directory, &sources)?;
     let shelf = Shelf::open(context, &wanted.directory)?;
-    let name = now(context)?;
+    let name = shelf.free_name(|| now(context))?;
     let made =
         Made { context, settings: &settings, directory: shelf.begin(&name)?, earlier: shelf.newest()? };
     made.small_trees()?;

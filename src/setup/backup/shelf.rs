@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -11,6 +12,9 @@ use super::{FORMAT, MOST, RECORD, Record};
 use crate::context::ROOT;
 use crate::volume::{Directory, Failure, path, tree};
 use crate::{Context, Problem};
+
+/// After how long to look at the clock again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The directory, and the right to change it.
 pub struct Shelf<'a> {
@@ -40,15 +44,21 @@ impl<'a> Shelf<'a> {
         Ok(Shelf { context, directory, _alone: alone })
     }
 
+    /// The first name that `now` says and no whole backup has: of small ones there may be several in a second.
+    pub fn free_name(&self, now: impl Fn() -> Result<String, Problem>) -> Result<String, Problem> {
+        loop {
+            let name = now()?;
+            let (whole, _) = self.all().map_err(|failure| failure.problem("list"))?;
+            if whole.iter().all(|there| there != name.as_str()) {
+                return Ok(name);
+            }
+            std::thread::sleep(AGAIN);
+        }
+    }
+
     /// The directory of a new backup. One that was not finished goes on under this name.
     pub fn begin(&self, name: &str) -> Result<Directory, Problem> {
-        let (whole, mut unfinished) = self.all().map_err(|failure| failure.problem("list"))?;
-        if whole.iter().any(|there| there == name) {
-            return Err(Problem::new(
-                format!("there is a backup of this second: {}", self.directory.path().join(name).display()),
-                "call it again",
-            ));
-        }
+        let (_, mut unfinished) = self.all().map_err(|failure| failure.problem("list"))?;
         let begin = || -> Result<Directory, Failure> {
             if let Some(latest) = unfinished.pop()
                 && latest != name
@@ -204,7 +214,8 @@ mod tests {
         assert_eq!(fs::read_to_string(made.path().join("inside")).unwrap(), DAYS[2]);
         assert_eq!(backups.names(), [DAYS[1], DAYS[3]]);
         assert!(shelf.newest().unwrap().unwrap().path().ends_with(DAYS[1]));
-        assert!(shelf.begin(DAYS[1]).unwrap_err().what().contains("of this second"));
+        let names = std::cell::RefCell::new(vec![DAYS[0], DAYS[1]]);
+        assert_eq!(shelf.free_name(|| Ok(names.borrow_mut().pop().unwrap().to_owned())).unwrap(), DAYS[0]);
     }
 
     #[test]
