@@ -262,10 +262,7 @@ fn only_who_may_act_may_hold_scale_run_and_see_definitions() {
 /// Definition of a timer of `tick`, with these words, whose stamp is in the directory of the test.
 fn timer(setup: Setup, words: &str) -> Setup {
     let (program, stamp) = (svctl(), setup.path("stamp"));
-    let exec = format!(
-        "exec = [{:?}, \"timer\", {words}, \"--stamp\", {stamp:?}, \"tick\"]",
-        program.to_string_lossy()
-    );
+    let exec = format!("exec = [{:?}, \"timer\", {words}, \"--stamp\", {stamp:?}, \"tick\"]", program);
     setup
         .oneshot("tick", "say tick", "autostart = false")
         .file("timer.toml", &format!("{exec}\nnotify = true\nafter = [\"tick\"]\nrestart = \"never\"\n"))

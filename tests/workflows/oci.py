@@ -14,6 +14,7 @@ import os
 import re
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,7 +28,12 @@ HELM = "application/vnd.cncf.helm.config.v1+json"
 CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 COSIGN = "application/vnd.dev.cosign.simplesigning.v1+json"
 # What pulp_container does otherwise, and how it shows.
-LIMITS = {}
+LIMITS = {
+    "…and the answer says that the registry knows what a subject is (`OCI-Subject`)": "there is no such header",
+    "who refers to a manifest (`referrers`)": "it answers 404, upon which clients use the tag that is named by the digest",
+    "…of one kind": "the same",
+    "a tag is deleted, and its manifest stays": "it answers 400; `pulp container repository untag` does it",
+}
 
 
 class Registry:
@@ -75,7 +81,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
     def is_one_of(self, *statuses):
-        assert self.status in statuses, f"{self.status} {self.body[:200].decode(errors='replace')}"
+        assert self.status in statuses, f"it answers {self.status}"
         return self
 
     def has(self, name, value=None):
@@ -373,7 +379,12 @@ def delete_manifest(suite):
     body = suite.manifest()
     suite.put("gone", body).is_one_of(201)
     suite.ask("DELETE", f"manifests/{digest(body)}").is_one_of(202)
-    suite.ask("GET", f"manifests/{digest(body)}", Accept=MANIFEST).is_one_of(404)
+    # A task does it.
+    for _ in range(100):
+        if suite.ask("GET", f"manifests/{digest(body)}", Accept=MANIFEST).status == 404:
+            return
+        time.sleep(0.1)
+    raise AssertionError("it is still there after ten seconds")
 
 
 @test("management", "a tag is deleted, and its manifest stays")

@@ -14,9 +14,7 @@ all_ended() {
 }
 taken() { curl --silent --show-error --fail "$second/pulp/content/$1"; }
 import() { # PATH
-    elsewhere POST "${importer}imports/" "$(jq -n --arg path "$1" '{path: $path, create_repositories: true}')" >imported.json
-    (pulp=$second ended <imported.json) >resources.txt
-    jq -n --arg group "$(grep task-groups resources.txt | head -n 1)" '{task_group: $group}' | all_ended
+    elsewhere POST "${importer}imports/" "$(jq -n --arg path "$1" '{path: $path, create_repositories: true}')" | all_ended
 }
 
 #: Repositories are exported to a file

@@ -48,7 +48,7 @@ $verify || echo "Here Pulp is reached by HTTP: the proxy before it has made sure
 #: A header with a secret lets in, too
 header=$(guard core/header '{"name": "header", "header_name": "x-download", "header_value": "s3cret"}')
 guarded header "$header"
-[ "$(content guarded/header/header.txt --header 'x-download: s3cret')" = "of header" ]
+[ "$(content guarded/header/header.txt --header "x-download: $(printf s3cret | base64)")" = "of header" ]
 refused content guarded/header/header.txt --header 'x-download: wrong'
 
 #: Of several guards one is enough

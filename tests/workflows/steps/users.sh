@@ -4,11 +4,10 @@ as() { skopeo copy --quiet --dest-tls-verify=$verify --dest-creds "$1:$password"
 reads() { skopeo inspect --tls-verify=$verify --creds "$1:$password" "docker://$registry/$2" >/dev/null; }
 mkdir -p layer && echo users >layer/file && tar -C layer --mtime=@0 -cf layer.tar file
 
-#: A user with the role of a creator of namespaces pushes into one of their own
+#: A user pushes into the namespace of their name, without any role, and into no other
 for user in alice bob; do pulp user create --username $user --password $password; done
-refused as alice alice/app:1
-pulp user role-assignment add --username alice --role container.containernamespace_creator --object ""
 as alice alice/app:1
+refused as alice carol/app:1
 
 #: Nobody else pushes there
 refused as bob alice/app:2
