@@ -29,6 +29,11 @@ CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 COSIGN = "application/vnd.dev.cosign.simplesigning.v1+json"
 # What pulp_container does otherwise, and how it shows.
 LIMITS = {
+    "a chunk out of order is refused with 416": "it answers 500 (`raise Exception` in `BlobUploads.partial_update`), and takes nothing",
+    "a blob that has not the digest it is said to have is refused with 400": (
+        "`PUT` of a whole blob takes it: `BlobUploads.put` compares the digests of uploads in chunks alone. Who pulls it compares it"
+    ),
+    "a mount of a blob that is not there begins an upload": "it answers 404 (`RepositoryNotFound` in `mount_blob`)",
     "…and the answer says that the registry knows what a subject is (`OCI-Subject`)": "there is no such header",
     "who refers to a manifest (`referrers`)": "it answers 404, upon which clients use the tag that is named by the digest",
     "…of one kind": "the same",
@@ -51,7 +56,10 @@ class Registry:
         if status == 401 and "www-authenticate" in found:
             wanted = dict(re.findall(r'(\w+)="([^"]*)"', found["www-authenticate"]))
             realm = wanted.pop("realm")
-            _, _, answer = self.send("GET", realm + "?" + urllib.parse.urlencode(wanted), None, None, self.login)
+            # Who mounts is told two scopes: there they push, and here they pull.
+            scopes = re.findall(r'scope="([^"]*)"', found["www-authenticate"])
+            wanted = urllib.parse.urlencode({**wanted, "scope": scopes}, doseq=True)
+            _, _, answer = self.send("GET", f"{realm}?{wanted}", None, None, self.login)
             self.tokens[scope] = "Bearer " + json.loads(answer)["token"]
             status, found, text = self.send(method, url, body, headers, self.tokens[scope])
         return Answer(status, found, text)

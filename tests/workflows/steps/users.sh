@@ -24,6 +24,7 @@ reads bob alice/app:1
 refused as bob alice/app:3
 
 #: What a user may see of the API is what their roles say
-curl --silent --fail --user "bob:$password" "$pulp/pulp/api/v3/repositories/" | jq -e '.count == 0'
+curl --silent --fail --user "bob:$password" "$pulp/pulp/api/v3/repositories/" | jq -e 'all(.results[]; .name != "alice/app")' ||
+    curl --silent --fail --user "bob:$password" "$pulp/pulp/api/v3/repositories/" | jq -c '[.results[].name]'
 refused curl --silent --fail --user "bob:$password" --request POST --header 'Content-Type: application/json' \
     --data '{"name": "of-bob"}' "$pulp/pulp/api/v3/repositories/file/file/"
