@@ -177,6 +177,9 @@ class Places:
         from django.db import connection
         from pulpcore.app.models import ContentArtifact
 
+        if publication:
+            # Pulp has it from its own listing, and reads it afterwards where it cannot ask the database.
+            publication.repository_version  # noqa: B018
         if self.by_bytes is None:
             with connection.cursor() as cursor:
                 cursor.execute(BY_BYTES)
