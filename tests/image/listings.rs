@@ -66,7 +66,8 @@ fn listings_of_many_files_are_pulps_own_and_changes_are_seen_at_once() {
     let get = |path: &str, args: &[&str]| curl(&[args, &[&pulp.url(path)]].concat());
     // Of a publication that a version leads to, Pulp knows less than of one that a distribution names.
     let version = api.get(&repository).expect(200).json()["latest_version_href"].clone();
-    let of_version = json!({ "name": "of-version", "base_path": "of-version", "repository_version": version });
+    let of_version =
+        json!({ "name": "of-version", "base_path": "of-version", "repository_version": version });
     api.post("/pulp/api/v3/distributions/file/file/", &of_version);
     assert_eq!(get("/pulp/content/of-version/a/file", &[]).expect(200).body, b"some bytes");
     get("/pulp/content/of-version/a/none", &[]).expect(404);

@@ -33,7 +33,7 @@ use crate::ask::command::Tool;
 use crate::postgres::place::shown;
 use crate::pulp_settings::PulpSettings;
 use crate::volume::copy::{Copied, Copying};
-use crate::volume::{Directory, Failure, files, path, tree};
+use crate::volume::{Directory, Failure, Kind, files, path, tree};
 use crate::{Context, Problem};
 
 const SETTINGS: &str = "settings";
@@ -123,7 +123,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     context.say(&format!(
         "{}: done, with {} files of content",
         made.directory.path().display(),
-        record.artifacts - (record.damaged.len() + record.missing.len()) as u64
+        record.artifacts.saturating_sub((record.damaged.len() + record.missing.len()) as u64)
     ));
     if let Some(keep) = wanted.keep {
         shelf.keep(keep)?;
@@ -150,9 +150,7 @@ impl Made<'_> {
                 without.extend(media.to_str());
             }
             let copied = self.tree(name, &from, &without)?;
-            for (path, why) in copied.left.iter().filter(|(path, _)| !path.ends_with("lost+found")) {
-                self.context.say(&format!("{} {why}: it is not in the backup", from.join(path).display()));
-            }
+            self.tell_of_left(&from, &copied);
         }
         let key = &self.settings.db_encryption_key;
         if !Path::new(key).starts_with(SETTINGS_FROM) {
@@ -161,9 +159,19 @@ impl Made<'_> {
         Ok(())
     }
 
+    /// Links, sockets and the like. What is damaged is in the record.
+    fn tell_of_left(&self, from: &Path, copied: &Copied) {
+        for (path, why) in &copied.left {
+            if *why != Kind::Damaged && !path.ends_with("lost+found") {
+                self.context.say(&format!("{} {why}: it is not in the backup", from.join(path).display()));
+            }
+        }
+    }
+
     fn content_and_database(&self, begun: &str) -> Result<Record, Problem> {
         let media = self.context.path(&self.settings.media_root);
         let before = self.tree(MEDIA, &media, &[])?;
+        self.tell_of_left(&media, &before);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -178,7 +186,8 @@ impl Made<'_> {
             let after = self.tree(MEDIA, &media, &[])?;
             let mut record = Record { format: FORMAT, begun: begun.to_owned(), ..Record::default() };
             record.releases = releases(self.context)?;
-            record.damaged = after.left.iter().map(|(path, _)| path.clone()).collect();
+            let damaged = after.left.iter().filter(|(_, why)| *why == Kind::Damaged);
+            record.damaged = damaged.map(|(path, _)| path.clone()).collect();
             self.examine(&mut record)?;
             // Where content is in S3 or the like, none of it is here.
             let elsewhere = record.missing.len() as u64 == record.artifacts && record.artifacts > 0;
