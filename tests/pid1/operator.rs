@@ -264,16 +264,14 @@ fn timer(setup: Setup, words: &str) -> Setup {
     let (program, stamp) = (svctl(), setup.path("stamp"));
     let exec = format!("exec = [{:?}, \"timer\", {words}, \"--stamp\", {stamp:?}, \"tick\"]", program);
     setup
-        .oneshot("tick", "say tick", "autostart = false")
+        .oneshot("tick", "say ticked", "autostart = false")
         .file("timer.toml", &format!("{exec}\nnotify = true\nafter = [\"tick\"]\nrestart = \"never\"\n"))
 }
 
 #[test]
 fn a_timer_runs_a_oneshot_again_and_again_and_says_when_it_is_due() {
     let running = timer(Setup::new(), "\"--every\", \"1s\"").start();
-    for _ in 0..3 {
-        running.line("tick");
-    }
+    running.lines("ticked", 3);
     assert!(std::fs::read_to_string(running.setup.work("stamp")).unwrap().ends_with("Z\n"));
     running.until("its status", || running.note("timer").contains("next at 20"));
 }
@@ -288,9 +286,8 @@ fn what_was_missed_while_nothing_ran_is_made_up_for() {
     let setup = Setup::new();
     std::fs::write(setup.work("stamp"), "2026-11-20T00:00:00Z").unwrap();
     let running = timer(setup, &time(12)).start();
-    running.line("tick");
+    running.line("ticked");
     running.until("its status", || running.note("timer").contains("next at 20"));
-    assert!(running.setup.work("stamp").exists());
 }
 
 #[test]

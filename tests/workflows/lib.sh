@@ -14,7 +14,7 @@ cd "$own" || exit
 
 # api METHOD PATH [JSON]: an answer of the REST API.
 api() {
-    curl --silent --show-error --fail-with-body --user "admin:$PULP_PASSWORD" --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
+    curl --silent --show-error --fail-with-body --netrc --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
         "$pulp$2"
 }
 

@@ -79,7 +79,8 @@ pub fn others(psql: &Psql<'_>) -> Result<u64, Problem> {
     let sql = "select count(*) from pg_stat_activity where datname = current_database() \
                and pid <> pg_backend_pid() and backend_type = 'client backend'";
     let answer = psql.run("see who uses the database", sql)?;
-    Ok(answer.trim().parse().unwrap_or(0))
+    let count = answer.trim();
+    count.parse().map_err(|_| cannot("see who uses the database", &format!("the answer is `{count}`")))
 }
 
 /// Puts what a dump has in the place of all that Pulp's role has in the database, in one transaction.

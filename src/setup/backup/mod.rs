@@ -51,6 +51,8 @@ const WITHOUT: [&str; 4] = ["tmp", ".tmp", "assets", ".local/share/containers"];
 const FORMAT: u32 = 1;
 /// Content that is made and removed again while a backup is made may be missing from it. So often it is tried again.
 const TRIES: u32 = 3;
+/// So many missing files are named in the record, which has to be read at once.
+const NOTED: usize = 1000;
 /// So many files are named in a message.
 const NAMED: usize = 3;
 /// No record is larger.
@@ -68,10 +70,13 @@ struct Record {
     releases: Vec<String>,
     /// How many files of content the database knows.
     artifacts: u64,
-    /// Files of content that are damaged in Pulp, and not in the backup.
+    /// How many of them are damaged or missing in Pulp, and so not in the backup.
+    #[serde(default)]
+    lacking: u64,
+    /// The first that are damaged.
     #[serde(default)]
     damaged: Vec<PathBuf>,
-    /// Files of content that Pulp's database knows and its storage lacks.
+    /// The first that Pulp's database knows and its storage lacks.
     #[serde(default)]
     missing: Vec<PathBuf>,
 }
@@ -116,14 +121,19 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     made.small_trees()?;
     let record = made.content_and_database(&name)?;
     made.directory.sync_file_system().map_err(|failure| failure.problem("write"))?;
-    let text = serde_json::to_vec_pretty(&record).unwrap_or_default();
+    let text = serde_json::to_vec_pretty(&record).map_err(|error| {
+        Problem::new(
+            format!("cannot write {RECORD}: {error}"),
+            "rename the file that it names, then call it again",
+        )
+    })?;
     made.directory
         .write(OsStr::new(RECORD), &text, None, 0o600)
         .map_err(|failure| failure.problem("write"))?;
     context.say(&format!(
         "{}: done, with {} files of content",
         made.directory.path().display(),
-        record.artifacts.saturating_sub((record.damaged.len() + record.missing.len()) as u64)
+        record.artifacts.saturating_sub(record.lacking)
     ));
     if let Some(keep) = wanted.keep {
         shelf.keep(keep)?;
@@ -188,9 +198,10 @@ impl Made<'_> {
             record.releases = releases(self.context)?;
             let damaged = after.left.iter().filter(|(_, why)| *why == Kind::Damaged);
             record.damaged = damaged.map(|(path, _)| path.clone()).collect();
-            self.examine(&mut record)?;
+            let missing = self.examine(&mut record)?;
+            record.lacking = record.damaged.len() as u64 + missing;
             // Where content is in S3 or the like, none of it is here.
-            let elsewhere = record.missing.len() as u64 == record.artifacts && record.artifacts > 0;
+            let elsewhere = missing == record.artifacts && missing > 0;
             if elsewhere {
                 self.context.say(&format!(
                     "none of {} files of content is in {}: if they are in an object storage, back that up by its own means",
@@ -198,6 +209,7 @@ impl Made<'_> {
                     media.display()
                 ));
                 record.missing.clear();
+                record.lacking = 0;
                 return Ok(record);
             }
             if record.missing.is_empty() || tries == TRIES {
@@ -212,19 +224,24 @@ impl Made<'_> {
         }
     }
 
-    /// Counts the files that the dump knows, and notes those that are not in the backup.
-    fn examine(&self, record: &mut Record) -> Result<(), Problem> {
+    /// Counts the files that the dump knows, and those that are not in the backup without being damaged.
+    fn examine(&self, record: &mut Record) -> Result<u64, Problem> {
         let media = self.directory.path().join(MEDIA);
         let dump = self.directory.file(OsStr::new(DUMP)).map_err(|failure| failure.problem("read"))?;
-        let Some((dump, _)) = dump else { return Ok(()) };
+        let Some((dump, _)) = dump else { return Ok(0) };
+        let mut missing = 0;
         let damaged: std::collections::HashSet<PathBuf> = record.damaged.iter().cloned().collect();
         database::artifacts(self.context, self.settings, dump, &mut |file| {
             record.artifacts += 1;
             let file = Path::new(file);
             if !damaged.contains(file) && !media.join(file).is_file() {
-                record.missing.push(file.to_owned());
+                missing += 1;
+                if record.missing.len() < NOTED {
+                    record.missing.push(file.to_owned());
+                }
             }
-        })
+        })?;
+        Ok(missing)
     }
 
     fn tree(&self, name: &str, from: &Path, without: &[&str]) -> Result<Copied, Problem> {
@@ -256,16 +273,16 @@ impl Made<'_> {
 /// What a backup lacks of what it should have.
 fn harm(record: &Record) -> Result<(), Problem> {
     let all: Vec<&PathBuf> = record.damaged.iter().chain(&record.missing).collect();
-    if all.is_empty() {
+    if record.lacking == 0 {
         return Ok(());
     }
     let names: Vec<String> = all.iter().take(NAMED).map(|path| path.display().to_string()).collect();
     Err(Problem::new(
         format!(
             "{} files of content are damaged or missing in Pulp, and so not in the backup, which is whole otherwise: {}{}",
-            all.len(),
+            record.lacking,
             names.join(", "),
-            if all.len() > NAMED { " and others: see backup.json" } else { "" }
+            if record.lacking > NAMED as u64 { " and others: see backup.json" } else { "" }
         ),
         "let Pulp fetch them again (`pulp repository version repair`, or POST …/api/v3/repair/), then make another backup",
     ))
@@ -341,7 +358,7 @@ mod tests {
     fn what_a_backup_lacks_is_told_with_names() {
         assert!(harm(&Record::default()).is_ok());
         let missing = (0..5).map(|n| PathBuf::from(format!("artifact/{n}"))).collect();
-        let problem = harm(&Record { missing, ..Record::default() }).unwrap_err();
+        let problem = harm(&Record { missing, lacking: 5, ..Record::default() }).unwrap_err();
         assert!(problem.what().starts_with("5 files"), "{problem}");
         assert!(
             problem.what().contains("artifact/2 and others") && problem.cure().contains("repair"),

@@ -62,6 +62,13 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
 fn find(directory: &Path) -> Result<(Directory, Record), Problem> {
     let opened = path::open(directory).map_err(|failure| failure.problem("open"))?;
     if let Some(record) = shelf::record(&opened)? {
+        // Its settings become root's, and its database Pulp's.
+        if !shelf::is_roots(&opened).map_err(|failure| failure.problem("look at"))? {
+            return Err(Problem::config(
+                format!("{}: others than root can write this backup", directory.display()),
+                "make sure that it is yours, then `chown -R root` and `chmod 700` it; nothing was changed",
+            ));
+        }
         return Ok((opened, record));
     }
     if let Some(newest) = shelf::newest(&opened)?

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 
 use super::{FORMAT, MOST, RECORD, Record};
 use crate::context::ROOT;
@@ -120,15 +121,21 @@ fn all(directory: &Directory) -> Result<(Vec<OsString>, Vec<OsString>), Failure>
     let mut whole = Vec::new();
     let mut others = Vec::new();
     for name in names {
-        let has = directory.child(&name).and_then(|one| one.kind(OsStr::new(RECORD)));
+        let has = directory.child(&name).and_then(|one| Ok((is_roots(&one)?, one.kind(OsStr::new(RECORD))?)));
         match has {
-            Ok(Some(_)) => whole.push(name),
-            Ok(None) => others.push(name),
-            // A file or a link that somebody has called so.
-            Err(_) => {}
+            Ok((true, Some(_))) => whole.push(name),
+            Ok((true, None)) => others.push(name),
+            // What somebody else has called so.
+            Ok((false, _)) | Err(_) => {}
         }
     }
     Ok((whole, others))
+}
+
+/// Whether nobody but root, or whoever we run as, can have put into a directory what is in it.
+pub fn is_roots(directory: &Directory) -> Result<bool, Failure> {
+    let is = directory.stat()?;
+    Ok([0, geteuid().as_raw()].contains(&is.st_uid) && is.st_mode & 0o022 == 0)
 }
 
 /// `2026-11-27T13.30.00Z`.
@@ -226,6 +233,15 @@ mod tests {
         assert_eq!(backups.names(), [DAYS[2], DAYS[3], "mine"]);
         backups.open().keep(5).unwrap();
         assert_eq!(backups.names().len(), 3);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_is_no_backup() {
+        use std::os::unix::fs::PermissionsExt;
+        let backups = Backups::new(&[DAYS[0], DAYS[1]], &[]);
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(backups.dir.path().join(DAYS[1]), open).unwrap();
+        assert!(backups.open().newest().unwrap().unwrap().path().ends_with(DAYS[0]));
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Directory {
     }
 
     /// Makes a file with this owner and mode, and gives it its name, in the place of what has it, once `fill` says that
-    /// it is good. Until then it has another one. `told` makes what `fill` fails with of what the kernel refuses. Whether it lasts is up to [`Directory::sync_file_system`].
+    /// it is good. Until then it has another one. `told` makes what `fill` fails with of what the kernel refuses. Whether it
+    /// lasts is up to [`Directory::sync_file_system`].
     pub fn fill<E>(
         &self,
         name: &OsStr,

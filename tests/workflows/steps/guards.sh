@@ -40,9 +40,7 @@ guarded x509 "$x509"
 [ "$(shows ours guarded/x509/x509.txt)" = "of x509" ]
 refused shows theirs guarded/x509/x509.txt
 refused content guarded/x509/x509.txt
-
-#: With HTTPS a certificate counts only with its key
-$verify || echo "Here Pulp is reached by HTTP: the proxy before it has made sure of that"
+# By HTTPS it counts only with its key.
 ! $verify || refused content guarded/x509/x509.txt --header "X-CLIENT-CERT: $(jq -sRr @uri ours.pem)"
 
 #: A header with a secret lets in, too

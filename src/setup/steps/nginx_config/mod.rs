@@ -234,7 +234,7 @@ fn values(context: &Context, settings: &PulpSettings, variables: &Variables) -> 
         .truth("static", readable_by_all(&static_root))
         .truth("domains", settings.domain_enabled)
         .truth("https", variables.https)
-        .truth("client_certificates", variables.https && variables.client_certificates))
+        .truth("client_certificates", variables.client_certificates))
 }
 
 /// Where nginx has the files that the content app names, if it names any.

@@ -85,6 +85,8 @@ pub enum Ui {
     Off,
 }
 
+/// Without HTTPS nobody can show a certificate.
+const CLIENT_CERTIFICATES: &str = "PULP_CLIENT_CERTIFICATES";
 /// The variable that both the container and Pulp's settings know.
 const OTEL: &str = "PULP_OTEL_ENABLED";
 const OWN: [&str; 3] = ["PULP_CACHED_ANSWERS_FIRST", "PULP_FAST_LISTINGS", "PULP_FAST_UPLOADS"];
@@ -118,7 +120,7 @@ impl Variables {
             reload: reader.switch("PULP_GUNICORN_RELOAD").unwrap_or(false),
             timeout: reader.number("PULP_GUNICORN_TIMEOUT", 1..=u32::MAX).unwrap_or(90),
             https: reader.switch("PULP_HTTPS").unwrap_or(false),
-            client_certificates: client_certificates(&mut reader),
+            client_certificates: reader.switch(CLIENT_CERTIFICATES).unwrap_or(false),
             hostnames: hostnames(&mut reader),
             port: PORTS.iter().find_map(|name| port(&mut reader, name)),
             http_port: port(&mut reader, "PULP_HTTP_PORT"),
@@ -136,6 +138,9 @@ impl Variables {
             otel: reader.switch(OTEL),
             own: OWN.into_iter().filter_map(|name| Some((name, reader.switch(name)?))).collect(),
         };
+        if variables.client_certificates && !variables.https {
+            reader.parsed(CLIENT_CERTIFICATES, "false without PULP_HTTPS=true", |_| None::<()>);
+        }
         check_the_others(&mut reader);
         reader.end(variables)
     }
@@ -191,16 +196,6 @@ pub fn is_on(context: &Context, name: &str) -> bool {
 /// Whether `PULP_HTTPS` asks for HTTPS.
 pub fn https(context: &Context) -> bool {
     is_on(context, "PULP_HTTPS")
-}
-
-/// Without HTTPS nobody can show one.
-fn client_certificates(reader: &mut Reader) -> bool {
-    let name = "PULP_CLIENT_CERTIFICATES";
-    let on = reader.switch(name).unwrap_or(false);
-    if on && reader.value("PULP_HTTPS").is_none() {
-        reader.parsed(name, "false without PULP_HTTPS=true", |_| None::<()>);
-    }
-    on
 }
 
 fn processes(reader: &mut Reader, name: &str) -> Processes {

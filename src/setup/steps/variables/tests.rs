@@ -147,6 +147,9 @@ fn values_that_are_out_of_range_are_refused() {
 
 #[test]
 fn all_wrong_variables_are_told_at_once_in_one_line() {
+    // The images set PULP_HTTPS to `false`.
+    let without = [("PULP_CLIENT_CERTIFICATES", "true"), ("PULP_HTTPS", "false")];
+    assert!(read(&without).unwrap_err().what().contains("PULP_CLIENT_CERTIFICATES"));
     let problem = read(&[("PULP_WORKERS", "many"), ("PULP_HTTPS", "tls\n")]).unwrap_err();
     assert_eq!(
         problem.what(),
