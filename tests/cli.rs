@@ -120,21 +120,18 @@ fn every_command_asks_what_its_words_say() {
     let signal = Request::Signal { names: some.clone(), signal: Signal::USR1 };
     assert_eq!(asked(&["signal", "sigusr1", "a", "b"]), signal);
     assert_eq!(asked(&["kill", "10", "a", "b"]), signal);
-    assert_eq!(asked(&["reload"]), Request::Reload { names: vec![], check: false, instances: None });
-    assert_eq!(
-        asked(&["reload", "a"]),
-        Request::Reload { names: names(&["a"]), check: false, instances: None }
-    );
+    assert_eq!(asked(&["reload"]), Request::ReloadPlan);
+    assert_eq!(asked(&["reload", "a"]), Request::Reload { names: names(&["a"]) });
     let all = Request::Change { verb: Verb::Start, names: vec![], wait: true, timeout_ms: None };
     assert_eq!(asked(&["start", "--all"]), all);
     let hold = |verb| Request::Change { verb, names: names(&["a"]), wait: false, timeout_ms: None };
     assert_eq!(asked(&["hold", "a"]), hold(Verb::Hold));
     assert_eq!(asked(&["release", "a"]), hold(Verb::Release));
-    let scale = |count| Request::Reload { names: names(&["a"]), check: false, instances: Some(count) };
+    let scale = |instances| Request::Scale { template: "a".into(), instances };
     assert_eq!(asked(&["scale", "--no-wait", "a=3"]), scale(3));
     assert_eq!(asked(&["scale", "--no-wait", "a@=default"]), scale(-1));
     assert_eq!(asked(&["history"]), Request::History);
-    assert_eq!(asked(&["diff"]), Request::Reload { names: vec![], check: true, instances: None });
+    assert_eq!(asked(&["diff"]), Request::Diff);
     let wait = |names, until, timeout_ms| Request::Wait { names, until, timeout_ms };
     assert_eq!(asked(&["wait"]), wait(vec![], Until::Ready, None));
     assert_eq!(asked(&["wait", "--ready", "a", "b"]), wait(some.clone(), Until::Ready, None));

@@ -16,6 +16,9 @@ _svctl() {
             ",$1")
                 cmd="svctl"
                 ;;
+            svctl,apply)
+                cmd="svctl__subcmd__apply"
+                ;;
             svctl,blame)
                 cmd="svctl__subcmd__blame"
                 ;;
@@ -128,12 +131,34 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run timer signal kill reload wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run timer signal kill reload apply wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__apply)
+            opts="-t -h --dry-run --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -51,6 +51,7 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "timer" -d 'Run oneshots
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its service definitions'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "apply" -d 'Put changed service definitions in force, and go back if they do not work'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "wait" -d 'Wait until services are ready or down'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "logs" -d 'Show the output of services'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "events" -d 'Show every change of a service\'s state from now on'
@@ -130,6 +131,9 @@ complete -c svctl -n "__fish_svctl_using_subcommand timer" -s h -l help -d 'Prin
 complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c svctl -n "__fish_svctl_using_subcommand apply" -s t -l timeout -d 'How long it may take until all that changed is ready; otherwise the definitions of before come back' -r
+complete -c svctl -n "__fish_svctl_using_subcommand apply" -l dry-run -d 'Show what it would do, and do nothing'
+complete -c svctl -n "__fish_svctl_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -s t -l timeout -d 'Stop waiting after this time (30s, 5m)' -r
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -l ready -d 'Wait until they are ready, complete or skipped (the default)'
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -l down -d 'Wait until none of their processes is left'

@@ -267,6 +267,15 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- Names of services and bundles; without any, init reads its service definitions again:_svctl_names' \
 && ret=0
 ;;
+(apply)
+_arguments "${_arguments_options[@]}" : \
+'-t+[How long it may take until all that changed is ready; otherwise the definitions of before come back]:TIME:_default' \
+'--timeout=[How long it may take until all that changed is ready; otherwise the definitions of before come back]:TIME:_default' \
+'--dry-run[Show what it would do, and do nothing]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (wait)
 _arguments "${_arguments_options[@]}" : \
 '-t+[Stop waiting after this time (30s, 5m)]:TIME:_default' \
@@ -393,6 +402,7 @@ _svctl_commands() {
 'signal:Send a signal to the main process of each service' \
 'kill:Send a signal to the main process of each service' \
 'reload:Make services reload their configuration, or init its service definitions' \
+'apply:Put changed service definitions in force, and go back if they do not work' \
 'wait:Wait until services are ready or down' \
 'logs:Show the output of services' \
 'events:Show every change of a service'\''s state from now on' \
@@ -405,6 +415,11 @@ _svctl_commands() {
 'completions:Print shell completions' \
     )
     _describe -t commands 'svctl commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__apply_commands] )) ||
+_svctl__subcmd__apply_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl apply commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__blame_commands] )) ||
 _svctl__subcmd__blame_commands() {

@@ -44,19 +44,28 @@ pub enum Request {
         /// The signal.
         signal: Signal,
     },
-    /// Make services reload their configuration, or, without names, `init` its plan.
+    /// Make services reload their configuration.
     Reload {
-        /// Names of services and bundles; empty for the plan.
-        #[serde(default)]
+        /// Names of services and bundles, at least one.
         names: Vec<String>,
-        /// Change nothing, and say what the plan on disk would change: one [`Response::Names`], in which `+` stands before
-        /// new services, `-` before those that would go, and `~` before those that would run otherwise.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        check: bool,
-        /// Read the plan again, with so many instances of the one template in `names`, until the next boot. A negative
-        /// number stands for that of its definition.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        instances: Option<i32>,
+    },
+    /// What the plan on disk would change, if it were in force: one [`Response::Names`], in which `+` stands before new
+    /// services, `-` before those that would go, and `~` before those that would run otherwise.
+    Diff,
+    /// Put the plan on disk in force. What it changes about a service applies from the service's next start on.
+    ReloadPlan,
+    /// The same, with another number of instances of a template until the next boot.
+    Scale {
+        /// The name of the template.
+        template: String,
+        /// The number; a negative one stands for that of its definition.
+        instances: i32,
+    },
+    /// Put the plan on disk in force and restart what it changes. If that is not ready in time, or fails, the plan of before
+    /// comes back. [`Response::Event`]s are sent until it is done.
+    Apply {
+        /// How long it may take, in milliseconds.
+        timeout_ms: u64,
     },
     /// The last changes of state: [`Response::Event`]s, oldest first.
     History,

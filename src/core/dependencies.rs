@@ -1,6 +1,6 @@
 //! What a service waits for: dependencies before it starts, and dependents before it stops.
 
-use super::state::{Goal, State};
+use super::state::{Goal, Reason, State};
 use super::status::Phase;
 use super::supervisor::Supervisor;
 use init_plan::{Id, Kind};
@@ -49,6 +49,7 @@ impl Supervisor {
         let unit = self.unit(on);
         match (&unit.goal, &unit.state, self.service(on).kind) {
             (Goal::DependencyFailed(first), _, _) => DependencyState::Failed(*first),
+            (Goal::Down(Reason::Restarting), _, _) => DependencyState::Pending(on),
             (_, State::Up { .. } | State::Skipped { .. }, _) => DependencyState::Met,
             (_, State::Done, Kind::Oneshot) => DependencyState::Met,
             (_, State::Failed { .. }, _) | (_, State::Done, Kind::Longrun) => DependencyState::Failed(on),
@@ -62,7 +63,8 @@ impl Supervisor {
         let unit = self.unit(on);
         let crashed = matches!(unit.state, State::Backoff { .. }) && unit.last_exit.is_some();
         let on_its_way = !unit.state.is_inactive() && !matches!(unit.state, State::Up { .. }) && !crashed;
-        unit.goal != Goal::Up || !(on_its_way || unit.state == State::Down)
+        let is_restarting = unit.goal == Goal::Down(Reason::Restarting);
+        !is_restarting && (unit.goal != Goal::Up || !(on_its_way || unit.state == State::Down))
     }
 
     /// The services that require this one directly.

@@ -116,6 +116,13 @@ pub enum Event {
     Force,
     /// There is a new plan.
     Replan(Box<Plan>),
+    /// There is a new plan: what it changes restarts at once, and if that does not come up, the present plan comes back.
+    Apply {
+        /// The new plan.
+        plan: Box<Plan>,
+        /// How long it may take until all that it starts is ready.
+        patience: std::time::Duration,
+    },
     /// Time has passed.
     Tick,
 }
@@ -203,6 +210,13 @@ pub enum Action {
     Replanned {
         /// The new id of each old one; `None` if the service is forgotten.
         ids: Vec<Option<Id>>,
+    },
+    /// A plan was applied, and all that it changed is ready.
+    Applied,
+    /// A plan that was applied did not come up: the plan of before comes back, by the `Replanned` that follows.
+    RolledBack {
+        /// What did not come up, for a person.
+        why: String,
     },
     /// Everything is down, or its time is over: end whatever else is left, and exit.
     Halt {

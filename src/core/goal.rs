@@ -22,6 +22,11 @@ impl Goal {
         matches!(self, Goal::Down(_))
     }
 
+    /// Whether the service is to run sooner or later, as far as anybody's wish goes.
+    pub fn is_wanted(self) -> bool {
+        !self.is_down() || self == Goal::Down(Reason::Restarting)
+    }
+
     /// Whether a person stopped the service, or one that it requires.
     pub fn is_stopped(self) -> bool {
         matches!(self, Goal::Down(Reason::Stopped | Reason::StoppedWith(_)))
@@ -37,4 +42,6 @@ pub enum Reason {
     Stopped,
     /// A person stopped this service, which it requires directly or not. It comes back with that one.
     StoppedWith(Id),
+    /// It restarts together with others: it comes down after what depends on it, and starts after what it depends on.
+    Restarting,
 }

@@ -56,6 +56,7 @@ mod stopped;
 mod supervisor;
 pub mod time;
 mod timers;
+mod trial;
 mod view;
 
 #[cfg(test)]

@@ -12,10 +12,26 @@ use init_plan::{Id, Kind, Plan, Service};
 impl Supervisor {
     /// Takes over a new plan. Services that it lacks stop, services that are new in it start, and what it changes about a
     /// service applies from the service's next start on.
-    pub(super) fn replan(&mut self, mut plan: Plan) {
+    pub(super) fn replan(&mut self, plan: Plan) {
         if self.stage == Stage::Stopping {
             return;
         }
+        self.end_trial("another plan was read meanwhile");
+        self.take_over(plan, &|supervisor, id, is_needed| {
+            if is_needed || supervisor.service(id).autostart {
+                supervisor.start(id);
+            }
+        });
+    }
+
+    /// Takes over a new plan, and tells `begin` of each service that is new in it, or is needed by one that did not depend on
+    /// it before. Returns the services whose definition it changes, or an earlier one has changed since they were started,
+    /// and the plan before.
+    pub(super) fn take_over(
+        &mut self,
+        mut plan: Plan,
+        begin: &dyn Fn(&mut Supervisor, Id, bool),
+    ) -> (BTreeSet<Id>, Plan) {
         let mut ids = new_ids(&self.plan, &plan);
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
@@ -32,15 +48,19 @@ impl Supervisor {
                 differences.fresh.remove(&new.index());
             }
             differences.compare(new, was, is, &ids);
-            let changed = unit.changed || (!retired && runs_differently(was, is, &self.plan, &plan));
+            let changed = !retired && (unit.changed || runs_differently(was, is, &self.plan, &plan));
+            if changed && !unit.retired {
+                differences.changed.insert(new);
+            }
             let unit = Unit { retired, changed: changed && !unit.state.is_inactive(), ..unit.clone() };
             if let Some(place) = units.get_mut(new.index()) {
                 *place = unit;
             }
         }
-        self.adopt(plan, units, &ids, kept);
+        let before = self.adopt(plan, units, &ids, kept);
         self.emit(Action::Replanned { ids });
-        self.after_replan(&differences);
+        self.after_replan(&differences, begin);
+        (differences.changed, before)
     }
 
     /// What a new plan would change: the names of services, with `+` before new ones, `-` before those that would go, and `~`
@@ -88,8 +108,8 @@ impl Supervisor {
         }
     }
 
-    /// The services of the new plan proper are the first `kept`.
-    fn adopt(&mut self, plan: Plan, units: Vec<Unit>, ids: &[Option<Id>], kept: usize) {
+    /// The services of the new plan proper are the first `kept`. Returns the plan before.
+    fn adopt(&mut self, plan: Plan, units: Vec<Unit>, ids: &[Option<Id>], kept: usize) -> Plan {
         let new = |id: Id| new_id(ids, id);
         self.runs = self.runs.iter().filter_map(|(&run, &id)| Some((run, new(id)?))).collect();
         self.booting = self.booting.iter().filter_map(|&id| new(id)).collect();
@@ -97,7 +117,7 @@ impl Supervisor {
         self.timers.clear();
         self.timed = vec![None; units.len()];
         self.dependents = dependents(&plan);
-        self.plan = plan;
+        let before = std::mem::replace(&mut self.plan, plan);
         self.units = units;
         for (unit, id) in self.units.iter_mut().zip((0..).map(Id)) {
             if let Goal::DependencyFailed(on) = unit.goal {
@@ -114,9 +134,12 @@ impl Supervisor {
             }
         }
         self.stopped = self.ids().filter(|&id| self.unit(id).goal.is_stopped()).collect();
+        let restarting = Goal::Down(Reason::Restarting);
+        self.restarting = self.ids().filter(|&id| self.unit(id).goal == restarting).collect();
+        before
     }
 
-    fn after_replan(&mut self, differences: &Differences) {
+    fn after_replan(&mut self, differences: &Differences, begin: &dyn Fn(&mut Supervisor, Id, bool)) {
         for id in self.ids() {
             self.update_timer(id);
             self.mark_dirty_around(id);
@@ -124,11 +147,11 @@ impl Supervisor {
         for &id in &differences.other_kind {
             self.change_kind(id);
         }
-        for &(id, on, required) in &differences.dependencies {
-            if !self.unit(id).goal.is_down() && self.must_be_started(on, required) {
-                self.start(on);
-            }
-        }
+        let new = differences.dependencies.iter();
+        let needed = new.filter(|&&(id, on, required)| {
+            self.unit(id).goal.is_wanted() && self.must_be_started(on, required)
+        });
+        let needed: BTreeSet<Id> = needed.map(|&(_, on, _)| on).collect();
         // Dependencies have smaller ids, so their goals are right before those of their dependents.
         for id in self.ids() {
             let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
@@ -137,8 +160,8 @@ impl Supervisor {
             }
             if self.unit(id).retired {
                 self.retire(id);
-            } else if differences.fresh.contains(&id.index()) && self.service(id).autostart {
-                self.start(id);
+            } else if needed.contains(&id) || differences.fresh.contains(&id.index()) {
+                begin(self, id, needed.contains(&id));
             }
         }
         for &id in &differences.other_readiness {
@@ -160,6 +183,8 @@ impl Supervisor {
 struct Differences {
     /// Indices of services that the plan before did not have, or that were retired.
     fresh: BTreeSet<usize>,
+    /// Services whose definition is newer than the one that they were started with.
+    changed: BTreeSet<Id>,
     /// New dependencies: the service, what it depends on, and whether it requires that.
     dependencies: Vec<(Id, Id, bool)>,
     /// Services that became a longrun or a oneshot.

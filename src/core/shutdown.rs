@@ -15,6 +15,7 @@ impl Supervisor {
         let budget = ShutdownBudget::new(&self.plan, self.now);
         self.shutdown = Some(Shutdown { budget, code, is_over: false, up_from: 0 });
         self.stage = Stage::Stopping;
+        self.end_trial("init is shutting down");
         self.emit(Action::ShuttingDown { why });
         for id in self.ids() {
             self.set_goal(id, Goal::Down(Reason::Unasked));

@@ -15,8 +15,13 @@ impl Supervisor {
             return Vec::new();
         }
         self.observe(event);
-        while let Some(id) = self.dirty.pop_front() {
-            self.apply_rules(id);
+        loop {
+            while let Some(id) = self.dirty.pop_front() {
+                self.apply_rules(id);
+            }
+            if !self.start_next_restarting() && !self.judge_trial() {
+                break;
+            }
         }
         self.end_boot();
         self.end_shutdown();
@@ -51,6 +56,7 @@ impl Supervisor {
             Event::Shutdown(code) => self.begin_shutdown(code.unwrap_or(0), None),
             Event::Force => self.force(),
             Event::Replan(plan) => self.replan(*plan),
+            Event::Apply { plan, patience } => self.apply(*plan, patience),
             Event::Tick => self.tick(),
         }
     }

@@ -22,11 +22,16 @@ impl Supervisor {
         self.take_down(id, Reason::Unasked, Reason::Unasked);
     }
 
+    /// Wants a service down that was to start, because a person stopped another that it requires.
+    pub(super) fn stop_with(&mut self, id: Id, on: Id) {
+        self.take_down(id, Reason::StoppedWith(on), Reason::StoppedWith(on));
+    }
+
     fn take_down(&mut self, id: Id, reason: Reason, reason_of_dependents: Reason) {
         self.set_goal(id, Goal::Down(reason));
         let mut queue = self.dependents_that_require(id);
         while let Some(next) = queue.pop() {
-            if !self.unit(next).goal.is_down() {
+            if self.unit(next).goal.is_wanted() {
                 self.set_goal(next, Goal::Down(reason_of_dependents));
                 queue.extend(self.dependents_that_require(next));
             }
@@ -57,7 +62,7 @@ impl Supervisor {
 
     /// The service whose stop keeps one down that is to be started: it is required, directly or not, and a start would
     /// have to start it against the wish of whoever stopped it.
-    fn stopped_requirement(&self, id: Id) -> Option<Id> {
+    pub(super) fn stopped_requirement(&self, id: Id) -> Option<Id> {
         let (mut queue, mut found) = (vec![id], BTreeSet::new());
         while let Some(next) = queue.pop() {
             for &on in &self.service(next).requires {
@@ -65,10 +70,11 @@ impl Supervisor {
                     Goal::Down(Reason::Stopped) => return Some(on),
                     Goal::Down(Reason::StoppedWith(other)) => return Some(other),
                     Goal::Up => {}
-                    Goal::Down(Reason::Unasked) | Goal::DependencyFailed(_) if found.insert(on) => {
-                        queue.push(on)
+                    Goal::Down(Reason::Unasked | Reason::Restarting) | Goal::DependencyFailed(_) => {
+                        if found.insert(on) {
+                            queue.push(on);
+                        }
                     }
-                    Goal::Down(Reason::Unasked) | Goal::DependencyFailed(_) => {}
                 }
             }
         }
@@ -76,7 +82,7 @@ impl Supervisor {
     }
 
     /// Wants a service up, and with it what it requires, and of what it wants all that nobody has stopped.
-    fn start_sparing_stopped(&mut self, id: Id) {
+    pub(super) fn start_sparing_stopped(&mut self, id: Id) {
         let is_spared = |on: Id| self.unit(on).goal.is_stopped() || self.stopped_requirement(on).is_some();
         for next in self.to_be_started(id, is_spared) {
             self.start_one(next);

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::event::{Action, Change, Pid, Role, Run};
 use super::graph::dependents;
 use super::shutdown_budget::ShutdownBudget;
-use super::state::{Child, Goal, ProbeState, State, Timeout, Unit};
+use super::state::{Child, Goal, ProbeState, Reason, State, Timeout, Unit};
 use super::status::{Phase, Stage};
 use super::time::Time;
+use super::trial::Trial;
 use init_plan::{Id, Plan, Scope, Service, Signal};
 
 /// Supervises the services of a plan. It is a value: it can be copied, compared by what it does, and written down.
@@ -34,6 +35,12 @@ pub struct Supervisor {
     pub(super) booting: BTreeSet<Id>,
     /// Services whose goal is to be stopped because a person said so, of them or of what they require.
     pub(super) stopped: BTreeSet<Id>,
+    /// Services whose goal is to restart together with others.
+    pub(super) restarting: BTreeSet<Id>,
+    /// The plan that is being applied, if one is.
+    pub(super) trial: Option<Trial>,
+    /// What came of the last plan that was applied; `None` if there was none.
+    pub(super) applied: Option<Result<(), String>>,
     pub(super) stage: Stage,
     /// When the boot was complete.
     pub(super) booted_at: Option<Time>,
@@ -80,6 +87,9 @@ impl Supervisor {
             timed,
             booting: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            restarting: BTreeSet::new(),
+            trial: None,
+            applied: None,
             stage: Stage::Booting,
             booted_at: None,
             shutdown: None,
@@ -102,7 +112,8 @@ impl Supervisor {
         }
         let service = self.timers.first().map(|&(at, _)| at);
         let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.budget.deadline());
-        service.into_iter().chain(shutdown).min()
+        let trial = self.trial.as_ref().map(Trial::deadline);
+        service.into_iter().chain(shutdown).chain(trial).min()
     }
 
     /// When the last step was.
@@ -231,6 +242,11 @@ impl Supervisor {
             (false, true) => drop(self.stopped.insert(id)),
             (true, false) => drop(self.stopped.remove(&id)),
             (false, false) | (true, true) => {}
+        }
+        if goal == Goal::Down(Reason::Restarting) {
+            self.restarting.insert(id);
+        } else if before == Goal::Down(Reason::Restarting) {
+            self.restarting.remove(&id);
         }
         self.mark_dirty_around(id);
     }

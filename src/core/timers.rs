@@ -14,6 +14,7 @@ pub(super) const LONGEST_EXTENSION: Duration = Duration::from_secs(3600);
 impl Supervisor {
     /// Lets every service act whose time has come.
     pub(super) fn tick(&mut self) {
+        self.roll_back_if_condemned();
         self.force_if_due();
         let due = self.timers.iter().take_while(|&&(at, _)| at <= self.now);
         let due: Vec<Id> = due.map(|&(_, id)| id).collect();

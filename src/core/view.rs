@@ -40,7 +40,7 @@ impl Supervisor {
 
     /// Whether a service is wanted up.
     pub fn is_wanted(&self, id: Id) -> bool {
-        !self.unit(id).goal.is_down()
+        self.unit(id).goal.is_wanted()
     }
 
     /// Whether a service is in the state that somebody who waits for its readiness waits for.
@@ -169,6 +169,7 @@ impl Supervisor {
         match goal {
             Goal::Down(Reason::Stopped) => Some("stopped by hand".into()),
             Goal::Down(Reason::StoppedWith(on)) => Some(format!("stopped with {}", self.service(on).name)),
+            Goal::Down(Reason::Restarting) => Some("starts again in its turn".into()),
             Goal::Up | Goal::Down(Reason::Unasked) | Goal::DependencyFailed(_) => None,
         }
     }

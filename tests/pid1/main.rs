@@ -42,6 +42,7 @@
 
 mod access;
 mod anywhere;
+mod apply;
 mod attributes;
 mod boot;
 #[cfg(feature = "containers")]

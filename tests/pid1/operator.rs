@@ -249,6 +249,7 @@ fn only_who_may_act_may_hold_scale_run_and_see_definitions() {
         &["release", "w"],
         &["scale", "w=2"],
         &["diff"],
+        &["apply"],
         &["show", "w@1"],
         &["run", "w@1", "--", "true"],
         &["start", "--all"],

@@ -24,8 +24,11 @@ fn request() -> impl Strategy<Value = Request> {
         (verb, names(), any::<bool>(), any::<Option<u64>>())
             .prop_map(|(verb, names, wait, timeout_ms)| Request::Change { verb, names, wait, timeout_ms }),
         (names(), signal).prop_map(|(names, signal)| Request::Signal { names, signal }),
-        (names(), any::<bool>(), any::<Option<i32>>())
-            .prop_map(|(names, check, instances)| Request::Reload { names, check, instances }),
+        names().prop_map(|names| Request::Reload { names }),
+        Just(Request::Diff),
+        Just(Request::ReloadPlan),
+        (name(), any::<i32>()).prop_map(|(template, instances)| Request::Scale { template, instances }),
+        any::<u64>().prop_map(|timeout_ms| Request::Apply { timeout_ms }),
         Just(Request::History),
         (names(), until, any::<Option<u64>>()).prop_map(|(names, until, timeout_ms)| Request::Wait {
             names,

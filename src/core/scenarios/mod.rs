@@ -17,6 +17,7 @@ mod restart;
 mod shutdown;
 mod start_stop;
 mod stopped;
+mod trial;
 mod view;
 
 use std::collections::BTreeMap;
@@ -211,6 +212,8 @@ impl Script {
             }
             Action::Warn { id, message } => self.warned.push(format!("{}: {message}", name(id))),
             Action::Replanned { .. } => {}
+            Action::Applied => self.done.push("applied".into()),
+            Action::RolledBack { why } => self.done.push(format!("rolled back {why}")),
             Action::Booted => self.done.push("booted".into()),
             Action::ShuttingDown { why } => {
                 self.done.push(format!("shutting down {}", why.as_deref().unwrap_or("")).trim().into());

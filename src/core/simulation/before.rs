@@ -44,6 +44,8 @@ pub(super) struct Before {
     /// A process that is no main process said that it is ready.
     pub(super) impostor: bool,
     pub(super) kind: EventKind,
+    /// The plan was replaced in this step.
+    pub(super) replanned: bool,
     /// Services whose deadline has come, and their states.
     pub(super) due: Vec<(Time, Id, State)>,
     /// The time has come to kill everything.
@@ -70,6 +72,7 @@ impl Before {
                 _ => false,
             },
             kind: EventKind::of(event),
+            replanned: false,
             due: due.map(|&(at, id)| (at, id, core.unit(id).state.clone())).collect(),
             kill_due,
             untold: untold.filter_map(|p| Some((p.pid?, p.run))).collect(),
@@ -108,6 +111,7 @@ pub(super) enum EventKind {
     Start,
     Restart,
     Replan,
+    Apply,
     Shutdown(Option<i32>),
     Force,
     Tick,
@@ -122,6 +126,7 @@ impl EventKind {
             Event::Start(_) => EventKind::Start,
             Event::Restart(_) => EventKind::Restart,
             Event::Replan(_) => EventKind::Replan,
+            Event::Apply { .. } => EventKind::Apply,
             Event::Shutdown(code) => EventKind::Shutdown(*code),
             Event::Force => EventKind::Force,
             Event::Tick => EventKind::Tick,
@@ -146,6 +151,7 @@ impl EventKind {
             EventKind::Start => "start",
             EventKind::Restart => "restart",
             EventKind::Replan => "new plan",
+            EventKind::Apply => "apply",
             EventKind::Shutdown(_) => "shutdown",
             EventKind::Force => "force",
             EventKind::Tick => "time",

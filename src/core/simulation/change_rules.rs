@@ -8,7 +8,7 @@ use super::rules::Rules;
 use super::state_rules::backoff_within_bounds;
 use super::world::World;
 use crate::event::Change;
-use crate::state::{Cause, Goal, State};
+use crate::state::{Cause, Goal, Reason, State};
 use crate::status::{Exit, Phase};
 use init_plan::{Id, Kind};
 
@@ -83,7 +83,11 @@ impl Rules {
         let mut next: Vec<Id> = core.dependents_of(id).iter().map(|&(above, _)| above).collect();
         let mut looked = BTreeSet::new();
         while let Some(above) = next.pop() {
-            if core.unit(above).goal == Goal::Up || !looked.insert(above) {
+            // What a trial that fails calls back in this step was wanted when the other was stopped.
+            let is_called_back = core.unit(above).goal == Goal::Down(Reason::Restarting)
+                && !before.replanned
+                && before.units.get(above.index()).is_some_and(|was| was.goal == Goal::Up);
+            if core.unit(above).goal == Goal::Up || is_called_back || !looked.insert(above) {
                 continue;
             }
             let phase = self.seen[above.index()].phase;
@@ -110,7 +114,7 @@ impl Rules {
         if service.kind != Kind::Oneshot || !matches!(change.to, Phase::Waiting | Phase::Backoff) {
             return Ok(());
         }
-        let asked = before.kind == EventKind::Restart || before.kind == EventKind::Replan;
+        let asked = before.kind == EventKind::Restart || before.replanned;
         must(change.from != Phase::Done || asked, "oneshot-once", || {
             format!("{} was complete and runs again", service.name)
         })?;

@@ -12,7 +12,7 @@ use crate::state::{Goal, State, Unit};
 use crate::status::{Exit, Phase, Stage};
 use crate::supervisor::Supervisor;
 use crate::time::Time;
-use init_plan::{Id, Signal};
+use init_plan::{Id, Plan, Signal};
 
 /// What decides a case.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -172,7 +172,7 @@ fn stale(world: &World, choices: &mut Choices<'_>) -> Option<Event> {
 }
 
 fn request(world: &World, choices: &mut Choices<'_>) -> Event {
-    let what = choices.below(35);
+    let what = choices.below(39);
     // Ids of a person's request can be of a plan that was replaced.
     let id = Id(u32::try_from(choices.below(world.core.units.len() + 1)).unwrap_or(0));
     match what {
@@ -181,27 +181,33 @@ fn request(world: &World, choices: &mut Choices<'_>) -> Event {
         14..=20 => Event::Restart(id),
         21..=22 => Event::Reload(id),
         23 => Event::Forward(Signal::USR1),
-        24..=27 => {
-            let seed = choices.next();
-            let length = if seed == 0 { 0 } else { 160 };
-            let numbers = super::choices::random(u64::from(seed), length);
-            let mut plan = plans::plan(&mut Choices::new(&numbers));
-            if choices.chance(50) {
-                keep_definitions(&mut plan, world);
-            }
-            Event::Replan(Box::new(plan))
-        }
+        24..=27 => Event::Replan(Box::new(other_plan(world, choices))),
         28 => Event::Force,
         29 => Event::Shutdown(Some(7)),
         30 => Event::Shutdown(Some(0)),
         32 | 33 => Event::Hold { id, held: true },
         34 => Event::Hold { id, held: false },
+        35..=38 => Event::Apply {
+            plan: Box::new(other_plan(world, choices)),
+            patience: Duration::from_millis(choices.one_of(&[60_000, 5_000, 100, 0])),
+        },
         _ => Event::Shutdown(None),
     }
 }
 
+fn other_plan(world: &World, choices: &mut Choices<'_>) -> Plan {
+    let seed = choices.next();
+    let length = if seed == 0 { 0 } else { 160 };
+    let numbers = super::choices::random(u64::from(seed), length);
+    let mut plan = plans::plan(&mut Choices::new(&numbers));
+    if choices.chance(50) {
+        keep_definitions(&mut plan, world);
+    }
+    plan
+}
+
 /// Gives the services of a new plan the definitions they have, but for what they depend on.
-fn keep_definitions(plan: &mut init_plan::Plan, world: &World) {
+fn keep_definitions(plan: &mut Plan, world: &World) {
     for service in &mut plan.services {
         let Some(was) = world.core.plan.services.iter().find(|s| s.name == service.name) else { continue };
         let (requires, wants, after) =
@@ -245,6 +251,7 @@ fn calm_down(simulation: &mut Simulation) -> Outcome {
 
 fn is_quiet(world: &World) -> bool {
     world.core.stage() != Stage::Stopping
+        && !world.core.is_applying()
         && world.core.units.iter().all(|unit| match &unit.state {
             State::Up { .. } => unit.goal == Goal::Up,
             state => state.is_inactive(),
@@ -301,6 +308,9 @@ fn converged(world: &World) -> Outcome {
         if !right {
             return Err(format!("converges: {}", phases(core)));
         }
+    }
+    if !core.restarting.is_empty() {
+        return Err(format!("converges: the turn of {:?} never comes: {}", core.restarting, phases(core)));
     }
     if !world.processes.iter().all(|p| p.role == Role::Main || !p.dying) {
         return Err("converges: killed processes are left".into());

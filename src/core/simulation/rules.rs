@@ -10,12 +10,12 @@ use super::state_rules::{
 };
 use super::stop_rules::stops_are_remembered;
 use super::world::{Temper, World};
-use crate::event::{Action, Pid, Role};
+use crate::event::{Action, Event, Pid, Role};
 use crate::state::{Goal, State};
 use crate::status::{Exit, Phase, Stage};
 use crate::supervisor::Supervisor;
 use crate::time::Time;
-use init_plan::{Id, Kind, Scope, Signal};
+use init_plan::{Id, Kind, Scope, Service, Signal};
 
 /// What the rules remember of one service.
 #[derive(Clone, Debug)]
@@ -38,6 +38,12 @@ impl Seen {
     }
 }
 
+/// The services that the plan in force has, without those that only have to end.
+fn in_force(core: &Supervisor) -> Vec<Service> {
+    let of_plan = core.ids().filter(|id| !core.unit(*id).retired);
+    of_plan.map(|id| core.service(id).clone()).collect()
+}
+
 /// What the rules remember.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
@@ -52,6 +58,8 @@ pub(super) struct Rules {
     pub(super) halted: bool,
     /// Every process obeys, so none may be killed.
     pub(super) all_obey: bool,
+    /// The services of the plan before the one that is being applied, and those of that one.
+    applying: Option<(Vec<Service>, Vec<Service>)>,
     /// Changes of state and what led to them.
     pub(super) transitions: Option<BTreeMap<(Phase, Phase), BTreeSet<&'static str>>>,
 }
@@ -59,6 +67,17 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(core: &Supervisor) -> Rules {
         Rules { seen: vec![Seen::new(); core.units.len()], ..Rules::default() }
+    }
+
+    /// An event is about to happen.
+    pub(super) fn before_step(&mut self, core: &Supervisor, event: &Event) {
+        match event {
+            Event::Apply { plan, .. } if core.stage() != Stage::Stopping => {
+                self.applying = Some((in_force(core), plan.services.clone()));
+            }
+            Event::Replan(_) | Event::Shutdown(_) => self.applying = None,
+            _ => {}
+        }
     }
 
     // ---- action by action ----
@@ -89,6 +108,18 @@ impl Rules {
             Action::Replanned { ids } => {
                 self.on_replan(world, before, ids);
                 Ok(())
+            }
+            Action::Applied => {
+                let applying = self.applying.take();
+                must(applying.is_some_and(|(_, new)| new == in_force(&world.core)), "apply", || {
+                    "a plan is said to be applied that is not in force".into()
+                })
+            }
+            Action::RolledBack { .. } => {
+                let applying = self.applying.take();
+                must(applying.is_some_and(|(old, _)| old == in_force(&world.core)), "apply", || {
+                    "rolled back, but not to the plan of before".into()
+                })
             }
             Action::MainPidChanged { .. } | Action::Warn { .. } => Ok(()),
         }
@@ -189,6 +220,7 @@ impl Rules {
         self.seen = seen;
         before.units = units;
         before.due.clear();
+        before.replanned = true;
     }
 
     // ---- step by step ----

@@ -33,6 +33,7 @@ impl Simulation {
     pub(super) fn step(&mut self, event: Event) -> Outcome {
         let mut before = Before::new(&self.world, &event);
         self.trace_event(&event);
+        self.rules.before_step(&self.world.core, &event);
         self.world.happens(&event);
         let mut actions = self.world.core.step(self.world.now, event);
         if let Some(tamper) = self.tamper {
@@ -56,6 +57,7 @@ impl Simulation {
         let Some(trace) = &mut self.trace else { return };
         let shown = match event {
             Event::Replan(plan) => format!("Replan:\n{}", plans::show(plan)),
+            Event::Apply { plan, patience } => format!("Apply within {patience:?}:\n{}", plans::show(plan)),
             event => format!("{event:?}"),
         };
         trace.push(format!("{:9.3} s  {shown}", self.world.now.0 as f64 / 1e9));

@@ -8,7 +8,7 @@ use super::check::{Outcome, must};
 use super::world::World;
 use crate::dependencies::DependencyState;
 use crate::event::{Pid, Run};
-use crate::state::{Goal, State};
+use crate::state::{Goal, Reason, State};
 use crate::status::Phase;
 use crate::supervisor::Supervisor;
 use init_plan::{Id, Kind};
@@ -41,9 +41,10 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
     let (unit, service) = (core.unit(id), core.service(id));
     let is_gone = |on: Id| {
         let (unit, kind) = (core.unit(on), core.service(on).kind);
+        let ended = matches!(unit.state, State::Failed { .. })
+            || (unit.state == State::Done && kind == Kind::Longrun);
         matches!(unit.goal, Goal::DependencyFailed(_))
-            || matches!(unit.state, State::Failed { .. })
-            || (unit.state == State::Done && kind == Kind::Longrun)
+            || (ended && unit.goal != Goal::Down(Reason::Restarting))
     };
     match unit.goal {
         // These are down for reasons of their own.
@@ -54,7 +55,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
             must(missing.is_none(), "failure-spreads", || {
                 format!("{} is still wanted without {:?}", service.name, missing.map(|id| id.0))
             })?;
-            let unwanted = service.requires.iter().find(|&&on| core.unit(on).goal.is_down());
+            let unwanted = service.requires.iter().find(|&&on| !core.unit(on).goal.is_wanted());
             must(unwanted.is_none(), "failure-spreads", || {
                 format!("{} is wanted, but what it requires is not", service.name)
             })
@@ -62,7 +63,7 @@ pub(super) fn failures_spread(core: &Supervisor, id: Id) -> Outcome {
         Goal::DependencyFailed(on) => {
             let met = |&on: &Id| core.required_state(on) == DependencyState::Met;
             let well = service.requires.iter().all(met);
-            must(!well && !core.unit(on).goal.is_down(), "failure-spreads", || {
+            must(!well && core.unit(on).goal.is_wanted(), "failure-spreads", || {
                 format!(
                     "{} failed because of {}, but all it requires is well",
                     service.name,

@@ -15,7 +15,12 @@ pub(super) fn stops_are_remembered(core: &Supervisor, before: &Before) -> Outcom
     must(wrong.is_none() && core.stopped.iter().all(|id| id.index() < core.units.len()), "books", || {
         format!("the list of stopped services is wrong: {:?}, {wrong:?}", core.stopped)
     })?;
-    if core.stage() == Stage::Stopping || before.kind == EventKind::Replan {
+    let restarting = Goal::Down(Reason::Restarting);
+    let wrong = core.ids().find(|id| (core.unit(*id).goal == restarting) != core.restarting.contains(id));
+    must(wrong.is_none() && core.restarting.iter().all(|id| id.index() < core.units.len()), "books", || {
+        format!("the list of restarting services is wrong: {:?}, {wrong:?}", core.restarting)
+    })?;
+    if core.stage() == Stage::Stopping || before.replanned {
         return Ok(());
     }
     let started = before.about.filter(|id| {

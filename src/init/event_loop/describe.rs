@@ -68,6 +68,7 @@ impl Display for Described<'_, Event> {
             Event::Shutdown(None) => write!(f, "event: shut down"),
             Event::Force => write!(f, "event: shut down at once"),
             Event::Replan(plan) => write!(f, "event: a new plan of {} services", plan.services.len()),
+            Event::Apply { plan, .. } => write!(f, "event: apply a plan of {} services", plan.services.len()),
             Event::Tick => write!(f, "event: tick"),
         }
     }
@@ -94,6 +95,8 @@ impl Display for Described<'_, Action> {
             Action::Booted => write!(f, "action: booted"),
             Action::ShuttingDown { .. } => write!(f, "action: shutting down"),
             Action::Replanned { ids } => write!(f, "action: replace the plan of {} services", ids.len()),
+            Action::Applied => write!(f, "action: the plan is applied"),
+            Action::RolledBack { why } => write!(f, "action: roll back: {why}"),
             Action::Halt { code } => write!(f, "action: exit with code {code}"),
         }
     }

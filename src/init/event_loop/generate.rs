@@ -1,26 +1,31 @@
 //! A reload where there is a generator: it runs first, and nobody waits for it but who asked for the reload.
 
+use std::time::Duration;
+
 use crate::event_loop::Init;
 use crate::generator::Running;
 use crate::kernel::poll::Token;
 use crate::kernel::sys::Zombie;
 use crate::server::clients::{Mode, done, failure};
-use init_control::wire::FailureKind;
+use init_control::wire::{FailureKind, Response};
 use init_core::Time;
+
+/// Who asked for a reload, and, if what it changes is to restart at once, how long that may take.
+pub(crate) type Asker = (Token, Option<Duration>);
 
 /// The reload that waits for its generator.
 pub(crate) struct Generating {
     running: Running,
     /// Who is to be told; a signal asks, too, but wants no answer.
-    askers: Vec<Token>,
+    askers: Vec<Asker>,
     /// Who asked meanwhile, for whom it is too early; `None` if nobody did. One more run is for all of them.
-    again: Option<Vec<Token>>,
+    again: Option<Vec<Asker>>,
 }
 
 impl Init {
     /// Reloads the plan, and answers `asker`.
-    pub(crate) fn begin_reload(&mut self, asker: Option<Token>) {
-        if let Some(client) = asker.and_then(|token| self.client(token)) {
+    pub(crate) fn begin_reload(&mut self, asker: Option<Asker>) {
+        if let Some(client) = asker.and_then(|(token, _)| self.client(token)) {
             client.mode = Mode::Answered;
         }
         if let Some(generating) = &mut self.generating {
@@ -29,7 +34,7 @@ impl Init {
         self.generate_for(asker.into_iter().collect());
     }
 
-    fn generate_for(&mut self, askers: Vec<Token>) {
+    fn generate_for(&mut self, askers: Vec<Asker>) {
         let Some(generator) = self.options.generator.clone() else {
             return self.end_reload(askers, Vec::new());
         };
@@ -65,11 +70,16 @@ impl Init {
         }
     }
 
-    fn end_reload(&mut self, askers: Vec<Token>, lines: Vec<String>) {
+    fn end_reload(&mut self, askers: Vec<Asker>, lines: Vec<String>) {
         for line in &lines {
             self.log(line);
         }
-        let result = self.reload_plan();
+        // If several ask, the one who wants most gets it, and the others have nothing left to want.
+        let patience = askers.iter().filter_map(|&(_, patience)| patience).max();
+        let result = match patience {
+            Some(patience) => self.apply_plan(patience),
+            None => self.reload_plan(),
+        };
         if let (Err(problems), true) = (&result, askers.is_empty()) {
             self.log(&format!("reload: the plan on disk is wrong, the running one stays:\n{problems}"));
         }
@@ -77,9 +87,15 @@ impl Init {
             Ok(message) => done([lines, vec![message]].concat().join("\n")),
             Err(problems) => failure(FailureKind::BadPlan, problems),
         };
-        for token in askers {
+        let applies = patience.is_some() && matches!(answer, Response::Done { .. });
+        for (token, patience) in askers {
+            if applies && patience.is_some() {
+                self.wait_until_applied(token);
+                continue;
+            }
             self.reply(token, &answer);
             self.flush_client(token);
         }
+        self.finish_waits();
     }
 }

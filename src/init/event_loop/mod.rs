@@ -251,6 +251,9 @@ impl Init {
     fn before_wait(&mut self) {
         let now = sys::now();
         if self.supervisor.deadline().is_some_and(|at| at <= now) {
+            if self.supervisor.is_about_to_roll_back() {
+                self.history.name_all(self.supervisor.plan());
+            }
             self.feed(Event::Tick);
         }
         if self.remind_at.is_some_and(|at| at <= now) {
@@ -387,6 +390,13 @@ impl Init {
             Action::Replanned { ids } => {
                 self.waits.clear();
                 self.renumber_services(&ids);
+            }
+            Action::Applied => {
+                self.changed = true;
+                self.log("apply: all that changed is ready");
+            }
+            Action::RolledBack { why } => {
+                self.log(&format!("apply: {why}: the plan of before comes back"));
             }
             Action::Halt { code } => self.halted = Some(code),
         }

@@ -1,5 +1,7 @@
 //! Reading `services.d`: at the start, and again while everything runs.
 
+use std::time::Duration;
+
 use crate::event_loop::{Init, Options};
 use crate::kernel::sys;
 use crate::service::io::ServiceIo;
@@ -45,6 +47,18 @@ impl Init {
         let message = self.describe_reload(&before);
         self.log(&message);
         Ok(message)
+    }
+
+    /// Reads the plan again, puts it in force, and restarts what it changes.
+    ///
+    /// # Errors
+    /// Every problem of the plan on disk, which then changes nothing.
+    pub(crate) fn apply_plan(&mut self, patience: Duration) -> Result<String, String> {
+        let plan = read_plan(&self.options, &self.launcher.container().text())?;
+        self.history.name_all(self.supervisor.plan());
+        self.log(&format!("apply: puts a plan of {} services in force", plan.services.len()));
+        self.feed(Event::Apply { plan: Box::new(plan), patience });
+        Ok(String::new())
     }
 
     fn names(&self) -> Vec<Box<str>> {

@@ -118,6 +118,8 @@ pub(crate) enum WaitGoal {
     Reloaded,
     /// The boot complete.
     Booted,
+    /// The plan applied, or the one of before back.
+    Applied,
 }
 
 /// What came from a client.

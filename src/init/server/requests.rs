@@ -25,6 +25,10 @@ impl Init {
             Request::Change { .. }
                 | Request::Signal { .. }
                 | Request::Reload { .. }
+                | Request::Diff
+                | Request::ReloadPlan
+                | Request::Scale { .. }
+                | Request::Apply { .. }
                 | Request::Shutdown { .. }
         );
         if acts && !may_act {
@@ -39,10 +43,11 @@ impl Init {
                 self.handle_change(token, verb, &names, wait, timeout_ms)
             }
             Request::Signal { names, signal } => self.signal_services(token, &names, signal),
-            Request::Reload { check: true, .. } => self.check_reload(token),
-            Request::Reload { names, instances: Some(count), .. } => self.handle_scale(token, names, count),
-            Request::Reload { names, .. } if names.is_empty() => self.begin_reload(Some(token)),
-            Request::Reload { names, .. } => self.handle_reload(token, &names),
+            Request::Reload { names } => self.handle_reload(token, &names),
+            Request::Diff => self.handle_diff(token),
+            Request::ReloadPlan => self.begin_reload(Some((token, None))),
+            Request::Scale { template, instances } => self.handle_scale(token, template, instances),
+            Request::Apply { timeout_ms } => self.handle_apply(token, timeout_ms),
             Request::History => self.handle_history(token),
             Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
             Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
@@ -179,8 +184,7 @@ impl Init {
     }
 
     /// Reads the definitions again, with another number of instances of a template; negative: as they say.
-    fn handle_scale(&mut self, token: Token, names: Vec<String>, instances: i32) {
-        let name = names.into_iter().next().unwrap_or_default();
+    fn handle_scale(&mut self, token: Token, name: String, instances: i32) {
         let instance = format!("{name}@");
         let members = self.supervisor.plan().bundles.get(&name);
         if !members.is_some_and(|all| all.iter().all(|&id| self.name(id).starts_with(&instance))) {
@@ -200,8 +204,20 @@ impl Init {
         self.reply(token, &answer);
     }
 
+    /// Puts the plan on disk in force and restarts what it changes.
+    fn handle_apply(&mut self, token: Token, timeout_ms: u64) {
+        let problem = if self.supervisor.stage() == Stage::Stopping {
+            failure(FailureKind::ShuttingDown, "init is shutting down")
+        } else if self.supervisor.is_applying() {
+            failure(FailureKind::Failed, "somebody else applies a plan: wait until that is done")
+        } else {
+            return self.begin_reload(Some((token, Some(Duration::from_millis(timeout_ms)))));
+        };
+        self.reply(token, &problem);
+    }
+
     /// What the plan on disk would change.
-    fn check_reload(&mut self, token: Token) {
+    fn handle_diff(&mut self, token: Token) {
         match read_plan(&self.options, &self.launcher.container().text()) {
             Err(problems) => self.reply(token, &failure(FailureKind::BadPlan, problems)),
             Ok(plan) => {

@@ -34,6 +34,13 @@ impl Init {
         }
     }
 
+    /// Answers a client when the plan that is being applied has come up, or the one of before has come back.
+    pub(crate) fn wait_until_applied(&mut self, token: Token) {
+        if let Some(client) = self.client(token) {
+            client.mode = Mode::Waiting(Wait::new(WaitGoal::Applied, Vec::new()));
+        }
+    }
+
     fn look_again(&mut self, token: Token, at: Option<Time>) {
         if let Some(client) = self.client(token)
             && let Mode::Waiting(wait) = &mut client.mode
@@ -82,6 +89,7 @@ impl Init {
             WaitGoal::Down => wait.ids.iter().all(|&id| supervisor.is_down(id)),
             WaitGoal::Reloaded => wait.ids.iter().all(|&id| supervisor.reload_result(id).is_some()),
             WaitGoal::Booted => supervisor.stage() == Stage::Running,
+            WaitGoal::Applied => !supervisor.is_applying(),
         }
     }
 
@@ -97,6 +105,10 @@ impl Init {
                 let why = |&id: &Id| Some((id, self.supervisor.reload_result(id)?.err()?));
                 wait.ids.iter().filter_map(why).map(|(id, why)| format!("{}: {why}", self.name(id))).collect()
             }
+            WaitGoal::Applied => match self.supervisor.applied() {
+                Some(Err(why)) => vec![why.to_owned()],
+                Some(Ok(())) | None => Vec::new(),
+            },
             WaitGoal::Down | WaitGoal::Booted | WaitGoal::Reloaded => Vec::new(),
         }
     }
@@ -121,6 +133,7 @@ impl Init {
                 self.supervisor.is_wanted(id) && !self.supervisor.is_ready(id)
             }
             WaitGoal::Reloaded => self.supervisor.reload_result(id).is_none(),
+            WaitGoal::Applied => false,
         }
     }
 

@@ -126,6 +126,12 @@ pub enum Command {
     Signal(SendSignal),
     /// Make services reload their configuration, or init its service definitions
     Reload(Reload),
+    /// Put changed service definitions in force, and go back if they do not work
+    ///
+    /// Services that are new start, those that are gone stop, and those that changed restart, in the order of their dependencies;
+    /// nothing else does. If one of them fails, or is not ready in time, init takes the definitions of before again, also when
+    /// svctl was interrupted. A service that does not say when it is ready must run for a second. Held services are left alone.
+    Apply(Apply),
     /// Wait until services are ready or down
     ///
     /// Without names it waits until the whole boot is complete.

@@ -154,6 +154,17 @@ pub struct Reload {
     pub names: Vec<String>,
 }
 
+/// Options of `svctl apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// Show what it would do, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long it may take until all that changed is ready; otherwise the definitions of before come back
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, default_value = "2m")]
+    pub timeout: Duration,
+}
+
 /// Options of `svctl wait`.
 #[derive(Args, Debug)]
 pub struct Wait {

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use super::args::{Change, Reload, Restart, Scale, SendSignal, Shutdown, Start, Wait, Waiting};
+use super::args::{Apply, Change, Reload, Restart, Scale, SendSignal, Shutdown, Start, Wait, Waiting};
 use super::ask::{AT_ONCE, Init, finished_aloud, patience};
+use super::definition;
 use crate::exit::Trouble;
 use crate::live::follow;
 use crate::output::Out;
@@ -47,8 +48,7 @@ pub fn hold(init: &Init, names: Vec<String>, held: bool, out: &mut Out) -> Resul
 /// `svctl scale`.
 pub fn scale(init: &Init, options: Scale, out: &mut Out) -> Result<(), Trouble> {
     for (name, count) in options.counts {
-        let names = vec![name.clone()];
-        settle(init, &Request::Reload { names, check: false, instances: Some(count) }, AT_ONCE, out)?;
+        settle(init, &Request::Scale { template: name.clone(), instances: count }, AT_ONCE, out)?;
         if count != 0 && !options.waiting.no_wait {
             let until = Until::Ready;
             let timeout_ms = options.waiting.timeout.map(millis);
@@ -80,7 +80,11 @@ pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Tro
 
 /// `svctl reload`. There is no timeout, because the reload command of a service has its own.
 pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
-    settle(init, &Request::Reload { names: options.names, check: false, instances: None }, None, out)
+    let request = match options.names {
+        names if names.is_empty() => Request::ReloadPlan,
+        names => Request::Reload { names },
+    };
+    settle(init, &request, None, out)
 }
 
 /// `svctl wait`.
@@ -93,6 +97,30 @@ pub fn wait(init: &Init, options: Wait, out: &mut Out) -> Result<(), Trouble> {
 /// `svctl shutdown`.
 pub fn shutdown(init: &Init, options: &Shutdown, out: &mut Out) -> Result<(), Trouble> {
     settle(init, &Request::Shutdown { code: options.code.map(i32::from) }, AT_ONCE, out)
+}
+
+/// `svctl apply`.
+pub fn apply(init: &Init, options: &Apply, out: &mut Out) -> Result<(), Trouble> {
+    let changes = definition::changes(init)?;
+    for change in &changes {
+        out.write(&format!("{}: {}\n", change.name, change.what))?;
+    }
+    const NOTHING: &str = "nothing to apply: the plan on disk is in force\n";
+    if options.dry_run {
+        return out.write(if changes.is_empty() { NOTHING } else { "" });
+    }
+    out.flush()?;
+    let request = Request::Apply { timeout_ms: millis(options.timeout) };
+    // If it fails, going back may take as long.
+    let settled = settle(init, &request, patience(Some(options.timeout.saturating_mul(2))), out);
+    settled.map_err(|trouble| match trouble {
+        Trouble::Interrupted(code, _) => Trouble::Interrupted(
+            code,
+            "interrupted; init goes on, and takes the plan of before back if the new one does not come up",
+        ),
+        other => other,
+    })?;
+    out.write(if changes.is_empty() { NOTHING } else { "all that changed is ready\n" })
 }
 
 /// Sends the request, and reports what happens until it is done.

@@ -74,36 +74,55 @@ fn directories(started: &Started) -> Vec<Directory> {
 
 /// A service of `svctl diff --json`.
 #[derive(Serialize)]
-struct Difference<'a> {
-    name: &'a str,
-    change: &'static str,
+pub struct Difference {
+    /// Its name.
+    pub name: String,
+    /// `new`, `removed` or `changed`.
+    #[serde(rename = "change")]
+    pub what: &'static str,
 }
 
-/// `svctl diff`.
-pub fn diff(init: &Init, options: &Diff, out: &mut Out) -> Result<(), Trouble> {
+/// What differs between the plan on disk and the one in force.
+pub fn differences(init: &Init) -> Result<Vec<Difference>, Trouble> {
     let mut marked = Vec::new();
-    for answer in init.ask(&Request::Reload { names: Vec::new(), check: true, instances: None }, AT_ONCE)? {
+    for answer in init.ask(&Request::Diff, AT_ONCE)? {
         match received(answer)? {
             Response::Names { names } => marked.extend(names),
             other => finished(other)?,
         }
     }
-    let change = |marked: &str| match marked.chars().next() {
+    let what = |marked: &str| match marked.chars().next() {
         Some('+') => "new",
         Some('-') => "removed",
         _ => "changed",
     };
-    let found: Vec<Difference<'_>> = marked
-        .iter()
-        .map(|one| Difference { name: one.get(1..).unwrap_or_default(), change: change(one) })
-        .collect();
+    let difference =
+        |one: &String| Difference { name: one.get(1..).unwrap_or_default().to_owned(), what: what(one) };
+    Ok(marked.iter().map(difference).collect())
+}
+
+/// What applying the plan on disk would change: also what an earlier reload changed and no restart has applied yet.
+pub fn changes(init: &Init) -> Result<Vec<Difference>, Trouble> {
+    let mut found = differences(init)?;
+    let (services, _) = init.services(&[])?;
+    for service in services.into_iter().filter(|service| service.changed) {
+        if found.iter().all(|one| one.name != service.name) {
+            found.push(Difference { name: service.name, what: "changed" });
+        }
+    }
+    Ok(found)
+}
+
+/// `svctl diff`.
+pub fn diff(init: &Init, options: &Diff, out: &mut Out) -> Result<(), Trouble> {
+    let found = differences(init)?;
     if options.json {
         out.write(&json_array(&found.iter().collect::<Vec<_>>())?)?;
     } else if found.is_empty() {
         out.write("a reload would change nothing\n")?;
     }
     for one in found.iter().filter(|_| !options.json) {
-        out.write(&format!("{}: {}\n", one.name, one.change))?;
+        out.write(&format!("{}: {}\n", one.name, one.what))?;
     }
     if options.exit_code && !found.is_empty() { Err(Trouble::Shown(Code::Failed)) } else { Ok(()) }
 }

@@ -131,6 +131,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Report(options) => report::report(&init, &options, out),
         Command::Signal(options) => change::signal(&init, options, out),
         Command::Reload(options) => change::reload(&init, options, out),
+        Command::Apply(options) => change::apply(&init, &options, out),
         Command::Wait(options) => change::wait(&init, options, out),
         Command::Shutdown(options) => change::shutdown(&init, &options, out),
         Command::Logs(options) => watch::logs(&init, &options, out),
