@@ -1,52 +1,10 @@
 #!/usr/bin/env bash
 # galaxy-login.sh URL PICTURES: a person opens Galaxy in a browser and logs in as admin, with the password of GALAXY_PASSWORD. Two
-# pictures are left in PICTURES: login.png and home.png. The browser is a headless Chromium, driven by chromedriver.
+# pictures are left in PICTURES: login.png and home.png.
 . "$(dirname "$0")/common.sh"
 url=$1 pictures=$2
-need chromium=chromium chromedriver=chromium-driver curl=curl jq=jq
-mkdir -p "$pictures"
-profile=$(mktemp -d)
-chromedriver --port=0 >"$profile/log" 2>&1 &
-driver=$! session=''
-finish() {
-    [ -z "$session" ] || curl --silent --request DELETE "$at/session/$session" >/dev/null || true
-    kill $driver 2>/dev/null || true
-    wait $driver 2>/dev/null || true
-    rm -rf "$profile"
-}
-trap finish EXIT
-
-# until_true WHAT COMMAND...: asks until it is so.
-until_true() {
-    local tries=0 what=$1
-    shift
-    until "$@"; do
-        [ $((tries += 1)) -lt 300 ] || die "the browser: still not $what; its page says: $(text)"
-        sleep 0.2
-    done
-}
-
-# What is sent is on standard input: a password is in no command line.
-send() { jq -c . | curl --silent --show-error --header 'Content-Type: application/json' --data @- "$at/$1"; }
-# find_one CSS: the element's name, as long as there is one.
-find_one() {
-    jq -n --arg css "$1" '{using: "css selector", value: $css}' | send "session/$session/element" \
-        | jq -er '.value | if .error then null else to_entries[0].value end'
-}
-there() { find_one "$1" >/dev/null; }
-type_into() { TEXT=$2 jq -n '{text: env.TEXT}' | send "session/$session/element/$(find_one "$1")/value" >/dev/null; }
-click() { echo '{}' | send "session/$session/element/$(find_one "$1")/click" >/dev/null; }
-text() { jq -n '{script: "return document.body.innerText", args: []}' | send "session/$session/execute/sync" | jq -r .value; }
-says() { text | grep -F "$1" >/dev/null; }
-picture() { curl --silent "$at/session/$session/screenshot" | jq -r .value | base64 --decode >"$pictures/$1.png"; }
-
-until_true "started" grep -q 'started successfully on port' "$profile/log"
-at=http://127.0.0.1:$(sed -n 's/.*started successfully on port \([0-9]*\).*/\1/p' "$profile/log")
-session=$(jq -n --arg profile "$profile/chromium" '{capabilities: {alwaysMatch: {acceptInsecureCerts: true, "goog:chromeOptions": {args:
-    ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", "--user-data-dir=\($profile)"]}}}}' \
-    | send session | jq -r .value.sessionId)
-[ "$session" != null ] || die "chromedriver does not start a browser"
-jq -n --arg url "$url" '{url: $url}' | send "session/$session/url" >/dev/null
+. "$(dirname "$0")/browser.sh"
+go "$url"
 until_true "at the form to log in" there 'input[type=password]'
 picture login
 type_into 'input[type=text]' admin

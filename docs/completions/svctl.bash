@@ -91,6 +91,9 @@ _svctl() {
             svctl,scale)
                 cmd="svctl__subcmd__scale"
                 ;;
+            svctl,serve)
+                cmd="svctl__subcmd__serve"
+                ;;
             svctl,show)
                 cmd="svctl__subcmd__show"
                 ;;
@@ -131,7 +134,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run timer signal kill reload apply wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run timer serve signal kill reload apply wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -532,6 +535,32 @@ _svctl() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__serve)
+            opts="-h --listen --token-file --host --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -48,6 +48,7 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "hold" -d 'Let nothing h
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "release" -d 'End `svctl hold`'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "run" -d 'Run a command as a service would: its user, groups, environment, directory, limits and capabilities'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "timer" -d 'Run oneshots at times of day, or in intervals: a service of its own'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "serve" -d 'Serve metrics for Prometheus, and a page: a service of its own'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its service definitions'
@@ -128,6 +129,10 @@ complete -c svctl -n "__fish_svctl_using_subcommand timer" -l stamp -d 'Keep in 
 complete -c svctl -n "__fish_svctl_using_subcommand timer" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
 complete -c svctl -n "__fish_svctl_using_subcommand timer" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand timer" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand serve" -l listen -d 'Where to listen: ADDRESS:PORT, or unix:/PATH for a socket of its owner' -r
+complete -c svctl -n "__fish_svctl_using_subcommand serve" -l token-file -d 'A file with the token that lets its holder read output and change services; only its owner may read it' -r -F
+complete -c svctl -n "__fish_svctl_using_subcommand serve" -l host -d 'Another name by which it may be asked, such as that of a proxy before it; may be given several times' -r
+complete -c svctl -n "__fish_svctl_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'

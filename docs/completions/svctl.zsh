@@ -244,6 +244,15 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+'--listen=[Where to listen\: ADDRESS\:PORT, or unix\:/PATH for a socket of its owner]:WHERE:_default' \
+'--token-file=[A file with the token that lets its holder read output and change services; only its owner may read it]:FILE:_files' \
+'*--host=[Another name by which it may be asked, such as that of a proxy before it; may be given several times]:NAME:_default' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (signal)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -399,6 +408,7 @@ _svctl_commands() {
 'release:End \`svctl hold\`' \
 'run:Run a command as a service would\: its user, groups, environment, directory, limits and capabilities' \
 'timer:Run oneshots at times of day, or in intervals\: a service of its own' \
+'serve:Serve metrics for Prometheus, and a page\: a service of its own' \
 'signal:Send a signal to the main process of each service' \
 'kill:Send a signal to the main process of each service' \
 'reload:Make services reload their configuration, or init its service definitions' \
@@ -530,6 +540,11 @@ _svctl__subcmd__run_commands() {
 _svctl__subcmd__scale_commands() {
     local commands; commands=()
     _describe -t commands 'svctl scale commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__serve_commands] )) ||
+_svctl__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl serve commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__show_commands] )) ||
 _svctl__subcmd__show_commands() {

@@ -13,11 +13,13 @@ pub mod exit;
 #[cfg(feature = "docs")]
 pub mod init_command;
 pub mod live;
+pub mod notify;
 pub mod output;
 pub mod processes;
 pub mod render;
 pub mod s6;
 pub mod secrets;
+pub mod serve;
 pub mod started;
 pub mod timer;
 pub mod top;

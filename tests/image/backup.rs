@@ -3,7 +3,8 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Api, Boot, PASSWORD, PROMPTLY, Pulp, number, podman_ok, turn, until, volume};
+use crate::external::Elsewhere;
+use crate::harness::{Api, Boot, Folders, PASSWORD, PROMPTLY, Pulp, number, podman_ok, turn, until, volume};
 
 /// Where backups are in the container.
 const BACKUPS: &str = "/backup";
@@ -36,9 +37,15 @@ impl Drop for Done<'_> {
     }
 }
 
+/// What `sha256sum` takes of every file of content that the database knows.
+const SUMS: &str = "select sha256 || '  /var/lib/pulp/media/' || file from core_artifact";
+
 /// Every file of content that the database knows is there, with its checksum.
 fn all_content_is_right(pulp: &Pulp) -> usize {
-    let sums = pulp.sql("select sha256 || '  /var/lib/pulp/media/' || file from core_artifact") + "\n";
+    all_are_right(pulp, pulp.sql(SUMS) + "\n")
+}
+
+fn all_are_right(pulp: &Pulp, sums: String) -> usize {
     let said = pulp.exec_as("pulp", &["sha256sum", "--check", "--quiet", "--strict"], sums.as_bytes());
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     sums.lines().count()
@@ -121,6 +128,52 @@ fn a_backup_of_a_pulp_that_serves_is_put_back_into_an_empty_one() {
     let path = Api::admin(&other, PASSWORD).publish_file("after", b"after");
     other.serves(&path, b"after");
     assert_eq!(other.stop(), 0);
+}
+
+#[test]
+fn a_backup_of_an_external_database_is_put_back_there_and_into_a_pulp_with_its_own() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let backups = dir.path().to_string_lossy().into_owned();
+    let far = Elsewhere::start();
+    let folders = Folders::new(&far.settings(5432));
+    let boot = || folders.boot("far").mount(&backups, BACKUPS).cheap_passwords();
+    let pulp = boot().ready();
+    pulp.set_password(PASSWORD);
+    let api = Api::admin(&pulp, PASSWORD);
+    let kept = api.publish_file("kept", &b"kept ".repeat(5000));
+    killed_at_any_moment(&pulp, &["pulp-setup", "backup", BACKUPS]);
+    pulp.ok(&["pulp-setup", "backup", BACKUPS]);
+    let artifacts = all_are_right(&pulp, far.sql(SUMS) + "\n");
+    let late = api.publish_file("late", b"late");
+    pulp.serves(&late, b"late");
+
+    let refused = pulp.exec(&["pulp-setup", "restore", BACKUPS]);
+    assert!(refused.code == 1 && refused.err.contains("in use"), "{refused:?}");
+    pulp.ok(&STOP);
+    killed_at_any_moment(&pulp, &["pulp-setup", "restore", BACKUPS]);
+    until("the end of what was killed", PROMPTLY, || {
+        let said = pulp.exec(&["pulp-setup", "restore", BACKUPS]);
+        assert!(said.code == 0 || said.err.contains("in use"), "{said:?}");
+        said.code == 0
+    });
+    assert_eq!(pulp.stop(), 0);
+    drop(pulp);
+    let pulp = boot().ready();
+    pulp.serves(&kept, &b"kept ".repeat(5000));
+    pulp.get(&late).expect(404);
+    assert_eq!(all_are_right(&pulp, far.sql(SUMS) + "\n"), artifacts);
+    assert_eq!(pulp.stop(), 0);
+    drop(pulp);
+
+    // The same backup in a Pulp that brings its own database.
+    let moved = Boot::new("near").mount(&backups, BACKUPS).cheap_passwords().ready();
+    moved.ok(&STOP);
+    moved.ok(&["pulp-setup", "restore", BACKUPS]);
+    podman_ok(&["restart", "-t", "10", &moved.name]);
+    moved.wait();
+    moved.serves(&kept, &b"kept ".repeat(5000));
+    assert_eq!(all_content_is_right(&moved), artifacts);
 }
 
 #[test]

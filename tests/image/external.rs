@@ -20,14 +20,14 @@ SQL
 exec postgres -D /tmp/db -c 'listen_addresses=*' -c unix_socket_directories=/tmp
 "#;
 
-struct Elsewhere {
+/// Both, in containers of their own.
+pub struct Elsewhere {
     postgresql: Pulp,
     redis: Pulp,
 }
 
-fn elsewhere() -> &'static Elsewhere {
-    static ELSEWHERE: OnceLock<Elsewhere> = OnceLock::new();
-    ELSEWHERE.get_or_init(|| {
+impl Elsewhere {
+    pub fn start() -> Elsewhere {
         let postgresql = Boot::new("postgresql").env("PASSWORD", PASSWORD).podman(&["--user", "postgres"]);
         let postgresql = postgresql.instead(&["bash", "-c", POSTGRESQL]).start();
         let words = ["redis-server", "--bind", "0.0.0.0", "--requirepass", PASSWORD, "--save", ""];
@@ -37,7 +37,31 @@ fn elsewhere() -> &'static Elsewhere {
             postgresql.exec(&["pg_isready", "-q", "-h", "127.0.0.1"]).code == 0
         });
         Elsewhere { postgresql, redis }
-    })
+    }
+
+    /// Settings that name both, with PostgreSQL at this port.
+    pub fn settings(&self, port: u16) -> String {
+        format!(
+            "DATABASES = {{'default': {{'HOST': '{postgresql}', 'PORT': '{port}', 'NAME': 'pulp', 'USER': 'pulp', \
+             'PASSWORD': '{PASSWORD}', 'ENGINE': 'django.db.backends.postgresql'}}}}\n\
+             CACHE_ENABLED = True\nREDIS_HOST = '{redis}'\nREDIS_PORT = 6379\nREDIS_PASSWORD = '{PASSWORD}'\n",
+            postgresql = address(&self.postgresql),
+            redis = address(&self.redis),
+        )
+    }
+
+    /// SQL in Pulp's database there, a row a line.
+    pub fn sql(&self, sql: &str) -> String {
+        let command = "PGPASSWORD=$PASSWORD exec psql -XAtq -h /tmp -U pulp -d pulp";
+        let said = self.postgresql.exec_as("postgres", &["bash", "-c", command], sql.as_bytes());
+        assert_eq!(said.code, 0, "{sql}: {}", said.err);
+        said.out.trim().to_owned()
+    }
+}
+
+fn elsewhere() -> &'static Elsewhere {
+    static ELSEWHERE: OnceLock<Elsewhere> = OnceLock::new();
+    ELSEWHERE.get_or_init(Elsewhere::start)
 }
 
 fn address(container: &Pulp) -> String {
@@ -45,13 +69,7 @@ fn address(container: &Pulp) -> String {
 }
 
 fn settings(port: u16) -> String {
-    format!(
-        "DATABASES = {{'default': {{'HOST': '{postgresql}', 'PORT': '{port}', 'NAME': 'pulp', 'USER': 'pulp', \
-         'PASSWORD': '{PASSWORD}', 'ENGINE': 'django.db.backends.postgresql'}}}}\n\
-         CACHE_ENABLED = True\nREDIS_HOST = '{redis}'\nREDIS_PORT = 6379\nREDIS_PASSWORD = '{PASSWORD}'\n",
-        postgresql = address(&elsewhere().postgresql),
-        redis = address(&elsewhere().redis),
-    )
+    elsewhere().settings(port)
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn old_cluster(release: &str, data: &str, dump: &str) {
     run.args(["run", "--rm", "--interactive", "--network=none"]);
     run.args(["--volume", &format!("{data}:/var/lib/pgsql"), "--entrypoint", "bash", image(), "-c"]);
     // A folder is root's at first.
-    let script = "chown postgres: /var/lib/pgsql && exec setpriv --reuid postgres --regid postgres --clear-groups bash -c \"$0\" bash \"$1\"";
+    let script = "chown postgres: /var/lib/pgsql && exec timeout 300 setpriv --reuid postgres --regid postgres --clear-groups bash -c \"$0\" bash \"$1\"";
     let mut run = run
         .args([script, UPSTREAM, release])
         .stdin(Stdio::piped())

@@ -67,6 +67,7 @@ mod reaping;
 mod reload;
 mod restarts;
 mod s6;
+mod serve;
 mod shutdown;
 mod signals;
 mod socket;

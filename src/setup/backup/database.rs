@@ -136,6 +136,14 @@ fn ended(mut child: Child, doing: &str) -> Result<(), Problem> {
     }
     let error = |line: &&str| ["error:", "ERROR:", "FATAL:"].iter().any(|word| line.contains(word));
     let line = words.lines().find(error).or(words.lines().next()).unwrap_or_default().trim();
+    if words.contains("server version mismatch") {
+        let detail =
+            words.lines().find_map(|line| line.split_once("detail: ")).map_or("", |(_, detail)| detail);
+        return Err(Problem::new(
+            format!("cannot {doing}: this image's PostgreSQL client is older than your server ({detail})"),
+            "back the database up with the `pg_dump` of that server; content and settings are in the volumes",
+        ));
+    }
     Err(cannot(doing, if line.is_empty() { "it ended without a word" } else { line }))
 }
 
@@ -162,5 +170,19 @@ mod tests {
         command.args(["-c", "echo hint >&2; echo 'psql: ERROR:  first' >&2; seq 100000 >&2; exit 1"]);
         let child = start(command.stderr(Stdio::piped()), "sh").unwrap();
         assert_eq!(ended(child, "do it").unwrap_err().what(), "cannot do it: psql: ERROR:  first");
+    }
+
+    #[test]
+    fn server_that_is_newer_than_our_client_is_told_as_such() {
+        let mut command = Command::new("sh");
+        let words = "echo 'pg_dump: error: aborting because of server version mismatch' >&2; \
+                     echo 'pg_dump: detail: server version: 99.1; pg_dump version: 17.6' >&2; exit 1";
+        let child = start(command.args(["-c", words]).stderr(Stdio::piped()), "sh").unwrap();
+        let problem = ended(child, "dump the database").unwrap_err();
+        assert!(
+            problem.what().contains("older than your server (server version: 99.1"),
+            "{}",
+            problem.what()
+        );
     }
 }

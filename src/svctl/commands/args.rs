@@ -121,6 +121,12 @@ pub enum Command {
     /// with `notify = true` there, `svctl list` shows when they are due next. With `--stamp` a time that was missed, because
     /// nothing ran, is made up for, once.
     Timer(Timer),
+    /// Serve metrics for Prometheus, and a page: a service of its own
+    ///
+    /// `/metrics` has the metrics, `/` the page. What every user of the container may see needs no token at a loopback address or
+    /// a Unix socket. Output of services and changes need the token of `--token-file`, sent as `Authorization: Bearer`. At any other
+    /// address everything needs it. With `notify = true` in the definition of its service, that is ready when it listens.
+    Serve(Serve),
     /// Send a signal to the main process of each service
     #[command(visible_alias = "kill")]
     Signal(SendSignal),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use init_plan::Signal;
 
+use crate::serve::Listen;
 use crate::{duration, timer};
 
 /// How long a change is waited for.
@@ -84,6 +85,20 @@ fn period(text: &str) -> Result<Duration, String> {
     duration::parse(text).and_then(|period| {
         if period.as_secs() >= 1 { Ok(period) } else { Err("must be 1s or more".to_owned()) }
     })
+}
+
+/// Options of `svctl serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Where to listen: ADDRESS:PORT, or unix:/PATH for a socket of its owner
+    #[arg(long, value_name = "WHERE", default_value = "127.0.0.1:9180")]
+    pub listen: Listen,
+    /// A file with the token that lets its holder read output and change services; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Another name by which it may be asked, such as that of a proxy before it; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
 }
 
 /// Options of `svctl start`.

@@ -13,7 +13,7 @@ mod run;
 mod s6;
 mod show;
 mod timer;
-mod watch;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -30,7 +30,7 @@ use ask::Init;
 use crate::docs;
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
-use crate::top;
+use crate::{serve, top};
 use init_control::wire::Verb;
 
 /// Runs `svctl` with these arguments (without the program's name) and returns its exit code.
@@ -80,7 +80,7 @@ fn report(trouble: Trouble, out: &mut Out) -> Code {
 }
 
 /// Writes to standard error; unlike `eprintln!` it does not panic when that is closed.
-fn complain(message: &str) {
+pub fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "svctl: {message}");
 }
 
@@ -124,6 +124,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Hold(options) => change::hold(&init, options.names, true, out),
         Command::Release(options) => change::hold(&init, options.names, false, out),
         Command::Run(options) => run::run(&init, &options),
+        Command::Serve(options) => serve::run(init, &options),
         Command::Timer(options) => timer::run(&init, options, out),
         Command::Show(options) => definition::show(&init, &options, out),
         Command::Diff(options) => definition::diff(&init, &options, out),

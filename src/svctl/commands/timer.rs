@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use jiff::{Timestamp, ZonedDateTime};
@@ -15,6 +14,7 @@ use super::args::{Change, Timer};
 use super::ask::Init;
 use super::{change, complain};
 use crate::exit::{Code, Trouble};
+use crate::notify::tell;
 use crate::output::Out;
 use crate::timer::Schedule;
 use init_control::wire::Verb;
@@ -77,16 +77,6 @@ fn wait_until_due(schedule: &Schedule, last: Option<Timestamp>) -> Result<(), Tr
 
 fn shown(time: &ZonedDateTime) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-/// What `svctl list` shows beside this service, if `init` wants to hear it (sd_notify(3)).
-fn tell(status: &str) {
-    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET")
-        && let Ok(sender) = UnixDatagram::unbound()
-    {
-        // Nobody needs it to go on.
-        let _ = sender.send_to(format!("READY=1\nSTATUS={status}").as_bytes(), socket);
-    }
 }
 
 /// When it was due last, if that is known.

@@ -16,8 +16,8 @@ use init_control::wire::{Request, Response};
 
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
-use connection::Connection;
-use interrupt::Interrupts;
+pub use connection::Connection;
+pub use interrupt::Interrupts;
 
 /// Sends a request to `init` and hands each response to `show`, up to and including the last.
 ///
