@@ -31,7 +31,7 @@ use shelf::Shelf;
 
 use crate::ask::command::Tool;
 use crate::postgres::place::shown;
-use crate::pulp_settings::PulpSettings;
+use crate::pulp_settings::{Database, PulpSettings};
 use crate::volume::copy::{Copied, Copying};
 use crate::volume::{Directory, Failure, Kind, files, path, tree};
 use crate::{Context, Problem};
@@ -68,6 +68,9 @@ struct Record {
     /// The releases of Pulp's packages.
     #[serde(default)]
     releases: Vec<String>,
+    /// Where the database was; empty in backups that do not know.
+    #[serde(default)]
+    database: String,
     /// How many files of content the database knows.
     artifacts: u64,
     /// How many of them are damaged or missing in Pulp, and so not in the backup.
@@ -141,6 +144,16 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     harm(&record)
 }
 
+/// Where Pulp's database is, for a person.
+fn place_of_database(settings: &PulpSettings) -> String {
+    let Database { host, port, name, .. } = &settings.database;
+    if settings.external_postgresql.is_none() {
+        return "the container's own".to_owned();
+    }
+    let port = if port.is_empty() { "" } else { &format!(":{port}") };
+    format!("{host}{port}/{name}")
+}
+
 /// A backup that is being made.
 struct Made<'a> {
     context: &'a Context,
@@ -196,6 +209,7 @@ impl Made<'_> {
             let after = self.tree(MEDIA, &media, &[])?;
             let mut record = Record { format: FORMAT, begun: begun.to_owned(), ..Record::default() };
             record.releases = releases(self.context)?;
+            record.database = place_of_database(self.settings);
             let damaged = after.left.iter().filter(|(_, why)| *why == Kind::Damaged);
             record.damaged = damaged.map(|(path, _)| path.clone()).collect();
             let missing = self.examine(&mut record)?;

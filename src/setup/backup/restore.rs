@@ -7,13 +7,15 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{
-    DUMP, MEDIA, RECORD, Record, SETTINGS, SETTINGS_FROM, STORAGE, STORAGE_FROM, database, harm, shelf,
+    DUMP, MEDIA, RECORD, Record, SETTINGS, SETTINGS_FROM, STORAGE, STORAGE_FROM, database, harm,
+    place_of_database, shelf,
 };
 use crate::ask::psql::Psql;
 use crate::context::Owner;
 use crate::postgres::place::shown;
 use crate::pulp_settings::PulpSettings;
 use crate::steps::keys::for_pulp;
+use crate::steps::migrations::manager;
 use crate::volume::copy::{Copied, Copying};
 use crate::volume::{Directory, Failure, files, path};
 use crate::{Context, Problem};
@@ -21,6 +23,8 @@ use crate::{Context, Problem};
 /// Of the settings, what belongs to the content: whoever has tokens and sessions of the backup goes on using them. All else
 /// is of this installation, and is restored only where it is missing.
 const KEYS: [&str; 3] = ["certs/secret_key", "certs/token_private_key.pem", "certs/token_public_key.pem"];
+/// What a person writes.
+const SETTINGS_PY: &str = "settings.py";
 const USAGE: &str = "call `pulp-setup restore DIRECTORY`, with a backup or the directory that backups are in";
 
 /// The step.
@@ -38,7 +42,15 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         record.begun,
         record.artifacts
     ));
-    let restoring = Restoring { context, backup: &backup };
+    // Settings of another database would lead Pulp away from the one that is restored here.
+    let other = Some(&record.database).filter(|was| !was.is_empty() && **was != place_of_database(&settings));
+    if let Some(was) = other {
+        context.say(&format!(
+            "{SETTINGS_PY} of the backup is not restored, because the database was {was}: take over what else you need of {}",
+            backup.path().join(SETTINGS).join(SETTINGS_PY).display()
+        ));
+    }
+    let restoring = Restoring { context, backup: &backup, spared: other.map(|_| Path::new(SETTINGS_PY)) };
     restoring.tree(MEDIA, &context.path(&settings.media_root), Some(context.accounts.pulp))?;
     restoring.tree(STORAGE, &context.path(STORAGE_FROM), Some(context.accounts.pulp))?;
     let key = restoring.settings(&settings)?;
@@ -50,6 +62,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             "take another backup; the database is as it was",
         ));
     };
+    forget_cache(context);
     database::restore(context, &settings, dump)?;
     if let Some(key) = key {
         restoring.write(&context.path(&settings.db_encryption_key), &key)?;
@@ -94,9 +107,35 @@ fn nobody_else(psql: &Psql<'_>) -> Result<(), Problem> {
     }
 }
 
+/// What redis remembers of the content of before, which an external redis would go on serving. Pulp itself knows its keys.
+const FORGET: &str = "
+from django.conf import settings
+from pulpcore.app.models import Distribution
+if settings.CACHE_ENABLED:
+    from pulpcore.app.redis_connection import get_redis_connection
+    get_redis_connection().ping()
+    for distribution in Distribution.objects.iterator():
+        distribution.invalidate_cache()
+";
+
+/// Empties the cache of content while nobody fills it. That it cannot is no reason not to restore.
+fn forget_cache(context: &Context) {
+    let output = manager(context).args(["shell", "-c", FORGET]).output();
+    let why = match output {
+        Ok(output) if output.status.success() => return,
+        Ok(output) => output.last_words(),
+        Err(problem) => problem.what().to_owned(),
+    };
+    context.say(&format!(
+        "the cache of content cannot be emptied ({why}): if redis runs elsewhere, restart it, or it serves what was before"
+    ));
+}
+
 struct Restoring<'a> {
     context: &'a Context,
     backup: &'a Directory,
+    /// A file of settings that is not restored.
+    spared: Option<&'static Path>,
 }
 
 impl Restoring<'_> {
@@ -175,6 +214,9 @@ impl Restoring<'_> {
         let to = self.context.path(SETTINGS_FROM).join(inside);
         for name in from.list().map_err(|failure| failure.problem("read"))? {
             let (path, target) = (inside.join(&name), to.join(&name));
+            if Some(path.as_path()) == self.spared {
+                continue;
+            }
             if from.child(&name).is_ok() {
                 files::directory(self.context, &target, crate::context::ROOT, 0o755)?;
                 self.missing(&path, key)?;

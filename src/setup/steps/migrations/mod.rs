@@ -156,7 +156,7 @@ fn found(psql: &Psql<'_>) -> Result<Found, Problem> {
 }
 
 /// Pulp's command, as Pulp's user.
-fn manager(context: &Context) -> Tool {
+pub fn manager(context: &Context) -> Tool {
     // `LC_ALL` and `PATH` are the container's again. Root's home is not for others.
     let tool = Tool::new(context, "pulpcore-manager").inherit_env(context);
     tool.env("HOME", "/var/lib/pulp").user(context, context.accounts.pulp)
