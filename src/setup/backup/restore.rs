@@ -298,7 +298,7 @@ mod tests {
         let backup = path::open(&dir.path().join("backup")).unwrap();
         let settings =
             PulpSettings { db_encryption_key: format!("{SETTINGS_FROM}/{key}"), ..PulpSettings::default() };
-        let restoring = Restoring { context: &context, backup: &backup };
+        let restoring = Restoring { context: &context, backup: &backup, spared: None };
         let last = restoring.settings(&settings).unwrap();
         let read = |name: &str| fs::read_to_string(context.path(SETTINGS_FROM).join(name)).unwrap();
         assert_eq!(read("settings.py"), "ours");
@@ -309,6 +309,21 @@ mod tests {
         // Killed there, and called again.
         assert_eq!(restoring.settings(&settings).unwrap(), last);
         assert_eq!(read(key), "theirs\nours\n");
+    }
+
+    #[test]
+    fn settings_that_are_spared_are_not_restored_and_all_others_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::for_test(&dir.path().join("root"), []);
+        for name in ["settings.py", "conf.d/settings.py"] {
+            at(dir.path(), &format!("backup/settings/{name}"), "theirs");
+        }
+        let backup = path::open(&dir.path().join("backup")).unwrap();
+        let restoring =
+            Restoring { context: &context, backup: &backup, spared: Some(Path::new(SETTINGS_PY)) };
+        restoring.missing(&PathBuf::new(), Path::new("/key")).unwrap();
+        assert!(!context.path(SETTINGS_FROM).join("settings.py").exists());
+        assert!(context.path(SETTINGS_FROM).join("conf.d/settings.py").exists());
     }
 
     #[test]

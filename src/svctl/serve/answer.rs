@@ -235,9 +235,10 @@ fn reply(status: StatusCode, kind: &'static str, text: String) -> Reply {
     let headers = reply.headers_mut();
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                   frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    // A picture brings its own style; as a document it may do nothing else.
-    let policy =
-        if kind == "image/svg+xml" { "default-src 'none'; style-src 'unsafe-inline'" } else { policy };
+    // A picture brings its own style. As a document it may have that, and nothing that does or fetches something.
+    let picture =
+        "script-src 'none'; object-src 'none'; img-src 'none'; connect-src 'none'; frame-ancestors 'none'";
+    let policy = if kind == "image/svg+xml" { picture } else { policy };
     for (name, value) in [
         (CONTENT_TYPE, kind),
         (CONTENT_SECURITY_POLICY, policy),
