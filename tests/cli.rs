@@ -120,7 +120,7 @@ fn every_command_asks_what_its_words_say() {
     let signal = Request::Signal { names: some.clone(), signal: Signal::USR1 };
     assert_eq!(asked(&["signal", "sigusr1", "a", "b"]), signal);
     assert_eq!(asked(&["kill", "10", "a", "b"]), signal);
-    assert_eq!(asked(&["reload"]), Request::ReloadPlan);
+    assert_eq!(asked(&["reload"]), Request::Reload { names: vec![] });
     assert_eq!(asked(&["reload", "a"]), Request::Reload { names: names(&["a"]) });
     let all = Request::Change { verb: Verb::Start, names: vec![], wait: true, timeout_ms: None };
     assert_eq!(asked(&["start", "--all"]), all);

@@ -44,28 +44,22 @@ pub enum Request {
         /// The signal.
         signal: Signal,
     },
-    /// Make services reload their configuration.
+    /// Make services reload their configuration, or, without names, put the plan on disk in force: what it changes about a
+    /// service applies from the service's next start on.
     Reload {
-        /// Names of services and bundles, at least one.
+        /// Names of services and bundles; empty for the plan.
+        #[serde(default)]
         names: Vec<String>,
     },
     /// What the plan on disk would change, if it were in force: one [`Response::Names`], in which `+` stands before new
     /// services, `-` before those that would go, and `~` before those that would run otherwise.
     Diff,
-    /// Put the plan on disk in force. What it changes about a service applies from the service's next start on.
-    ReloadPlan,
-    /// The same, with another number of instances of a template until the next boot.
+    /// Put the plan on disk in force, with another number of instances of a template until the next boot.
     Scale {
         /// The name of the template.
         template: String,
         /// The number; a negative one stands for that of its definition.
         instances: i32,
-    },
-    /// Put the plan on disk in force and restart what it changes. If that is not ready in time, or fails, the plan of before
-    /// comes back. [`Response::Event`]s are sent until it is done.
-    Apply {
-        /// How long it may take, in milliseconds.
-        timeout_ms: u64,
     },
     /// The last changes of state: [`Response::Event`]s, oldest first.
     History,
@@ -120,6 +114,9 @@ pub enum Verb {
     Hold,
     /// End that.
     Release,
+    /// Put the plan on disk in force and restart what it changes; it takes no names. If that is not ready within the
+    /// timeout, or fails, the plan of before comes back.
+    Apply,
 }
 
 /// A state that can be waited for.

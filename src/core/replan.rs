@@ -31,7 +31,7 @@ impl Supervisor {
         &mut self,
         mut plan: Plan,
         begin: &dyn Fn(&mut Supervisor, Id, bool),
-    ) -> (BTreeSet<Id>, Plan) {
+    ) -> (Vec<Id>, Plan) {
         let mut ids = new_ids(&self.plan, &plan);
         let kept = plan.services.len();
         self.keep_running(&mut plan, &mut ids);
@@ -50,7 +50,7 @@ impl Supervisor {
             differences.compare(new, was, is, &ids);
             let changed = !retired && (unit.changed || runs_differently(was, is, &self.plan, &plan));
             if changed && !unit.retired {
-                differences.changed.insert(new);
+                differences.changed.push(new);
             }
             let unit = Unit { retired, changed: changed && !unit.state.is_inactive(), ..unit.clone() };
             if let Some(place) = units.get_mut(new.index()) {
@@ -151,7 +151,7 @@ impl Supervisor {
         let needed = new.filter(|&&(id, on, required)| {
             self.unit(id).goal.is_wanted() && self.must_be_started(on, required)
         });
-        let needed: BTreeSet<Id> = needed.map(|&(_, on, _)| on).collect();
+        let needed: Vec<Id> = needed.map(|&(_, on, _)| on).collect();
         // Dependencies have smaller ids, so their goals are right before those of their dependents.
         for id in self.ids() {
             let complete = self.unit(id).state == State::Done && self.service(id).kind == Kind::Oneshot;
@@ -184,7 +184,7 @@ struct Differences {
     /// Indices of services that the plan before did not have, or that were retired.
     fresh: BTreeSet<usize>,
     /// Services whose definition is newer than the one that they were started with.
-    changed: BTreeSet<Id>,
+    changed: Vec<Id>,
     /// New dependencies: the service, what it depends on, and whether it requires that.
     dependencies: Vec<(Id, Id, bool)>,
     /// Services that became a longrun or a oneshot.
@@ -222,17 +222,18 @@ fn new_id(ids: &[Option<Id>], old: Id) -> Option<Id> {
 
 /// Whether a service's definition changed in anything but its ids, which say nothing across plans.
 fn runs_differently(was: &Service, is: &Service, old: &Plan, new: &Plan) -> bool {
-    let names = |ids: &[Id], plan: &Plan| -> Vec<Option<Box<str>>> {
-        ids.iter().map(|id| plan.services.get(id.index()).map(|s| s.name.clone())).collect()
+    let name = |plan: &Plan, id: &Id| plan.services.get(id.index()).map(|service| service.name.clone());
+    let same = |was: &[Id], is: &[Id]| {
+        was.len() == is.len() && was.iter().zip(is).all(|(was, is)| name(old, was) == name(new, is))
     };
-    let bare = |service: &Service| Service {
-        requires: Vec::new(),
-        wants: Vec::new(),
-        after: Vec::new(),
-        ..service.clone()
+    let with_old_ids = || Service {
+        requires: was.requires.clone(),
+        wants: was.wants.clone(),
+        after: was.after.clone(),
+        ..is.clone()
     };
-    names(&was.requires, old) != names(&is.requires, new)
-        || names(&was.wants, old) != names(&is.wants, new)
-        || names(&was.after, old) != names(&is.after, new)
-        || bare(was) != bare(is)
+    !same(&was.requires, &is.requires)
+        || !same(&was.wants, &is.wants)
+        || !same(&was.after, &is.after)
+        || with_old_ids() != *was
 }

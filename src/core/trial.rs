@@ -6,23 +6,22 @@
 //! no more: they may hold the same port. A rollback takes over the plan of before in the same way. It begins a step of its
 //! own, because ids have another meaning from then on.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Action;
 use super::state::{Cause, Goal, Reason, State, Unit};
-use super::status::{Phase, Stage};
+use super::status::Stage;
 use super::supervisor::Supervisor;
-use super::time::{Time, seconds};
+use super::time::Time;
 use init_plan::{Id, Kind, Plan, Ready};
 
 /// A daemon that does not say when it is ready has to run for so long before it counts as well.
 const PROOF: Duration = Duration::from_secs(1);
 
 /// What is said of a rollback.
-const BACK: &str = "the plan of before is in force again";
+const BACK: &str = ": the plan of before is in force again";
 
 /// A plan that is being applied.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,7 +29,7 @@ pub(super) struct Trial {
     /// What comes back if the trial fails; `None` once it has come back.
     before: Option<Box<Before>>,
     /// The services that have to come up.
-    watched: BTreeSet<Id>,
+    watched: Vec<Id>,
     patience: Duration,
     until: Time,
     /// When to look again although nothing changes.
@@ -44,7 +43,7 @@ pub(super) struct Trial {
 struct Before {
     plan: Plan,
     /// The names of services that were wanted up.
-    wanted: BTreeSet<Box<str>>,
+    wanted: Vec<Box<str>>,
 }
 
 impl Trial {
@@ -62,14 +61,15 @@ impl Trial {
     }
 }
 
-/// What can be said of services on trial.
+/// What can be said of a service on trial.
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Verdict {
-    /// All of them are well.
+    /// It is well.
     Well,
-    /// Not all are; the time to look again, if nothing changes, and one of them.
-    Pending(Option<Time>, Id),
-    /// One of them failed, and how.
-    Failed(String),
+    /// It is not known yet; when to look again, if nothing changes.
+    Pending(Option<Time>),
+    /// It failed.
+    Failed,
 }
 
 impl Supervisor {
@@ -99,6 +99,7 @@ impl Supervisor {
 
     /// Takes over a plan, and restarts in order what it changes and what is new in it and `is_to_start`. Returns the plan
     /// before.
+    #[inline(never)]
     fn restart_changed(&mut self, plan: Plan, is_to_start: &dyn Fn(&Supervisor, Id) -> bool) -> Plan {
         let restarting = Goal::Down(Reason::Restarting);
         let (changed, before) = self.take_over(plan, &|supervisor, id, is_needed| {
@@ -118,7 +119,7 @@ impl Supervisor {
 
     /// Whatever restarts now is on trial.
     fn try_out(&mut self, before: Option<Box<Before>>, patience: Duration, why: Option<String>) {
-        let watched = self.restarting.clone();
+        let watched = self.restarting.iter().copied().collect();
         // There is no verdict in the step in which it begins: ids have another meaning within that.
         let patience = patience.max(Duration::from_millis(1));
         let until = self.now.plus(patience);
@@ -166,10 +167,10 @@ impl Supervisor {
 
     fn is_its_turn(&self, id: Id) -> bool {
         let unit = self.unit(id);
+        let restarts = |on: &Id| *on != id && self.restarting.contains(on);
         let waits = || {
-            let started = self.to_be_started(id, |_| false);
-            let mut all = self.service(id).dependencies().chain(started.into_iter().filter(|&on| on != id));
-            all.any(|on| self.restarting.contains(&on))
+            self.service(id).dependencies().any(|on| restarts(&on))
+                || self.to_be_started(id, |_| false).iter().any(restarts)
         };
         let is_new = unit.first_start.is_none();
         let leaves = |unit: &Unit| unit.retired && !unit.goal.is_wanted() && !unit.state.is_inactive();
@@ -181,33 +182,36 @@ impl Supervisor {
     /// Finds out what has become of a trial; whether that changes what is wanted of services.
     pub(super) fn judge_trial(&mut self) -> bool {
         let Some(trial) = self.trial.as_ref().filter(|trial| !trial.is_condemned()) else { return false };
-        let failure = match self.verdict(&trial.watched) {
-            Verdict::Pending(look, _) if self.now < trial.until => {
-                if let Some(trial) = &mut self.trial {
-                    trial.look = look;
+        let is_late = self.now >= trial.until;
+        let (mut look, mut pending, mut failed) = (None, false, None);
+        for &id in &trial.watched {
+            match self.verdict(id) {
+                Verdict::Well => {}
+                Verdict::Pending(at) if !is_late => {
+                    pending = true;
+                    look = look.into_iter().chain(at).min();
                 }
-                return false;
-            }
-            Verdict::Pending(_, id) => Some(self.not_ready(id)),
-            Verdict::Failed(why) => Some(why),
-            Verdict::Well => None,
-        };
-        match (failure, &mut self.trial) {
-            (Some(why), Some(Trial { before: Some(_), watched, why: place, .. })) => {
-                *place = Some(why);
-                let watched = watched.clone();
-                self.call_back(watched);
-                true
-            }
-            (failure, _) => {
-                self.conclude(failure);
-                false
+                Verdict::Pending(_) | Verdict::Failed => failed = failed.or(Some(id)),
             }
         }
+        let failure = failed.map(|id| self.what_is_wrong(id));
+        let Some(trial) = &mut self.trial else { return false };
+        trial.look = look;
+        if failure.is_none() && pending {
+            return false;
+        }
+        if failure.is_some() && trial.before.is_some() {
+            trial.why = failure;
+            let watched = trial.watched.clone();
+            self.call_back(watched);
+            return true;
+        }
+        self.conclude(failure);
+        false
     }
 
     /// What is not ready is not started again by a definition that is about to be no more.
-    fn call_back(&mut self, watched: BTreeSet<Id>) {
+    fn call_back(&mut self, watched: Vec<Id>) {
         for id in watched {
             if self.is_wanted(id) && !self.is_ready(id) && !self.unit(id).held {
                 self.set_goal(id, Goal::Down(Reason::Restarting));
@@ -220,8 +224,8 @@ impl Supervisor {
         let Some(trial) = self.trial.take() else { return };
         let result = match (trial.why, failure) {
             (None, _) => Ok(()),
-            (Some(why), None) => Err(format!("{why}: {BACK}")),
-            (Some(why), Some(too)) => Err(format!("{why}: {BACK}, and {too} with that")),
+            (Some(why), None) => Err(why + BACK),
+            (Some(why), Some(too)) => Err(why + BACK + ", and " + &too + " with that"),
         };
         if result.is_ok() {
             self.emit(Action::Applied);
@@ -229,59 +233,37 @@ impl Supervisor {
         self.applied = Some(result);
     }
 
-    fn verdict(&self, watched: &BTreeSet<Id>) -> Verdict {
-        let mut pending = None;
-        for &id in watched {
-            match self.verdict_on(id) {
-                Verdict::Well => {}
-                Verdict::Pending(look, _) => {
-                    let first: Option<Time> = pending.and_then(|(first, _)| first);
-                    pending = Some((first.into_iter().chain(look).min(), id));
-                }
-                failed @ Verdict::Failed(_) => return failed,
-            }
-        }
-        pending.map_or(Verdict::Well, |(look, id)| Verdict::Pending(look, id))
-    }
-
-    fn verdict_on(&self, id: Id) -> Verdict {
+    fn verdict(&self, id: Id) -> Verdict {
         let (unit, service) = (self.unit(id), self.service(id));
-        let failed = |why: &str| Verdict::Failed(format!("{} {why}", service.name));
         match (unit.goal, &unit.state) {
             // A person has stopped it meanwhile, or nobody wants it any more.
             (Goal::Down(reason), _) if reason != Reason::Restarting => Verdict::Well,
-            (_, State::Failed { why }) => failed(&format!("failed: {why}")),
-            (Goal::DependencyFailed(on), _) => {
-                failed(&format!("cannot start: it requires {}, which failed", self.service(on).name))
+            (Goal::DependencyFailed(_), _) | (_, State::Failed { .. }) => Verdict::Failed,
+            (_, State::Done) if service.kind == Kind::Longrun => Verdict::Failed,
+            (Goal::Up, State::Up { .. }) if service.ready == Ready::Started => {
+                let proved = unit.since.plus(PROOF);
+                if proved <= self.now { Verdict::Well } else { Verdict::Pending(Some(proved)) }
             }
+            (Goal::Up, State::Up { .. } | State::Done | State::Skipped { .. }) => Verdict::Well,
+            (Goal::Up, _) if unit.held => Verdict::Pending(None),
             (Goal::Up, State::Ending { exit, cause, .. } | State::Finishing { exit, cause, .. })
                 if *cause != Cause::Requested && !self.has_completed(id, *exit, cause) =>
             {
-                failed(&format!("ended with {exit}"))
+                Verdict::Failed
             }
-            (Goal::Up, State::Stopping { cause, .. }) if *cause != Cause::Requested => {
-                failed("was not ready in time, or not healthy")
-            }
-            (Goal::Up, State::Backoff { .. }) => failed(unit.said.as_deref().unwrap_or("ended")),
-            (_, State::Done) if service.kind == Kind::Longrun => failed("ended"),
-            (Goal::Up, state) if unit.held && !matches!(state, State::Up { .. }) => {
-                Verdict::Pending(None, id)
-            }
-            (Goal::Up, State::Up { .. }) if service.ready == Ready::Started => {
-                let proved = unit.since.plus(PROOF);
-                if proved <= self.now { Verdict::Well } else { Verdict::Pending(Some(proved), id) }
-            }
-            (Goal::Up, State::Up { .. } | State::Done | State::Skipped { .. }) => Verdict::Well,
-            _ => Verdict::Pending(None, id),
+            (Goal::Up, State::Stopping { cause, .. }) if *cause != Cause::Requested => Verdict::Failed,
+            (Goal::Up, State::Backoff { .. }) => Verdict::Failed,
+            _ => Verdict::Pending(None),
         }
     }
 
-    fn not_ready(&self, id: Id) -> String {
-        let (name, phase) = (&self.service(id).name, self.phase(id));
-        let patience = self.trial.as_ref().map_or(Duration::ZERO, |trial| trial.patience);
-        let note = self.note(id, self.now).map(|note| format!(" ({note})")).unwrap_or_default();
-        // One that was about to prove itself has been up all the time that it had.
-        let is = if phase == Phase::Up { "was up only just" } else { phase.as_str() };
-        format!("{name} is {is}{note} after {}", seconds(patience))
+    /// Why a service is the reason for a rollback.
+    fn what_is_wrong(&self, id: Id) -> String {
+        let (unit, name) = (self.unit(id), &self.service(id).name);
+        if let State::Ending { exit, .. } | State::Finishing { exit, .. } = &unit.state {
+            return format!("{name} ended with {exit}");
+        }
+        let (is, note) = (unit.state.phase().as_str(), self.note(id, self.now));
+        format!("{name} is {is} ({})", note.as_deref().unwrap_or("not for long enough"))
     }
 }

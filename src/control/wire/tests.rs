@@ -15,7 +15,7 @@ fn names() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let verbs = vec![Verb::Start, Verb::Stop, Verb::Restart, Verb::Hold, Verb::Release];
+    let verbs = vec![Verb::Start, Verb::Stop, Verb::Restart, Verb::Hold, Verb::Release, Verb::Apply];
     let verb = prop::sample::select(verbs);
     let signal = (1..=64).prop_filter_map("no such signal", Signal::from_number);
     let until = prop_oneof![Just(Until::Ready), Just(Until::Down)];
@@ -26,9 +26,7 @@ fn request() -> impl Strategy<Value = Request> {
         (names(), signal).prop_map(|(names, signal)| Request::Signal { names, signal }),
         names().prop_map(|names| Request::Reload { names }),
         Just(Request::Diff),
-        Just(Request::ReloadPlan),
         (name(), any::<i32>()).prop_map(|(template, instances)| Request::Scale { template, instances }),
-        any::<u64>().prop_map(|timeout_ms| Request::Apply { timeout_ms }),
         Just(Request::History),
         (names(), until, any::<Option<u64>>()).prop_map(|(names, until, timeout_ms)| Request::Wait {
             names,

@@ -13,6 +13,8 @@ use init_core::status::{Phase, Stage};
 use init_core::{Event, Time};
 use init_plan::{Id, Scope};
 
+/// How long a plan that is applied may take to come up, unless its client says so.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// So many first starts fit in a message, however long the names are.
 const STARTS: usize = 1000;
 
@@ -26,9 +28,7 @@ impl Init {
                 | Request::Signal { .. }
                 | Request::Reload { .. }
                 | Request::Diff
-                | Request::ReloadPlan
                 | Request::Scale { .. }
-                | Request::Apply { .. }
                 | Request::Shutdown { .. }
         );
         if acts && !may_act {
@@ -39,15 +39,15 @@ impl Init {
         match request {
             Request::List { names } => self.handle_list(token, &names),
             Request::Names => self.handle_names(token),
+            Request::Change { verb: Verb::Apply, timeout_ms, .. } => self.handle_apply(token, timeout_ms),
             Request::Change { verb, names, wait, timeout_ms } => {
                 self.handle_change(token, verb, &names, wait, timeout_ms)
             }
             Request::Signal { names, signal } => self.signal_services(token, &names, signal),
+            Request::Reload { names } if names.is_empty() => self.begin_reload(Some((token, None))),
             Request::Reload { names } => self.handle_reload(token, &names),
             Request::Diff => self.handle_diff(token),
-            Request::ReloadPlan => self.begin_reload(Some((token, None))),
             Request::Scale { template, instances } => self.handle_scale(token, template, instances),
-            Request::Apply { timeout_ms } => self.handle_apply(token, timeout_ms),
             Request::History => self.handle_history(token),
             Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
             Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
@@ -161,7 +161,7 @@ impl Init {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
                 Verb::Restart => Event::Restart(id),
-                Verb::Hold | Verb::Release => Event::Hold { id, held: verb == Verb::Hold },
+                Verb::Hold | Verb::Release | Verb::Apply => Event::Hold { id, held: verb == Verb::Hold },
             });
         }
         let (others, note) = self.describe_others(verb, &ids, &before);
@@ -205,13 +205,14 @@ impl Init {
     }
 
     /// Puts the plan on disk in force and restarts what it changes.
-    fn handle_apply(&mut self, token: Token, timeout_ms: u64) {
+    fn handle_apply(&mut self, token: Token, timeout_ms: Option<u64>) {
         let problem = if self.supervisor.stage() == Stage::Stopping {
             failure(FailureKind::ShuttingDown, "init is shutting down")
         } else if self.supervisor.is_applying() {
             failure(FailureKind::Failed, "somebody else applies a plan: wait until that is done")
         } else {
-            return self.begin_reload(Some((token, Some(Duration::from_millis(timeout_ms)))));
+            return self
+                .begin_reload(Some((token, Some(timeout_ms.map_or(PATIENCE, Duration::from_millis)))));
         };
         self.reply(token, &problem);
     }

@@ -80,11 +80,7 @@ pub fn signal(init: &Init, options: SendSignal, out: &mut Out) -> Result<(), Tro
 
 /// `svctl reload`. There is no timeout, because the reload command of a service has its own.
 pub fn reload(init: &Init, options: Reload, out: &mut Out) -> Result<(), Trouble> {
-    let request = match options.names {
-        names if names.is_empty() => Request::ReloadPlan,
-        names => Request::Reload { names },
-    };
-    settle(init, &request, None, out)
+    settle(init, &Request::Reload { names: options.names }, None, out)
 }
 
 /// `svctl wait`.
@@ -110,7 +106,8 @@ pub fn apply(init: &Init, options: &Apply, out: &mut Out) -> Result<(), Trouble>
         return out.write(if changes.is_empty() { NOTHING } else { "" });
     }
     out.flush()?;
-    let request = Request::Apply { timeout_ms: millis(options.timeout) };
+    let timeout_ms = Some(millis(options.timeout));
+    let request = Request::Change { verb: Verb::Apply, names: Vec::new(), wait: true, timeout_ms };
     // If it fails, going back may take as long.
     let settled = settle(init, &request, patience(Some(options.timeout.saturating_mul(2))), out);
     settled.map_err(|trouble| match trouble {

@@ -225,6 +225,7 @@ fn word(verb: Verb) -> &'static str {
         Verb::Restart => "restart",
         Verb::Hold => "hold",
         Verb::Release => "release",
+        Verb::Apply => "apply",
     }
 }
 
