@@ -69,20 +69,20 @@ impl Supervisor {
         let ids = new_ids(&self.plan, plan);
         let mut fresh: BTreeSet<usize> = (0..plan.services.len()).collect();
         let mut found = Vec::new();
+        let mut mark = |sign: &str, service: &Service| found.push([sign, &*service.name].concat());
         let present = self.units.iter().zip(&self.plan.services).zip(ids);
         for ((_, was), id) in present.filter(|((unit, _), _)| !unit.retired) {
             let is = id.and_then(|id| plan.services.get(id.index()));
             match is {
-                None => found.push(format!("-{}", was.name)),
-                Some(is) if runs_differently(was, is, &self.plan, plan) => {
-                    found.push(format!("~{}", was.name))
-                }
+                None => mark("-", was),
+                Some(is) if runs_differently(was, is, &self.plan, plan) => mark("~", was),
                 Some(_) => {}
             }
             fresh.remove(&id.map_or(usize::MAX, Id::index));
         }
-        let fresh = fresh.into_iter().filter_map(|index| plan.services.get(index));
-        found.extend(fresh.map(|service| format!("+{}", service.name)));
+        for service in fresh.into_iter().filter_map(|index| plan.services.get(index)) {
+            mark("+", service);
+        }
         found
     }
 

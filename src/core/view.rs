@@ -38,6 +38,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether the definition of a service is newer than the one that it runs with.
+    pub fn is_changed(&self, id: Id) -> bool {
+        self.unit(id).changed
+    }
+
     /// Whether a service is wanted up.
     pub fn is_wanted(&self, id: Id) -> bool {
         self.unit(id).goal.is_wanted()

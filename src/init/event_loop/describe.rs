@@ -3,7 +3,9 @@
 //! A plan holds what services have in their environment, which may be secret: of a new plan only its size is said.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
+use init_core::event::Notification;
 use init_core::{Action, Event, Role, Run, Supervisor};
 use init_plan::Id;
 
@@ -48,7 +50,7 @@ impl Display for Described<'_, Event> {
             }
             Event::Ready { run } => write!(f, "event: {} is ready", self.of(*run)),
             Event::Notify { run, notification } => {
-                write!(f, "event: {} says {notification:?}", self.of(*run))
+                write!(f, "event: {} says {}", self.of(*run), words_of(notification))
             }
             Event::Exited { pid, exit } => {
                 let owner = self.supervisor.owner(*pid);
@@ -99,6 +101,21 @@ impl Display for Described<'_, Action> {
             Action::RolledBack { why } => write!(f, "action: roll back: {why}"),
             Action::Halt { code } => write!(f, "action: exit with code {code}"),
         }
+    }
+}
+
+/// What a service says of itself, as it sent it.
+fn words_of(notification: &Notification) -> String {
+    let time = |name: &str, time: &Duration| format!("{name}={}", time.as_micros());
+    match notification {
+        Notification::Status(status) => format!("STATUS={status}"),
+        Notification::Reloading => "RELOADING=1".to_owned(),
+        Notification::Stopping => "STOPPING=1".to_owned(),
+        Notification::WatchdogPing => "WATCHDOG=1".to_owned(),
+        Notification::WatchdogTrigger => "WATCHDOG=trigger".to_owned(),
+        Notification::WatchdogInterval(interval) => time("WATCHDOG_USEC", interval),
+        Notification::ExtendTimeout(more) => time("EXTEND_TIMEOUT_USEC", more),
+        Notification::Reason(why) => format!("why it fails: {why}"),
     }
 }
 

@@ -76,10 +76,7 @@ impl Init {
         }
         // If several ask, the one who wants most gets it, and the others have nothing left to want.
         let patience = askers.iter().filter_map(|&(_, patience)| patience).max();
-        let result = match patience {
-            Some(patience) => self.apply_plan(patience),
-            None => self.reload_plan(),
-        };
+        let result = self.reload_plan(patience);
         if let (Err(problems), true) = (&result, askers.is_empty()) {
             self.log(&format!("reload: the plan on disk is wrong, the running one stays:\n{problems}"));
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::event_loop::{Init, Options};
-use crate::kernel::sys;
 use crate::service::io::ServiceIo;
 use init_core::Event;
 use init_plan::{Environment, Id, Plan};
@@ -12,6 +11,7 @@ use init_plan::{Environment, Id, Plan};
 ///
 /// # Errors
 /// Every problem, a line each.
+#[inline(never)]
 pub fn read_plan(options: &Options, environment: &Environment) -> Result<Plan, String> {
     let plan = init_plan::load::load_scaled(&options.services, environment, &options.scale)
         .map_err(|problems| problems.to_string())?;
@@ -34,31 +34,25 @@ impl Init {
         self.supervisor.plan().lookup(init_plan::COMMAND).and_then(|ids| ids.first().copied())
     }
 
-    /// Reads the plan again and puts it in force.
+    /// Reads the plan again and puts it in force; what it changes restarts, if there is a time for that.
     ///
     /// # Errors
     /// Every problem of the plan on disk, which then changes nothing.
-    pub(crate) fn reload_plan(&mut self) -> Result<String, String> {
+    #[inline(never)]
+    pub(crate) fn reload_plan(&mut self, patience: Option<Duration>) -> Result<String, String> {
         let environment = self.launcher.container().text();
-        let plan = read_plan(&self.options, &environment)?;
+        let plan = Box::new(read_plan(&self.options, &environment)?);
         let before = self.names();
         self.history.name_all(self.supervisor.plan());
-        self.feed(Event::Replan(Box::new(plan)));
+        if let Some(patience) = patience {
+            self.log("apply: the plan on disk is put in force");
+            self.feed(Event::Apply { plan, patience });
+            return Ok(String::new());
+        }
+        self.feed(Event::Replan(plan));
         let message = self.describe_reload(&before);
         self.log(&message);
         Ok(message)
-    }
-
-    /// Reads the plan again, puts it in force, and restarts what it changes.
-    ///
-    /// # Errors
-    /// Every problem of the plan on disk, which then changes nothing.
-    pub(crate) fn apply_plan(&mut self, patience: Duration) -> Result<String, String> {
-        let plan = read_plan(&self.options, &self.launcher.container().text())?;
-        self.history.name_all(self.supervisor.plan());
-        self.log(&format!("apply: puts a plan of {} services in force", plan.services.len()));
-        self.feed(Event::Apply { plan: Box::new(plan), patience });
-        Ok(String::new())
     }
 
     fn names(&self) -> Vec<Box<str>> {
@@ -70,36 +64,30 @@ impl Init {
     }
 
     fn describe_reload(&self, before: &[Box<str>]) -> String {
-        let now = sys::now();
-        let ids = self.all_ids();
-        let statuses: Vec<_> = ids.iter().map(|&id| self.supervisor.status(id, now)).collect();
-        let list = |what: &str, names: Vec<&str>| {
-            if names.is_empty() { None } else { Some(format!("{what}: {}", names.join(", "))) }
+        let kinds = ["new", "removed", "changed, to be applied by `svctl restart`"];
+        let mut lists = kinds.map(|kind| format!("{kind}: "));
+        let empty = lists.each_ref().map(String::len);
+        let mut add = |kind: usize, name: &str| {
+            if let (Some(list), Some(empty)) = (lists.get_mut(kind), empty.get(kind)) {
+                list.push_str(if list.len() == *empty { "" } else { ", " });
+                list.push_str(name);
+            }
         };
-        let new = statuses
-            .iter()
-            .filter(|s| !before.iter().any(|b| **b == *s.name))
-            .map(|s| s.name.as_str())
-            .collect();
-        let removed = before
-            .iter()
-            .filter(|name| {
-                let id = self.supervisor.plan().lookup(name).and_then(|ids| ids.first().copied());
-                id.is_none_or(|id| self.supervisor.is_retired(id))
-            })
-            .map(|name| &**name)
-            .collect();
-        let changed = statuses.iter().filter(|s| s.changed).map(|s| s.name.as_str()).collect();
-        let parts: Vec<String> = [
-            list("new", new),
-            list("removed", removed),
-            list("changed, to be applied by `svctl restart`", changed),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let parts = if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") };
-        format!("reloaded the plan: {parts}")
+        for name in before {
+            let found = self.supervisor.plan().lookup(name).and_then(|ids| ids.first().copied());
+            match found.filter(|&id| !self.supervisor.is_retired(id)) {
+                None => add(1, name),
+                Some(id) if self.supervisor.is_changed(id) => add(2, name),
+                Some(_) => {}
+            }
+        }
+        for name in self.names().iter().filter(|name| !before.contains(name)) {
+            add(0, name);
+        }
+        let said = lists.iter().zip(empty).filter(|(list, empty)| list.len() > *empty);
+        let said: Vec<&str> = said.map(|(list, _)| list.as_str()).collect();
+        let said = if said.is_empty() { "nothing changed".to_owned() } else { said.join("; ") };
+        format!("reloaded the plan: {said}")
     }
 
     /// Services were renumbered: moves everything that belongs to them along.

@@ -65,6 +65,7 @@ impl History {
     }
 
     /// Ids are about to get a new meaning: from now on names stand for them.
+    #[inline(never)]
     pub(crate) fn name_all(&mut self, plan: &Plan) {
         for record in &mut self.0 {
             if let Service::Known(id) = record.service {

@@ -194,7 +194,7 @@ impl Init {
         let before = self.options.scale.clone();
         self.options.scale.retain(|(known, _)| *known != name);
         self.options.scale.extend(usize::try_from(instances).ok().map(|count| (name, count)));
-        let answer = match self.reload_plan() {
+        let answer = match self.reload_plan(None) {
             Ok(message) => done(message),
             Err(problems) => {
                 self.options.scale = before;
