@@ -19,7 +19,9 @@ impl Supervisor {
             while let Some(id) = self.dirty.pop_front() {
                 self.apply_rules(id);
             }
-            if !self.start_next_restarting() && !self.judge_trial() {
+            // Nearly always nothing is being applied.
+            let is_calm = self.restarting.is_empty() && self.trial.is_none();
+            if is_calm || !(self.start_next_restarting() || self.judge_trial()) {
                 break;
             }
         }
