@@ -1,6 +1,7 @@
+# shellcheck shell=bash
 # Sourced by scripts that drive a browser: a headless Chromium by chromedriver. `$pictures` is where its pictures go.
 need chromium=chromium chromedriver=chromium-driver curl=curl jq=jq
-mkdir -p "$pictures"
+mkdir -p "${pictures:?}"
 profile=$(mktemp -d)
 chromedriver --port=0 >"$profile/log" 2>&1 &
 driver=$! session=''

@@ -35,14 +35,13 @@ init=$!
 end_all() {
     local code=$?
     [ $code = 0 ] || tail -n 20 "$work"/log "$work"/prometheus.log >&2 || true
-    end_browser || true
+    [ -z "${driver:-}" ] || end_browser || true
     kill "${prometheus:-$init}" 2>/dev/null || true
     kill $init 2>/dev/null || true
     wait || true
     rm -rf "$work"
     exit $code
 }
-end_browser() { :; }
 trap end_all EXIT
 tries=0 code=69 # the control socket is not there yet
 while [ $code = 69 ] && [ $((tries += 1)) -le 100 ]; do
