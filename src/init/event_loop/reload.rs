@@ -40,6 +40,10 @@ impl Init {
     /// Every problem of the plan on disk, which then changes nothing.
     #[inline(never)]
     pub(crate) fn reload_plan(&mut self, patience: Option<Duration>) -> Result<String, String> {
+        // Here and not where it is asked for: the generator may run in between. A plan on trial is nothing to go back to.
+        if patience.is_some() && self.supervisor.is_applying() {
+            return Err("somebody else applies a plan: wait until that is done".to_owned());
+        }
         let environment = self.launcher.container().text();
         let plan = Box::new(read_plan(&self.options, &environment)?);
         let before = self.names();

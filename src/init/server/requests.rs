@@ -161,7 +161,9 @@ impl Init {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
                 Verb::Restart => Event::Restart(id),
-                Verb::Hold | Verb::Release | Verb::Apply => Event::Hold { id, held: verb == Verb::Hold },
+                Verb::Hold | Verb::Release => Event::Hold { id, held: verb == Verb::Hold },
+                // It is about the whole plan, and has been taken care of.
+                Verb::Apply => continue,
             });
         }
         let (others, note) = self.describe_others(verb, &ids, &before);
@@ -208,8 +210,6 @@ impl Init {
     fn handle_apply(&mut self, token: Token, timeout_ms: Option<u64>) {
         let problem = if self.supervisor.stage() == Stage::Stopping {
             failure(FailureKind::ShuttingDown, "init is shutting down")
-        } else if self.supervisor.is_applying() {
-            failure(FailureKind::Failed, "somebody else applies a plan: wait until that is done")
         } else {
             return self
                 .begin_reload(Some((token, Some(timeout_ms.map_or(PATIENCE, Duration::from_millis)))));
