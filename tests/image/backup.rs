@@ -56,7 +56,7 @@ fn a_backup_of_a_pulp_that_serves_is_put_back_into_an_empty_one() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     let backups = dir.path().to_string_lossy().into_owned();
-    let pulp = Boot::new("backed-up").mount(&backups, BACKUPS).cheap_passwords().ready();
+    let pulp = Boot::new("backed-up").mount(&backups, BACKUPS).ready();
     pulp.set_password(PASSWORD);
     let api = Api::admin(&pulp, PASSWORD);
     let before: Vec<(String, Vec<u8>)> = (0..3)
@@ -102,7 +102,7 @@ fn a_backup_of_a_pulp_that_serves_is_put_back_into_an_empty_one() {
 
     let (settings, storage, database) = (volume(), volume(), volume());
     let boot = Boot::new("restored").mount(&backups, BACKUPS).mount(&settings, "/etc/pulp");
-    let boot = boot.mount(&storage, "/var/lib/pulp").mount(&database, "/var/lib/pgsql").cheap_passwords();
+    let boot = boot.mount(&storage, "/var/lib/pulp").mount(&database, "/var/lib/pgsql");
     let other = boot.ready();
     let refused = other.exec(&["pulp-setup", "restore", BACKUPS]);
     assert!(
@@ -137,7 +137,7 @@ fn a_backup_of_an_external_database_is_put_back_there_and_into_a_pulp_with_its_o
     let backups = dir.path().to_string_lossy().into_owned();
     let far = Elsewhere::start();
     let folders = Folders::new(&far.settings(5432));
-    let boot = || folders.boot("far").mount(&backups, BACKUPS).cheap_passwords();
+    let boot = || folders.boot("far").mount(&backups, BACKUPS);
     let pulp = boot().ready();
     pulp.set_password(PASSWORD);
     let api = Api::admin(&pulp, PASSWORD);
@@ -167,7 +167,7 @@ fn a_backup_of_an_external_database_is_put_back_there_and_into_a_pulp_with_its_o
     drop(pulp);
 
     // The same backup in a Pulp that brings its own database.
-    let moved = Boot::new("near").mount(&backups, BACKUPS).cheap_passwords().ready();
+    let moved = Boot::new("near").mount(&backups, BACKUPS).ready();
     moved.ok(&STOP);
     let said = moved.ok(&["pulp-setup", "restore", BACKUPS]);
     assert!(said.contains("settings.py of the backup is not restored, because the database was"), "{said}");
@@ -181,7 +181,7 @@ fn a_backup_of_an_external_database_is_put_back_there_and_into_a_pulp_with_its_o
 fn content_that_is_damaged_is_named_and_not_taken_into_a_backup() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let pulp = Boot::new("damaged").mount(&dir.path().to_string_lossy(), BACKUPS).cheap_passwords().ready();
+    let pulp = Boot::new("damaged").mount(&dir.path().to_string_lossy(), BACKUPS).ready();
     pulp.set_password(PASSWORD);
     Api::admin(&pulp, PASSWORD).publish_file("whole", b"whole");
     let file = pulp.sql("select file from core_artifact limit 1");

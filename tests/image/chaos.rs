@@ -4,11 +4,11 @@
 
 use std::process::Command;
 
-use crate::harness::{image, number, turn};
+use crate::harness::{alone, image, number};
 
 #[test]
 fn chaos_leaves_a_container_that_is_well_and_has_all_that_was_accepted() {
-    let _turn = turn();
+    let _turn = alone();
     let minutes = number("PULP_INIT_CHAOS", 1).to_string();
     if minutes == "0" {
         return needs::skip("chaos", "PULP_INIT_CHAOS is 0");

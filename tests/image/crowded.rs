@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Api, Boot, Pulp, number, turn};
+use crate::harness::{Api, Boot, Pulp, alone, number};
 
 const STATUS: &str = "/pulp/api/v3/status/";
 const WORKERS: u64 = 40;
@@ -83,13 +83,12 @@ fn any_numbers_of_processes_that_are_accepted_at_boot_are_served() {
         needs::skip("crowd", "takes minutes: set PULP_INIT_CROWD to a number of seconds");
         return;
     }
-    let _turn = turn();
+    let _turn = alone();
     let pulp = Boot::new("crowded")
         .env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
         .env("PULP_WORKERS", &WORKERS.to_string())
         .env("PULP_API_WORKERS", &PROCESSES.to_string())
         .env("PULP_CONTENT_WORKERS", &PROCESSES.to_string())
-        .cheap_passwords()
         .ready();
     let path = Api::admin(&pulp, PASSWORD).publish_file("served", &[7; 20_000]);
     let address = format!("127.0.0.1:{}", pulp.port(80));

@@ -13,7 +13,7 @@ use crate::harness::{Api, Boot, Folders, PASSWORD, PROMPTLY, Pulp, shared, turn,
 const KEY: &str = "settings/certs/database_fields.symmetric.key";
 
 fn with_password(boot: Boot) -> Boot {
-    boot.cheap_passwords().env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
+    boot.env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
 }
 
 /// Half-written files of ours in a directory.

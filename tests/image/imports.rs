@@ -102,7 +102,7 @@ fn task_is_a_fork_of_its_worker_and_imports_nothing_again() {
 
 fn task_is_a_fork(kind: &str) {
     let boot = Boot::new("task").env("PULP_WORKER_TYPE", kind).env("PULP_DEFAULT_ADMIN_PASSWORD", "secret");
-    let pulp = boot.cheap_passwords().ready();
+    let pulp = boot.ready();
     let api = Api::admin(&pulp, "secret");
     // A task that lasts: of a server that never answers.
     let silent = "import socket, time; s = socket.create_server(('127.0.0.1', 8099)); time.sleep(600)";
@@ -208,7 +208,7 @@ fn task_that_was_queued_while_no_worker_ran_begins_with_the_first_one() {
     if !only_pulp() {
         return;
     }
-    let pulp = Boot::new("queued").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").cheap_passwords().ready();
+    let pulp = Boot::new("queued").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").ready();
     let api = Api::admin(&pulp, "secret");
     pulp.ok(&["svctl", "stop", "pulp-worker"]);
     pulp.ok(&["pulpcore-manager", "shell", "--no-imports", "-c", QUEUE]);

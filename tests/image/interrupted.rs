@@ -76,7 +76,7 @@ fn history(seed: u64, folders: &Folders, longest: Duration) -> (Pulp, Duration) 
 }
 
 fn boot(folders: &Folders, what: &str) -> Boot {
-    folders.boot(what).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).cheap_passwords()
+    folders.boot(what).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
 }
 
 /// It does what Pulp is for, and stops cleanly.

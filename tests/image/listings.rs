@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Api, Boot, Pulp, curl, turn};
+use crate::harness::{Api, Boot, Pulp, alone, curl};
 
 /// Content without files, as many that their listing is ours, and a version of the repository that has it.
 const MANY: &str = "
@@ -54,8 +54,8 @@ fn links(page: &[u8]) -> usize {
 
 #[test]
 fn listings_of_many_files_are_pulps_own_and_changes_are_seen_at_once() {
-    let _turn = turn();
-    let pulp = Boot::new("listings").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").cheap_passwords().ready();
+    let _turn = alone();
+    let pulp = Boot::new("listings").env("PULP_DEFAULT_ADMIN_PASSWORD", "secret").ready();
     let api = Api::admin(&pulp, "secret");
     api.publish_file("listed", b"some bytes");
     let found = |kind: &str| {

@@ -112,9 +112,7 @@ fn cut(pulp: &Pulp, api: &Api, sync: &(String, Value), round: u64) -> (Accepted,
 fn a_power_cut_loses_no_accepted_upload_and_leaves_no_task_undone() {
     let _turn = turn();
     let folders = Folders::new("");
-    let boot = |what: &str| {
-        folders.boot(what).cheap_passwords().env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).ready()
-    };
+    let boot = |what: &str| folders.boot(what).env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD).ready();
     let mut pulp = boot("powercut");
     let server = Boot::new("server").unpublished().instead(&["python3", "-c", SERVER]).start();
     let sync = something_to_sync(&Api::admin(&pulp, PASSWORD), &server);

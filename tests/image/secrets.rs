@@ -126,7 +126,6 @@ fn no_service_has_the_secrets_of_another_in_its_environment() {
         .env("PULP_DEFAULT_ADMIN_PASSWORD", PASSWORD)
         .env("PULP_AWS_SECRET_ACCESS_KEY", "of S3")
         .env("AWS_SECRET_ACCESS_KEY", "of S3")
-        .cheap_passwords()
         .ready();
     let needed = [
         "PATH",

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::sys::stat::fstatat;
 use nix::unistd::{Gid, Uid, fchownat, symlinkat};
 
-use crate::harness::{Folders, number, podman_ok, turn};
+use crate::harness::{Folders, alone, number, podman_ok};
 use crate::hostile::{POSTGRES, PULP, listing, settles, what_changed};
 
 /// What is swapped, for a link to what, and by whom.
@@ -81,7 +81,7 @@ impl Drop for Stop<'_> {
 
 #[test]
 fn directories_that_become_links_all_the_time_lead_no_boot_outside() {
-    let _turn = turn();
+    let _turn = alone();
     let boots = number("PULP_INIT_SWAPS", 0);
     if boots == 0 {
         needs::skip("swaps", "takes minutes: set PULP_INIT_SWAPS to the number of boots");

@@ -3,12 +3,12 @@
 use std::sync::OnceLock;
 
 use super::{Site, clients, rpm_repository};
-use crate::harness::{Boot, PASSWORD, Pulp, curl, shared, turn};
+use crate::harness::{Boot, PASSWORD, Pulp, busy, curl, turn};
 
 #[test]
 fn clients_work_at_any_port_without_a_setting() {
     let _turn = turn();
-    let site = Site::plain(shared(), "any_port");
+    let site = Site::plain(busy(), "any_port");
     clients::run(&site, clients::QUICK);
     clients::run(&site, clients::SLOW);
 }
@@ -19,7 +19,7 @@ fn https() -> &'static Pulp {
     HTTPS.get_or_init(|| {
         let boot =
             Boot::new("named").publish(443).env("PULP_HTTPS", "true").env("PULP_CACHE_ENABLED", "true");
-        let pulp = boot.cheap_passwords().podman(&["--hostname", "pulp"]).ready();
+        let pulp = boot.podman(&["--hostname", "pulp"]).ready();
         pulp.set_password(PASSWORD);
         pulp
     })
@@ -60,7 +60,7 @@ fn an_answer_that_was_kept_for_one_address_is_not_given_at_another() {
 fn a_host_that_is_none_is_refused_and_shows_nowhere() {
     let _turn = turn();
     for host in ["a\"b", "a b", "a/b", "<script>"] {
-        let answer = curl(&["--header", &format!("Host: {host}"), &shared().url("/v2/")]);
+        let answer = curl(&["--header", &format!("Host: {host}"), &busy().url("/v2/")]);
         assert_eq!(answer.status, 400, "{host}: {}", answer.headers);
         assert!(!answer.headers.contains(host), "{}", answer.headers);
     }
@@ -100,7 +100,7 @@ fn what_the_user_says_of_the_address_wins() {
             .logs()
             .contains("addresses in answers: https://origin.example.com:8443, as CONTENT_ORIGIN says")
     );
-    assert!(shared().logs().contains("addresses in answers: those that the client used"));
+    assert!(busy().logs().contains("addresses in answers: those that the client used"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::Site;
-use crate::harness::{Boot, PASSWORD, Pulp, podman, podman_ok, shared, turn};
+use crate::harness::{Boot, PASSWORD, Pulp, busy, podman, podman_ok, turn};
 
 const CONTAINERFILE: &str = "FROM scratch\nADD root.tar /\nRUN [\"/ldconfig\", \"-C\", \"/made\"]\n";
 
@@ -80,7 +80,7 @@ fn image_is_built(site: &Site<'_>) {
 #[test]
 fn image_is_built_in_a_container_without_privileges_and_what_is_run_is_in_it() {
     let _turn = turn();
-    image_is_built(&Site::plain(shared(), "built"));
+    image_is_built(&Site::plain(busy(), "built"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::harness::{Boot, PASSWORD, Pulp, turn};
 pub fn domains() -> &'static Pulp {
     static DOMAINS: OnceLock<Pulp> = OnceLock::new();
     DOMAINS.get_or_init(|| {
-        let pulp = Boot::new("domains").env("PULP_DOMAIN_ENABLED", "true").cheap_passwords().ready();
+        let pulp = Boot::new("domains").env("PULP_DOMAIN_ENABLED", "true").ready();
         pulp.set_password(PASSWORD);
         let site = Site::plain(&pulp, "domains");
         let storage = json!({ "location": "/var/lib/pulp/media/other" });

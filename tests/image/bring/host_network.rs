@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Boot, Pulp, curl, shared, turn};
+use crate::harness::{Boot, Pulp, alone, curl, shared};
 
 /// Ports that nobody has now.
 fn free<const N: usize>() -> [u16; N] {
@@ -28,7 +28,7 @@ fn answers(http: u16) {
 
 #[test]
 fn two_pulps_share_the_hosts_network_and_a_third_at_taken_ports_is_told_which_variables_move_them() {
-    let _turn = turn();
+    let _turn = alone();
     let [a, b, c, d, e, f] = free();
     let pulps: Vec<Pulp> = [[a, b, c], [d, e, f]].into_iter().map(|ports| at(ports).ready()).collect();
     answers(a);
@@ -61,7 +61,7 @@ tcp = "127.0.0.1:24817"
 
 #[test]
 fn a_service_of_the_users_own_that_has_a_port_of_pulps_is_named_with_its_process() {
-    let _turn = turn();
+    let _turn = alone();
     let settings = tempfile::tempdir().unwrap();
     let services = settings.path().join("services.d");
     fs::create_dir(&services).unwrap();
@@ -74,6 +74,6 @@ fn a_service_of_the_users_own_that_has_a_port_of_pulps_is_named_with_its_process
 
 #[test]
 fn ports_that_pulps_own_services_have_are_no_problem_to_who_looks_again() {
-    let _turn = turn();
+    let _turn = alone();
     shared().ok(&["pulp-setup", "ports"]);
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::{Site, clients};
-use crate::harness::{PROMPTLY, Pulp, curl, shared, turn, until};
+use crate::harness::{PROMPTLY, Pulp, busy, curl, turn, until};
 
 /// A block of the documentation, in this language.
 fn documented(language: &str) -> String {
@@ -166,8 +166,8 @@ fn caddy(pulp: &Pulp) -> Option<Proxy> {
 #[test]
 fn clients_work_behind_nginx_that_ends_tls() {
     let _turn = turn();
-    let Some(proxy) = nginx(shared()) else { return };
-    let site = Site { pulp: shared(), origin: proxy.origin.clone(), domain: "", name: "behind_nginx" };
+    let Some(proxy) = nginx(busy()) else { return };
+    let site = Site { pulp: busy(), origin: proxy.origin.clone(), domain: "", name: "behind_nginx" };
     clients::run(&site, clients::QUICK);
     clients::run(&site, clients::SLOW);
 }
@@ -180,8 +180,8 @@ fn clients_work_behind_haproxy_and_caddy_that_end_tls() {
     }
     for (start, name) in [(haproxy as fn(&Pulp) -> Option<Proxy>, "behind_haproxy"), (caddy, "behind_caddy")]
     {
-        let Some(proxy) = start(shared()) else { continue };
-        let site = Site { pulp: shared(), origin: proxy.origin.clone(), domain: "", name };
+        let Some(proxy) = start(busy()) else { continue };
+        let site = Site { pulp: busy(), origin: proxy.origin.clone(), domain: "", name };
         clients::run(&site, clients::QUICK);
     }
 }
@@ -190,7 +190,7 @@ fn clients_work_behind_haproxy_and_caddy_that_end_tls() {
 fn a_client_of_a_proxy_cannot_make_up_an_address() {
     let _turn = turn();
     for start in [nginx, haproxy, caddy] {
-        let Some(proxy) = start(shared()) else { continue };
+        let Some(proxy) = start(busy()) else { continue };
         let url = format!("{}/v2/", proxy.origin);
         let mut args = vec!["--insecure", &url];
         for lie in ["X-Forwarded-Host: evil.example.com", "X-Forwarded-Proto: http", "X-Forwarded-Port: 1"] {

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{Site, clients, galaxy, python_index};
-use crate::harness::{Boot, PASSWORD, Pulp, number, shared, turn};
+use crate::harness::{Boot, PASSWORD, Pulp, busy, number, turn};
 
 /// More than any limit that a location may have. It is no package of any kind, and Pulp says so when it has all of it.
 fn big(directory: &Path, name: &str) -> PathBuf {
@@ -27,7 +27,7 @@ fn big(directory: &Path, name: &str) -> PathBuf {
 fn uploads_of_50_mb_reach_pulp_at_each_endpoint() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::plain(shared(), "big");
+    let site = Site::plain(busy(), "big");
     let user = format!("admin:{PASSWORD}");
     let index = python_index(&site)["base_url"].as_str().unwrap().to_owned();
     let galaxy = galaxy(&site)["client_url"].as_str().unwrap().to_owned();

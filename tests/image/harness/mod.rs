@@ -1,6 +1,6 @@
 //! Runs the real Pulp image with podman, and asks it over HTTP.
 //!
-//! A boot costs seconds of every CPU, so tests take turns ([`turn`]), and those that change nothing that others look at
+//! Few tests run at once, and some by themselves ([`turn`], [`alone`]). Those that change nothing that others look at
 //! share one container ([`shared`]). Waits are for events: `svctl wait`, the end of a container. Only what announces
 //! itself to nobody, such as a task of Pulp, is asked for again and again ([`until`]). A process that outlives the
 //! tests removes what they leave behind, however they end.
@@ -13,7 +13,7 @@ mod product;
 mod pulp;
 
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 pub use api::Api;
@@ -110,20 +110,47 @@ pub fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) -> Du
     begin.elapsed()
 }
 
-/// A test's turn: no other boots or measures meanwhile.
-pub struct Turn(#[allow(dead_code, reason = "held, never read")] MutexGuard<'static, ()>);
+/// A test's turn. When it ends, it prints how long the test took.
+pub struct Turn {
+    #[allow(dead_code, reason = "held, never read")]
+    among: Among,
+    begin: Instant,
+}
 
-/// Waits for the turn of the calling test.
+/// What a turn holds.
+#[allow(dead_code, reason = "held, never read")]
+enum Among {
+    Others(RwLockReadGuard<'static, ()>),
+    None(RwLockWriteGuard<'static, ()>),
+}
+
+static TURNS: RwLock<()> = RwLock::new(());
+
+/// Waits for the turn of the calling test. Others may have theirs at the same time, as many as cargo runs: a test
+/// waits for processes most of the time.
 pub fn turn() -> Turn {
-    static TURN: Mutex<()> = Mutex::new(());
     // A test that failed says nothing about the next one.
-    let guard = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    broom();
-    Turn(guard)
+    let guard = TURNS.read().unwrap_or_else(PoisonError::into_inner);
+    Turn::begin(Among::Others(guard))
+}
+
+/// Waits until no other test runs. For those that look at how long something takes, or that need what the host has once.
+pub fn alone() -> Turn {
+    let guard = TURNS.write().unwrap_or_else(PoisonError::into_inner);
+    Turn::begin(Among::None(guard))
+}
+
+impl Turn {
+    fn begin(among: Among) -> Turn {
+        broom();
+        Turn { among, begin: Instant::now() }
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        let thread = std::thread::current();
+        eprintln!("took {:.0} s: {}", self.begin.elapsed().as_secs_f64(), thread.name().unwrap_or_default());
         if !std::thread::panicking() {
             return;
         }
@@ -158,7 +185,17 @@ fn broom() {
 pub fn shared() -> &'static Pulp {
     static SHARED: OnceLock<Pulp> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let pulp = Boot::new("shared").ready();
+        let pulp = Boot::new("shared").bare().ready();
+        pulp.set_password(PASSWORD);
+        pulp
+    })
+}
+
+/// As [`shared`], for tests that ask much of its API: their passwords are cheap.
+pub fn busy() -> &'static Pulp {
+    static BUSY: OnceLock<Pulp> = OnceLock::new();
+    BUSY.get_or_init(|| {
+        let pulp = Boot::new("busy").ready();
         pulp.set_password(PASSWORD);
         pulp
     })

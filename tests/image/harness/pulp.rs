@@ -19,10 +19,15 @@ pub struct Boot {
     image: String,
     command: Vec<String>,
     through: Vec<String>,
+    hashers: Option<&'static str>,
 }
 
+/// A cheap hash of passwords. The good one takes half a second of CPU and more for each request with a password, which is
+/// not what tests are about.
+const CHEAP: &str = r#"["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]"#;
+
 impl Boot {
-    /// A container whose name ends in this word.
+    /// A container whose name ends in this word. It has one variable: that of a cheap hash of passwords.
     pub fn new(what: &str) -> Boot {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -35,7 +40,14 @@ impl Boot {
             image: image().to_owned(),
             command: Vec::new(),
             through: Vec::new(),
+            hashers: Some(CHEAP),
         }
+    }
+
+    /// Without any variable but those that the test gives it.
+    pub fn bare(mut self) -> Boot {
+        self.hashers = None;
+        self
     }
 
     /// Has podman executed by this program, which must do it in its own place.
@@ -48,13 +60,6 @@ impl Boot {
     pub fn env(mut self, name: &str, value: &str) -> Boot {
         self.env.push((name.to_owned(), value.to_owned()));
         self
-    }
-
-    /// With a cheap hash of passwords. The good one takes half a second of CPU for each request, which is not what tests
-    /// of many requests are about.
-    pub fn cheap_passwords(self) -> Boot {
-        let hashers = r#"["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]"#;
-        self.env("PULP_PASSWORD_HASHERS", hashers)
     }
 
     /// With options of `podman run`.
@@ -125,6 +130,9 @@ impl Boot {
         }
         for (name, value) in &self.env {
             run.args(["--env", name]).env(name, value);
+        }
+        if let Some(hashers) = self.hashers {
+            run.args(["--env", "PULP_PASSWORD_HASHERS"]).env("PULP_PASSWORD_HASHERS", hashers);
         }
         let began = Instant::now();
         let said: Said = run
