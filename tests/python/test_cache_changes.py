@@ -99,5 +99,22 @@ class Marks(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(hashes["elsewhere"], {"answer": "other"})
 
 
+class Index(unittest.TestCase):
+    def test_a_new_version_drops_the_index_of_flatpak_too(self):
+        dropped = []
+
+        class Repository:
+            def invalidate_cache(self, everything=False):
+                dropped.append(everything)
+
+        class Cache:
+            def delete(self, base_key):
+                dropped.append(base_key)
+
+        cache_changes.drop_index(Repository, Cache)
+        Repository().invalidate_cache(everything=True)
+        self.assertEqual(dropped, [True, "/index/static"])
+
+
 if __name__ == "__main__":
     unittest.main()

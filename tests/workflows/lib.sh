@@ -1,8 +1,11 @@
-# shellcheck shell=bash disable=SC2034 # the steps use what is set here
+# shellcheck shell=bash disable=SC2034,SC2317 # the steps use what is here
 # Sourced before each workflow, in the container of the clients. It shares the network of Pulp's, which it calls pulp.example.com.
 pulp=${PULP_ORIGIN:?}
 registry=${pulp#*://}
-second=${PULP_SECOND:-} # another Pulp, by HTTP
+# Other Pulps, by HTTP: one for what is exported and for users who are known elsewhere; one that signs; one with its content in S3.
+second=${PULP_SECOND:-}
+signs=${PULP_SIGNS:-}
+stored=${PULP_STORED:-}
 verify=false # whether there is a certificate to look at
 [[ $pulp != https:* ]] || verify=true
 # What is synced from: files of this container, served by itself.
@@ -16,6 +19,12 @@ cd "$own" || exit
 api() {
     curl --silent --show-error --fail-with-body --netrc --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} \
         "$pulp$2"
+}
+
+# at ADDRESS: what follows is done with another Pulp.
+at() {
+    pulp=$1 registry=${1#*://} verify=false
+    pulp() { command pulp --base-url "$pulp" "$@"; }
 }
 
 # form PATH FIELD...: an upload by the REST API.

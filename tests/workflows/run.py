@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,53 @@ REST_FRAMEWORK__DEFAULT_AUTHENTICATION_CLASSES = [
     "pulpcore.app.authentication.PulpRemoteUserAuthentication",
 ]
 """
+# A Pulp whose content is in a bucket of the clients' server. By its new name, storages.backends.s3.S3Storage, the registry of
+# pulp_container 2.30 does not know it (`NotImplementedError` in `RedirectsMixin`): each request for a layer is a 500.
+STORED = """
+MEDIA_ROOT = ""
+STORAGES = {
+    "default": {
+        "BACKEND": "storages.backends.s3boto3.S3Boto3Storage",
+        "OPTIONS": {
+            "access_key": "shop:pulp",
+            "secret_key": "kept-3lsewhere",
+            "bucket_name": "pulp",
+            "endpoint_url": "http://pulp.example.com:8085",
+            "region_name": "us-east-1",
+            "addressing_style": "path",
+            "signature_version": "s3v4",
+        },
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+"""
+# And whose metrics go to the clients' collector.
+METRICS = {
+    "PULP_OTEL_ENABLED": "true",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://pulp.example.com:4318",
+    "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+}
 # Where the clients find the certificates that they trust, where they do not look there by themselves.
 TRUST = "/etc/ssl/certs/ca-certificates.crt"
+
+
+# What the page says last.
+LIMITS = """## What does not work, and what was not tried
+
+- **The registry with its content in S3** answers 500 for layers if the storage is named `storages.backends.s3.S3Storage`, or is Google's:
+  pulp_container 2.30 knows `storages.backends.s3boto3.S3Boto3Storage` and Azure's alone (`NotImplementedError` in `RedirectsMixin`). The
+  older name is the same storage.
+- **Versions of Maven without a digit**, such as Debian's `debian`, are taken for a part of the group: pulp_maven 0.36 cannot keep the
+  file, and breaks off the download (`MavenContentMixin.group_artifact_version_filename`).
+- **A Maven artifact that is deployed again** under the same coordinates stays what it was, even if its repository was removed meanwhile,
+  until orphans are cleaned up. Pulp answers that all is well.
+- **oras-py 0.2** asks for a token to read and never for another one to write (`TokenAuth.authenticate_request`), so it cannot push
+  where the two differ. Artifacts are pushed by HTTP in the table of the specification's requests.
+- **500 for a question that makes no sense**: a regular expression that PostgreSQL cannot read (`name__regex=`), and an `orphaned_for` of
+  more minutes than a date can have. pulpcore 3.123 passes both on without a look.
+- **cosign, helm and oras** themselves are in none of Debian, PyPI, npm and crates.io. What they send and ask for is in that table.
+- **flatpak** looks at the index of a remote half an hour after it last did, as Pulp sends no time with it.
+"""
 
 
 class Workflow:
@@ -123,39 +169,77 @@ def quoted(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def second(arguments, secret, containers, folder):
-    """Another Pulp, in a network of its own; its address. Its files of exchange are those of the first."""
-    (folder / "settings").mkdir()
-    (folder / "settings" / "settings.py").write_text(SECOND)
+def variables(values):
+    """Options of podman that set them."""
+    return [f"--env={name}={value}" for name, value in values.items()]
+
+
+def keys():
+    """The volume of the Pulp that signs."""
+    return f"pulp-workflows-keys-{os.getpid()}"
+
+
+def signing(arguments, containers, folder):
+    """Does what docs/signing.md says before the boot; options of podman with the key and the scripts."""
+    guide = (HERE.parents[1] / "docs" / "signing.md").read_text().split("\n## 3.")[0]
+    scripts = re.findall(r"`(\w+\.sh)`:\n\n```sh\n(.*?)^```", guide, flags=re.MULTILINE | re.DOTALL)
+    lines = ["mkdir -p /var/lib/pulp/scripts"]
+    lines += [f"cat >/var/lib/pulp/scripts/{name} <<'END'\n{text}END" for name, text in scripts]
+    lines += re.findall(r"^\$ podman exec -u pulp pulp (.*)$", guide, flags=re.MULTILINE)
+    within = ["run", "--rm", "--volume", f"{keys()}:/var/lib/pulp", "--user", "pulp", "--entrypoint", "sh", arguments.image, "-euc"]
+    said = containers[0].podman(*within, "\n".join(lines))
+    fingerprint = re.search(r"^fpr:*([0-9A-F]{40}):$", said, flags=re.MULTILINE)[1]
+    return ["--volume", f"{keys()}:/var/lib/pulp", f"--env=PULP_SIGNING_KEY_FINGERPRINT={fingerprint}"]
+
+
+# Other Pulps, each in a network of its own, by the variable in which steps find its address: what podman is told, besides.
+OTHERS = {
+    "second": lambda arguments, containers, folder: ["--volume", f"{folder}/exchange:/exchange", *settings(folder, SECOND), *variables(EXCHANGE)],
+    "signs": signing,
+    "stored": lambda arguments, containers, folder: [*settings(folder, STORED), *variables(METRICS)],
+}
+
+
+def settings(folder, text):
+    """Options of podman that give a Pulp these settings."""
+    own = Path(tempfile.mkdtemp(dir=folder))
+    own.chmod(0o755)
+    (own / "settings.py").write_text(text)
+    return ["--volume", f"{own}:/etc/pulp"]
+
+
+def other(name, arguments, secret, containers, folder):
+    """Starts another Pulp; its address."""
     first = containers[0].podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", containers[0].name).strip()
-    options = ["--add-host", f"{NAME}:{first}", "--volume", f"{folder}/exchange:/exchange", "--volume", f"{folder}/settings:/etc/pulp"]
-    options += ["--env", "PULP_DEFAULT_ADMIN_PASSWORD", *[f"--env={name}={value}" for name, value in EXCHANGE.items()]]
-    pulp = Container("second", *options, image=arguments.image, env=secret)
+    options = ["--add-host", f"{NAME}:{first}", "--env", "PULP_DEFAULT_ADMIN_PASSWORD", *OTHERS[name](arguments, containers, folder)]
+    pulp = Container(name, *options, image=arguments.image, env=secret)
     containers.append(pulp)
     pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
     return "http://" + pulp.podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", pulp.name).strip()
 
 
-def started(arguments, password, containers, folder, both):
+def started(arguments, password, containers, folder, needed):
     origin = f"https://{NAME}:{HTTPS['PULP_HTTPS_PORT']}" if arguments.https else f"http://{NAME}"
     secret = {"PULP_DEFAULT_ADMIN_PASSWORD": password, "PULP_PASSWORD": password, "TWINE_PASSWORD": password}
     options = ["--hostname", NAME, "--add-host", f"{NAME}:127.0.0.1", "--env", "PULP_DEFAULT_ADMIN_PASSWORD"]
-    options += ["--volume", f"{folder}/exchange:/exchange", *[f"--env={name}={value}" for name, value in EXCHANGE.items()]]
+    options += ["--volume", f"{folder}/exchange:/exchange", *variables(EXCHANGE), "--env=PULP_FLATPAK_INDEX=true"]
     if arguments.https:
-        options += [f"--env={name}={value}" for name, value in HTTPS.items()]
+        options += variables(HTTPS)
     pulp = Container("pulp", *options, image=arguments.image, env=secret)
     containers.append(pulp)
     pulp.podman("exec", pulp.name, "svctl", "wait", "--timeout", "300s")
-    other = second(arguments, secret, containers, folder) if both else ""
+    others = {name: other(name, arguments, secret, containers, folder) for name in needed}
     # The clients have the hosts of Pulp's container, too.
     options = ["--network", f"container:{pulp.name}", "--volume", f"{HERE}:/workflows:ro", "--tmpfs", "/work:exec"]
-    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin", "--env", f"PULP_ORIGIN={origin}", "--env", f"PULP_SECOND={other}"]
+    options += ["--env", "PULP_PASSWORD", "--env", "TWINE_PASSWORD", "--env", "TWINE_USERNAME=admin", "--env", f"PULP_ORIGIN={origin}"]
+    options += [f"--env=PULP_{name.upper()}={address}" for name, address in others.items()]
     options += [f"--env={name}={TRUST}" for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")]
     clients = Container("clients", *options, image=arguments.clients, env=secret)
     containers.append(clients)
+    hosts = [NAME, *(address.removeprefix("http://") for address in others.values())]
     for path, text in [
         ("/root/.config/pulp/cli.toml", CLI.format(origin=origin, password=password)),
-        ("/root/.netrc", "".join(f"machine {host} login admin password {password}\n" for host in (NAME, other.removeprefix("http://")) if host)),
+        ("/root/.netrc", "".join(f"machine {host} login admin password {password}\n" for host in hosts)),
     ]:
         clients.run("bash", "-c", 'umask 077; mkdir -p "${0%/*}"; cat >"$0"', path, given=text)
     if arguments.https:
@@ -190,10 +274,13 @@ def page(workflows, arguments):
         lines[-1] = lines[-1].rstrip("\n")
         lines += ["```", ""]
         lines += [workflow.table] if workflow.table else []
+    lines += [LIMITS]
     return "\n".join(lines)
 
 
 def main():
+    # Who is told to end removes its containers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", default="localhost/pulp")
     parser.add_argument("--clients", default="localhost/pulp-init-clients")
@@ -212,9 +299,10 @@ def main():
     (folder / "exchange").mkdir()
     (folder / "exchange").chmod(0o777)
     try:
-        # Only some need the second one.
-        both = any("$second" in commands for workflow in workflows for _, commands in [("", workflow.preamble), *workflow.steps])
-        clients = started(arguments, secrets.token_urlsafe(16), containers, folder, both)
+        # Only some need others than the first one.
+        texts = "".join(commands for workflow in workflows for _, commands in [("", workflow.preamble), *workflow.steps])
+        needed = [name for name in OTHERS if f"${name}" in texts]
+        clients = started(arguments, secrets.token_urlsafe(16), containers, folder, needed)
         for workflow in workflows:
             workflow.run(clients)
             for promise, _, result, seconds in workflow.results():
@@ -226,6 +314,7 @@ def main():
             container.remove()
         if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run(["podman", "volume", "rm", "--force", keys()], capture_output=True)
     if arguments.write:
         with tempfile.NamedTemporaryFile("w", dir=arguments.write.parent, delete=False) as file:
             file.write(page(workflows, arguments))

@@ -29,7 +29,8 @@ PUBLIC_KEY_PATH = str(_secrets / "token_public_key.pem")
 
 STORAGES = {
     "default": {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        # Its older name: by the new one, storages.backends.s3.S3Storage, pulp_container 2.30 does not know it.
+        "BACKEND": "storages.backends.s3boto3.S3Boto3Storage",
         "OPTIONS": {
             "bucket_name": os.environ.get("S3_BUCKET", "pulp"),
             "endpoint_url": os.environ.get("S3_ENDPOINT"),

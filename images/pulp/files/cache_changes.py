@@ -1,4 +1,4 @@
-"""Closes three gaps in which Pulp's cache kept what had been changed, for as long as an entry lives.
+"""Closes four gaps in which Pulp's cache kept what had been changed, for as long as an entry lives.
 
 - A distribution that moved was served at its old place: Pulp drops the entries of the new one only.
 - Pulp drops entries before the change is committed. Whoever asked in between had the old answer kept. They are dropped once more
@@ -6,6 +6,7 @@
 - An answer that was being made when its entries were dropped was kept afterwards. Now whoever makes one leaves a mark among the
   entries before it looks at the distribution, and the answer is kept if the mark is still there. The same holds for the note that
   there is no guard.
+- The index of Flatpak's applications was dropped with a change of a distribution only, and not when one got another application.
 """
 
 import uuid
@@ -30,13 +31,27 @@ def install():
 
     if not settings.CACHE_ENABLED:
         return
-    from pulpcore.app.models import Distribution
-    from pulpcore.cache import AsyncContentCache
+    from pulpcore.app.models import Distribution, Repository
+    from pulpcore.cache import AsyncContentCache, Cache
     from pulpcore.content import handler
 
     leave_marks(handler.Handler, handler._current_distribution)
     AsyncContentCache.set = set_if_marked(AsyncContentCache.set)
     drop_when_committed(Distribution)
+    if getattr(settings, "FLATPAK_INDEX", False):
+        drop_index(Repository, Cache)
+
+
+def drop_index(kind, cache):
+    """Pulp calls this of a repository when a new version of it is committed."""
+    invalidates = kind.invalidate_cache
+
+    @wraps(invalidates)
+    def invalidate_cache(self, *args, **kwargs):
+        invalidates(self, *args, **kwargs)
+        cache().delete(base_key="/index/static")
+
+    kind.invalidate_cache = invalidate_cache
 
 
 def drop_when_committed(kind):

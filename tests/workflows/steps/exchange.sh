@@ -69,3 +69,17 @@ echo changed >later.txt
 pulp file content upload --relative-path later.txt --file later.txt --repository marked
 elsewhere POST "${upstream}replicate/" '{}' | all_ended
 taken marked/later.txt | cmp - later.txt
+
+#: Images are exported and imported, too
+mkdir -p layer && echo moved >layer/file && tar -C layer -cf layer.tar file
+skopeo copy --quiet --dest-tls-verify=$verify --dest-creds "admin:$PULP_PASSWORD" tarball:layer.tar "docker://$registry/moved/image:1"
+repository=$(pulp container repository show --name moved/image | jq -r .pulp_href)
+exporter=$(api POST /pulp/api/v3/exporters/core/pulp/ "{\"name\": \"image\", \"path\": \"/exchange/image\", \"repositories\": [\"$repository\"]}" | jq -r .pulp_href)
+export=$(api POST "${exporter}exports/" '{}' | ended | grep exports/)
+importer=$(elsewhere POST /pulp/api/v3/importers/core/pulp/ '{"name": "image"}' | jq -r .pulp_href)
+import "$(api GET "$export" | jq -r '.output_file_info | keys[]' | grep 'tar')"
+repository=$(elsewhere GET '/pulp/api/v3/repositories/?name=moved/image' | jq -r '.results[0].pulp_href')
+elsewhere POST /pulp/api/v3/distributions/container/container/ "{\"name\": \"image\", \"base_path\": \"moved/image\", \"repository\": \"$repository\"}" |
+    (pulp=$second ended) >/dev/null
+[ "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://${second#*://}/moved/image:1")" = \
+    "$(skopeo inspect --tls-verify=$verify --format '{{.Digest}}' "docker://$registry/moved/image:1")" ]
