@@ -89,8 +89,8 @@ LIMITS = """## What does not work, and what was not tried
   older name is the same storage.
 - **Versions of Maven without a digit**, such as Debian's `debian`, are taken for a part of the group: pulp_maven 0.36 cannot keep the
   file, and breaks off the download (`MavenContentMixin.group_artifact_version_filename`).
-- **A Maven artifact that is deployed again** under the same coordinates stays what it was, even if its repository was removed meanwhile,
-  until orphans are cleaned up. Pulp answers that all is well.
+- **A Maven artifact that is deployed anew**, with other bytes, after its repository was removed stays what it was until orphans are
+  cleaned up: coordinates are a content's identity. Pulp answers that all is well.
 - **oras-py 0.2** asks for a token to read and never for another one to write (`TokenAuth.authenticate_request`), so it cannot push
   where the two differ. Artifacts are pushed by HTTP in the table of the specification's requests.
 - **500 for a question that makes no sense**: a regular expression that PostgreSQL cannot read (`name__regex=`), and an `orphaned_for` of

@@ -22,7 +22,7 @@ project() { # VERSION
     <maven.compiler.source>21</maven.compiler.source><maven.compiler.target>21</maven.compiler.target>
     <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
   </properties>
-  <distributionManagement><repository><id>shop</id><url>$pulp/pulp/maven/own/</url></repository></distributionManagement>
+  <distributionManagement><repository><id>shop</id><url>$pulp/pulp/maven/shop/</url></repository></distributionManagement>
   <build><pluginManagement><plugins>
     <plugin><artifactId>maven-deploy-plugin</artifactId><version>3.1.4</version></plugin>
     <plugin><artifactId>maven-install-plugin</artifactId><version>3.1.4</version></plugin>

@@ -55,6 +55,9 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
             context.say(&format!("the embedded {what} is not used: {why}"));
         }
     }
+    if let Some(warning) = parse::unknown_to_the_registry(&set) {
+        context.say(&warning);
+    }
     Ok(())
 }
 

@@ -62,8 +62,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
 /// (pulpcore/app/apps.py); pulpcore's defaults where the user has none.
 pub fn migrated_settings(set: &Map<String, Value>) -> String {
     let value = |name: &str, default: Value| set.get(name).cloned().unwrap_or(default);
-    let storage = set.get("STORAGES").and_then(|all| all.get("default")).and_then(|it| it.get("BACKEND"));
-    let storage = storage.and_then(Value::as_str).unwrap_or("pulpcore.app.models.storage.FileSystem");
+    let storage = storage(set).unwrap_or("pulpcore.app.models.storage.FileSystem");
     let apps = installed_apps(set);
     // Another app has migrations of its own, of which the image's list knows nothing.
     let apps = if apps.is_empty() { String::new() } else { format!(", apps {}", apps.join(" ")) };
@@ -73,6 +72,28 @@ pub fn migrated_settings(set: &Map<String, Value>) -> String {
         value("HIDE_GUARDED_DISTRIBUTIONS", Value::Bool(false)),
         value("ENABLED_PLUGINS", Value::Null),
     )
+}
+
+/// The user's `STORAGES["default"]["BACKEND"]`.
+fn storage(set: &Map<String, Value>) -> Option<&str> {
+    set.get("STORAGES")?.get("default")?.get("BACKEND")?.as_str()
+}
+
+/// What the container registry cannot do with the user's storage. pulp_container 2.30 sends clients to the storages that it
+/// knows by name (`RedirectsMixin` in registry_api.py), and fails with any other.
+pub fn unknown_to_the_registry(set: &Map<String, Value>) -> Option<String> {
+    let storage = storage(set).filter(|name| name.starts_with("storages.backends."))?;
+    let known = ["storages.backends.s3boto3.S3Boto3Storage", "storages.backends.azure_storage.AzureStorage"];
+    let redirects = set.get("REDIRECT_TO_OBJECT_STORAGE").is_none_or(|value| truth(Some(value)));
+    if !redirects || known.contains(&storage) {
+        return None;
+    }
+    let instead = if storage == "storages.backends.s3.S3Storage" {
+        "let STORAGES name storages.backends.s3boto3.S3Boto3Storage, which is the same"
+    } else {
+        "set REDIRECT_TO_OBJECT_STORAGE = False"
+    };
+    Some(format!("the container registry does not know {storage}: each request for a layer will fail; {instead}"))
 }
 
 /// Django's apps in the user's settings: those that they add, among dynaconf's own words.
@@ -228,6 +249,22 @@ mod tests {
         assert_ne!(plain, of(app));
         let ours = json!({"INSTALLED_APPS": ["dynaconf_merge_unique", crate::steps::settings::APP]});
         assert_eq!(plain, of(ours), "the prepared database would be migrated again");
+    }
+
+    #[test]
+    fn a_storage_that_the_registry_does_not_know_is_named_with_what_to_do() {
+        let of = |backend: &str, redirect: bool| {
+            let default = json!({"BACKEND": backend});
+            let set = json!({"STORAGES": {"default": default}, "REDIRECT_TO_OBJECT_STORAGE": redirect});
+            unknown_to_the_registry(&map(set))
+        };
+        assert!(of("storages.backends.s3.S3Storage", true).unwrap().contains("s3boto3.S3Boto3Storage"));
+        let google = of("storages.backends.gcloud.GoogleCloudStorage", true).unwrap();
+        assert!(google.contains("REDIRECT_TO_OBJECT_STORAGE = False"), "{google}");
+        assert_eq!(of("storages.backends.gcloud.GoogleCloudStorage", false), None);
+        assert_eq!(of("storages.backends.s3boto3.S3Boto3Storage", true), None);
+        assert_eq!(of("pulpcore.app.models.storage.FileSystem", true), None);
+        assert_eq!(unknown_to_the_registry(&map(json!({}))), None);
     }
 
     #[test]
