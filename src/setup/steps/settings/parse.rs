@@ -93,7 +93,9 @@ pub fn unknown_to_the_registry(set: &Map<String, Value>) -> Option<String> {
     } else {
         "set REDIRECT_TO_OBJECT_STORAGE = False"
     };
-    Some(format!("the container registry does not know {storage}: each request for a layer will fail; {instead}"))
+    Some(format!(
+        "the container registry does not know {storage}: each request for a layer will fail; {instead}"
+    ))
 }
 
 /// Django's apps in the user's settings: those that they add, among dynaconf's own words.
