@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # workflows.sh [--https] [WORKFLOW...]: what Pulp's documentation promises, done with pulp-cli, twine, pip, dnf, apt, ansible-galaxy, gem, ostree,
-# npm and skopeo against the Pulp image. All of them together write docs/workflows.md. PULP_IMAGE names another image.
+# npm, mvn, flatpak, skopeo and schemathesis against the Pulp image (some 20 minutes). All of them together write docs/workflows.md. PULP_IMAGE names another image.
 . "$(dirname "$0")/host.sh"
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it

@@ -126,8 +126,7 @@ enum Among {
 
 static TURNS: RwLock<()> = RwLock::new(());
 
-/// Waits for the turn of the calling test. Others may have theirs at the same time, as many as cargo runs: a test
-/// waits for processes most of the time.
+/// Waits for the turn of the calling test. Others may have theirs at the same time, as many as cargo runs: one for each CPU.
 pub fn turn() -> Turn {
     // A test that failed says nothing about the next one.
     let guard = TURNS.read().unwrap_or_else(PoisonError::into_inner);
