@@ -55,6 +55,31 @@ content() { curl --silent --show-error --fail "${@:2}" "$pulp/pulp/content/$1"; 
 # refused COMMAND...: succeeds if the command does not.
 refused() { ! "$@" >/dev/null 2>&1; }
 
+# deb_package NAME VERSION DIRECTORY: makes a package of Debian there.
+deb_package() {
+    mkdir -p tree/DEBIAN "tree/opt/$1"
+    printf '%s\n' "Package: $1" "Version: $2" 'Architecture: amd64' 'Maintainer: Somebody <somebody@example.com>' 'Description: a package' >tree/DEBIAN/control
+    echo "$2" >"tree/opt/$1/version"
+    dpkg-deb --root-owner-group --build tree "$3" >/dev/null
+    rm -rf tree
+}
+
+# apt_ WORD...: apt-get with sources.list and lists of this directory.
+apt_() {
+    apt-get -qq -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$PWD/lists" \
+        -o APT::Sandbox::User=root "$@"
+}
+
+# collection NAME VERSION [DEPENDENCY]: makes a collection of Ansible in this directory.
+collection() {
+    mkdir -p "$1/meta"
+    printf '%s\n' 'namespace: shop' "name: $1" "version: $2" 'readme: README.md' 'authors: [somebody]' 'license: [MIT]' 'tags: [linux]' \
+        'repository: https://example.com/one' "dependencies: {${3:+$3: '*'}}" >"$1/galaxy.yml"
+    echo "# $1" >"$1/README.md"
+    echo "requires_ansible: '>=2.16.0'" >"$1/meta/runtime.yml"
+    ansible-galaxy collection build --force "$1" >/dev/null
+}
+
 # The server of the sources comes and goes.
 source_goes() { pkill -f 'http.server 9000' || true; until refused curl --silent "$source/"; do sleep 0.1; done; }
 source_comes() {

@@ -1,12 +1,4 @@
 # Ansible
-collection() { # NAME VERSION [DEPENDENCY]
-    mkdir -p "$1/meta"
-    printf '%s\n' 'namespace: shop' "name: $1" "version: $2" 'readme: README.md' 'authors: [somebody]' 'license: [MIT]' 'tags: [linux]' \
-        'repository: https://example.com/one' "dependencies: {${3:+$3: '*'}}" >"$1/galaxy.yml"
-    echo "# $1" >"$1/README.md"
-    echo "requires_ansible: '>=2.16.0'" >"$1/meta/runtime.yml"
-    ansible-galaxy collection build --force "$1" >/dev/null
-}
 
 #: A repository of collections
 pulp ansible repository create --name galaxy

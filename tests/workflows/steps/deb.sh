@@ -1,19 +1,8 @@
 # Debian
-package() { # NAME VERSION DIRECTORY
-    mkdir -p "tree/DEBIAN" "tree/opt/$1"
-    printf '%s\n' "Package: $1" "Version: $2" 'Architecture: amd64' 'Maintainer: Somebody <somebody@example.com>' 'Description: a package' >tree/DEBIAN/control
-    echo "$2" >"tree/opt/$1/version"
-    dpkg-deb --root-owner-group --build tree "$3" >/dev/null
-    rm -rf tree
-}
-apt_() {
-    apt-get -qq -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$PWD/lists" \
-        -o APT::Sandbox::User=root "$@"
-}
 
 #: A repository syncs from one that apt-ftparchive has made
 mkdir -p "$sources/deb/pool" "$sources/deb/dists/stable/main/binary-amd64" lists/partial
-package shop 1.0 "$sources/deb/pool"
+deb_package shop 1.0 "$sources/deb/pool"
 (cd "$sources/deb" && apt-ftparchive packages pool >dists/stable/main/binary-amd64/Packages && gzip -kf dists/stable/main/binary-amd64/Packages \
     && apt-ftparchive -o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
         -o APT::FTPArchive::Release::Components=main -o APT::FTPArchive::Release::Architectures=amd64 release dists/stable >Release \
@@ -37,7 +26,7 @@ grep --quiet 'Hit:' update.log
 refused grep 'Get:' update.log
 
 #: A package of one's own is uploaded, and apt-get takes it
-package depot 3.0 .
+deb_package depot 3.0 .
 form /pulp/api/v3/content/deb/packages/ "file=@$(ls depot_*.deb)" "repository=$(pulp deb repository show --name deb | jq -r .pulp_href)" \
     distribution=stable component=main | ended
 second=$(pulp deb publication create --repository deb | jq -r .pulp_href)

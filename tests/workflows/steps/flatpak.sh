@@ -1,6 +1,5 @@
 # Flatpak
 export XDG_DATA_HOME=$own/data HOME=$own
-cp /root/.netrc "$own/"
 application() { # VERSION: of org.example.Shop, as an OCI image
     rm -rf tree shop && mkdir -p tree/files/bin tree/export
     printf '%s\n' '#!/bin/sh' "echo $1" >tree/files/bin/shop && chmod +x tree/files/bin/shop

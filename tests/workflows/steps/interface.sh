@@ -33,6 +33,6 @@ enabled = false
 not_a_server_error.enabled = true
 EOF
 /opt/schemathesis/bin/schemathesis run --include-method GET --seed 1 --url "$pulp" api.json >report || true
-grep 'Tested:' report
-refused grep 'Tested: *[0-4]\?[0-9]\?[0-9]$' report # of some 510
-refused grep --extended-regexp "^    curl -X GET" <(grep 'curl -X GET' report | grep --invert-match --extended-regexp '__i?regex=|orphaned_for=')
+[ "$(sed -n 's/.*Tested: *//p' report)" -gt 500 ]
+failed=$(grep 'curl -X GET' report | grep --invert-match --extended-regexp '__i?regex=|orphaned_for=' || true)
+[ -z "$failed" ] || { echo "$failed"; exit 1; }

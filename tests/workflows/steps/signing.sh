@@ -1,23 +1,6 @@
 # Signatures
 at "$signs"
 service() { api GET "/pulp/api/v3/signing-services/?name=$1" | jq -r ".results[0].$2"; }
-package() { # NAME VERSION DIRECTORY
-    mkdir -p "tree/DEBIAN" "tree/opt/$1"
-    printf '%s\n' "Package: $1" "Version: $2" 'Architecture: amd64' 'Maintainer: Somebody <somebody@example.com>' 'Description: a package' >tree/DEBIAN/control
-    dpkg-deb --root-owner-group --build tree "$3" >/dev/null
-}
-apt_() {
-    apt-get -qq -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$PWD/lists" -o APT::Sandbox::User=root "$@"
-}
-collection() { # NAME
-    mkdir -p "$1/meta"
-    printf '%s\n' 'namespace: shop' "name: $1" 'version: 1.0.0' 'readme: README.md' 'authors: [somebody]' \
-        'license: [MIT]' 'repository: https://example.com/shop' 'tags: [linux]' >"$1/galaxy.yml"
-    echo '# a collection' >"$1/README.md"
-    echo "requires_ansible: '>=2.16.0'" >"$1/meta/runtime.yml"
-    ansible-galaxy collection build "$1"
-    pulp ansible content upload --file "shop-$1-1.0.0.tar.gz" --repository signed
-}
 # Somebody else's key.
 export GNUPGHOME=$own/gnupg
 mkdir -m 700 gnupg
@@ -32,7 +15,7 @@ done
 
 #: A release of an apt repository is signed: apt takes it with the key, and with no other one
 mkdir -p lists/partial
-package signed 1.0 .
+deb_package signed 1.0 .
 pulp deb repository create --name signed-deb
 form /pulp/api/v3/content/deb/packages/ file=@signed_1.0_amd64.deb "repository=$(pulp deb repository show --name signed-deb | jq -r .pulp_href)" \
     distribution=stable component=main | ended
@@ -62,14 +45,17 @@ pulp ansible repository create --name signed
 pulp ansible distribution create --name signed --base-path signed --repository signed
 printf '%s\n' '[galaxy]' 'server_list = pulp' '[galaxy_server.pulp]' "url = $pulp/pulp_ansible/galaxy/signed/" 'username = admin' \
     "password = $PULP_PASSWORD" >ansible.cfg
-collection signed
+collection signed 1.0.0
+pulp ansible content upload --file shop-signed-1.0.0.tar.gz --repository signed
 api POST "$(pulp ansible repository show --name signed | jq -r .pulp_href)sign/" "$(jq -n --arg service "$(service ansible-default pulp_href)" \
     '{content_units: ["*"], signing_service: $service}')" | ended
-collection unsigned
+collection unsigned 1.0.0
+pulp ansible content upload --file shop-unsigned-1.0.0.tar.gz --repository signed
 gpg --batch --quiet --no-default-keyring --keyring "$PWD/keys.gpg" --import key.asc
 install() { ansible-galaxy collection install --collections-path "$PWD/installed" --keyring "$PWD/keys.gpg" --required-valid-signature-count +1 "$1"; }
 install shop.signed
 refused install shop.unsigned
+ansible-galaxy collection install --collections-path "$PWD/installed" shop.unsigned # it is there
 
 #: An image is signed: skopeo takes it by a policy that wants the key
 tar --mtime=@0 -cf layer.tar key.asc
