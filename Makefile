@@ -12,6 +12,8 @@ static_flags += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 static_flags += --remap-path-prefix=$(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust=/rustc
 ifeq ($(target),x86_64-unknown-linux-gnu)
 static_flags += -C link-arg=-Wl,--icf=all
+# Cargo links in this directory, so the path means the same wherever it is.
+static_flags += -C link-arg=-Wl,-T,scripts/no-unwind-tables.ld
 endif
 
 .PHONY: help build image image-galaxy images run run-galaxy stop demo demo-stop test lint docs instructions bench bench-quick bench-boot bench-serve bench-work chaos fuzz mutants audit reproducible lock install clean

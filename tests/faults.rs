@@ -263,3 +263,18 @@ fn what_is_lasting_is_not_tried_again_and_again() {
     running.reach("web", Failed);
     assert_ne!(running.phase("web"), Starting);
 }
+
+#[test]
+fn program_that_cannot_read_what_the_one_before_left_gives_its_place_back() {
+    let running = with("state=EIO").longrun("web", "say web-runs sleep-forever", "").start();
+    running.booted();
+    let (pid, init) = (running.status("web").pid, running.pid());
+    for _ in 0..3 {
+        let said = running.fails(1, &["reexec"]);
+        assert!(said.contains("cannot read what this one left") && said.contains("goes on"), "{said}");
+    }
+    assert_eq!((running.status("web").pid, running.pid()), (pid, init));
+    running.ok(&["restart", "web"]);
+    running.lines("web-runs", 2);
+    assert_eq!(running.stop().0, 0);
+}

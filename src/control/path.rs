@@ -4,7 +4,7 @@
 //! A container may have a read-only root, no `/run` of its own or no root user at all, hence more than one.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The environment variable that names a runtime directory to try before all others.
 pub const VARIABLE: &str = "INIT_RUNTIME_DIR";
@@ -15,6 +15,11 @@ pub const SOCKET: &str = "control";
 /// The name of the second control socket, at which only root and `init`'s own user may connect: they do not queue behind
 /// everybody else who does.
 pub const PRIVATE_SOCKET: &str = "private";
+
+/// Where `svctl set` writes, below the runtime directory: definitions that `init` reads after all others, until the next boot.
+pub fn set_directory(runtime: &Path) -> PathBuf {
+    runtime.join("set")
+}
 
 /// The runtime directories to try, best first, for a process of this user.
 ///

@@ -8,7 +8,7 @@ use std::io::{self, BufRead};
 use serde::{Deserialize, Serialize};
 
 use init_core::status::{Exit, FirstStartStatus, Phase, ServiceStatus, Stage};
-use init_plan::Signal;
+use init_plan::{Service, Signal};
 
 /// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -60,6 +60,18 @@ pub enum Request {
         template: String,
         /// The number; a negative one stands for that of its definition.
         instances: i32,
+    },
+    /// Another version of the program takes the place of the running one, at its path; everything else goes on.
+    Reexec {
+        /// The path of the program, as the kernel knows it of the running `init`.
+        program: String,
+        /// The kinds of states that it reads, as it says itself.
+        reads: Vec<u32>,
+    },
+    /// The definitions of services as they are in force: a [`Response::Definition`] for each.
+    Definitions {
+        /// Names of services and bundles, at least one.
+        names: Vec<String>,
     },
     /// The last changes of state: [`Response::Event`]s, oldest first.
     History,
@@ -180,6 +192,11 @@ pub enum Response {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         complete_ms: Option<u64>,
     },
+    /// A definition, as it is in force.
+    Definition {
+        /// What it says. Ids of other services mean nothing outside.
+        service: Box<Service>,
+    },
     /// The request was carried out.
     Done {
         /// A message for the person; may be empty.
@@ -206,6 +223,7 @@ impl Response {
             Response::Dropped { .. } => "dropped",
             Response::Health { .. } => "health",
             Response::Boot { .. } => "boot",
+            Response::Definition { .. } => "definition",
             Response::Done { .. } => "done",
             Response::Error(_) => "error",
         }

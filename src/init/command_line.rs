@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::check;
+use crate::reexec;
 use init_plan::Log;
 use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories};
 
@@ -34,6 +35,8 @@ pub enum Mode {
     Run,
     /// Print the JSON Schema of a service definition.
     Schema,
+    /// Print which kinds of states it reads: for `svctl reexec`.
+    StateKinds,
     /// Print the help.
     Help,
     /// Print the version.
@@ -62,6 +65,7 @@ pub fn parse(arguments: &[OsString]) -> Result<InitArgs, String> {
     let Some((first, rest)) = arguments.split_first() else { return Ok(args) };
     let mode = match first.to_str() {
         Some("schema") => Mode::Schema,
+        Some("state-kinds") => Mode::StateKinds,
         Some("help") => Mode::Help,
         _ => return run(arguments, args),
     };
@@ -182,6 +186,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     match args.mode {
         Mode::Run => run_init(&args),
         Mode::Schema => ExitCode::from(check::schema(&mut std::io::stdout())),
+        Mode::StateKinds => say(&mut std::io::stdout(), &reexec::kinds(), check::OK),
         Mode::Help => say(&mut std::io::stdout(), HELP, check::OK),
         Mode::Version => {
             say(&mut std::io::stdout(), &format!("init {}\n", env!("CARGO_PKG_VERSION")), check::OK)

@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::check::{CONFIG, USAGE};
 use crate::command_line;
@@ -61,8 +61,8 @@ fn become_it(
     arguments.truncate(arguments.len().saturating_sub(1));
     let arguments =
         command_line::parse(arguments.get(1..).unwrap_or_default()).map_err(|why| (why, CONFIG))?;
-    let mut directories = generated(&container);
-    directories.extend(arguments.directories(container.get(SERVICES_VARIABLE)));
+    let named = arguments.directories(container.get(SERVICES_VARIABLE));
+    let directories = directories(&container, named);
     let plan = load(&directories, &container.text()).map_err(|problems| (problems.to_string(), CONFIG))?;
     let service = plan.services.iter().find(|service| OsStr::new(&*service.name) == name);
     let service = service.ok_or_else(|| (format!("there is no service `{}`", name.display()), USAGE))?;
@@ -84,13 +84,16 @@ fn halves(assignment: &OsStr) -> Option<(OsString, OsString)> {
     Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value.get(1..)?).to_owned()))
 }
 
-/// What the generator of the running `init` wrote last.
-fn generated(container: &Container) -> Vec<Directory> {
-    if container.get(generator::VARIABLE).is_none() {
-        return Vec::new();
-    }
+/// The directories of definitions that the running `init` reads: what its generator wrote before all others, and what `svctl set` wrote after
+/// them.
+fn directories(container: &Container, named: Vec<Directory>) -> Vec<Directory> {
     let variable = container.get(path::VARIABLE).map(OsStr::to_owned);
     let places = path::candidates(variable, nix::unistd::geteuid().as_raw());
-    let found = places.iter().map(|place| generator::directory(place)).find(|place| place.is_dir());
-    found.map(|path| Directory { path, optional: true }).into_iter().collect()
+    let found = |place: &dyn Fn(&Path) -> PathBuf| {
+        let path = places.iter().map(|runtime| place(runtime)).find(|path| path.is_dir());
+        path.map(|path| Directory { path, optional: true })
+    };
+    let generates = container.get(generator::VARIABLE).is_some();
+    let generated = generates.then(|| found(&generator::directory)).flatten();
+    generated.into_iter().chain(named).chain(found(&path::set_directory)).collect()
 }

@@ -9,6 +9,7 @@
 //! | [`generator`] | `$INIT_GENERATOR`: definitions that a program writes |
 //! | `event_loop` | waits, observes, asks the core, acts |
 //! | [`exec`] | `init exec`: a command as a service would run it |
+//! | `reexec` | `svctl reexec`: another program takes our place |
 //! | `second` | whether another `init` runs here already |
 //! | `trace` | `INIT_LOG=debug` |
 //! | `start` | how all of it begins |
@@ -19,6 +20,7 @@ mod event_loop;
 pub mod exec;
 pub mod generator;
 pub mod kernel;
+mod reexec;
 mod second;
 mod server;
 pub mod service;

@@ -2,18 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::event_loop::reload::read_plan;
 use crate::event_loop::signals;
-use crate::event_loop::{Init, Options};
+use crate::event_loop::{Init, Options, Surroundings};
 use crate::generator::{self, Generator};
 use crate::kernel::cgroup::Cgroups;
 use crate::kernel::fault::{self, Call};
 use crate::kernel::poll::Poll;
 use crate::kernel::runtime_dir::{self, RuntimeDir};
 use crate::kernel::sys;
+use crate::reexec;
 use crate::second;
 use crate::server::clients::Server;
 use crate::service::environment::Container;
@@ -22,9 +23,11 @@ use crate::service::log::Logs;
 use crate::service::log::sink::Sink;
 use crate::service::sockets::Sockets;
 use crate::trace;
+use init_control::path;
 use init_core::Supervisor;
 use init_plan::Plan;
 use init_plan::load::Directory;
+use init_plan::model::Settings;
 
 /// sysexits(3): the configuration is wrong.
 const EX_CONFIG: i32 = 78;
@@ -44,13 +47,20 @@ pub fn run(options: Options) -> ExitCode {
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
 }
 
-fn start(mut options: Options) -> Result<i32, (String, i32)> {
-    let system = |what: &'static str| move |error: std::io::Error| (format!("{what}: {error}"), EX_OSERR);
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> (String, i32) {
+    move |error| (format!("{what}: {error}"), EX_OSERR)
+}
+
+fn start(options: Options) -> Result<i32, (String, i32)> {
     // First of all: a signal to stop that comes while the plan is read must not be lost.
     sys::block_signals().map_err(system("sigprocmask"))?;
+    // What another program has left is open, and not for our children.
+    let left = reexec::taken().map_err(|why| (format!("reexec: {why}"), EX_OSERR))?;
     sys::close_on_exec_from(3);
     ensure_stdio();
-    if let Some(why) = second::refusal() {
+    if left.is_none()
+        && let Some(why) = second::refusal()
+    {
         return Err((why, ALREADY_RUNNING));
     }
     let container = Container::snapshot();
@@ -64,22 +74,38 @@ fn start(mut options: Options) -> Result<i32, (String, i32)> {
     }
     // Our parent may have ignored it: then the kernel would reap our children, and we would never learn how they ended.
     sys::ignore_signal(libc::SIGCHLD, false);
+    let raised = sys::raise_open_files();
+    let open_files = left.as_ref().map_or(raised, |state| state.open_files.map(sys::limit));
+    let (trace, untraced) = match trace::start(container.get(trace::VARIABLE)) {
+        Ok(trace) => (trace, None),
+        Err(why) => (None, Some(why)),
+    };
+    let launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
+    let mut surroundings = Surroundings { options, launcher, sockets, trace };
+    let sink = Sink::stdout().map_err(system("stdout"))?;
+    let init = match left {
+        Some(state) => {
+            if let Some(runtime) = &state.runtime {
+                add_directories(&mut surroundings, runtime);
+            }
+            Init::unpack(state, surroundings, sink)
+        }
+        None => boot(surroundings, sink, wrong.into_iter().chain(untraced).collect())?,
+    };
+    Ok(init.run())
+}
+
+/// Reads the definitions and puts the parts together; nothing runs yet but what the generator has left. `wrong` is to be logged.
+fn boot(mut surroundings: Surroundings, sink: Sink, wrong: Vec<String>) -> Result<Init, (String, i32)> {
     let signal_fd = sys::signal_fd(&signals::received()).map_err(system("signalfd"))?;
-    let open_files = sys::raise_open_files();
-    let mut launcher = Launcher::new(container, unignore, open_files).map_err(system("/dev/null"))?;
     let runtime = runtime_dir::choose();
-    let generated = generate(&mut options, &mut launcher, runtime.as_ref().ok());
+    let generated = prepare_directories(&mut surroundings, runtime.as_ref().ok());
+    let Surroundings { options, mut launcher, sockets, trace } = surroundings;
     let environment = launcher.container().text();
     let plan = read_plan(&options, &environment)
         .map_err(|problems| ([generated.clone(), vec![problems]].concat().join("\ninit: "), EX_CONFIG))?;
     let mut poll = Poll::new().map_err(system("epoll"))?;
-    let sink = Sink::stdout().map_err(system("stdout"))?;
-    let mut logs =
-        Logs::new(sink, plan.settings.log, wants_colour(launcher.container()), plan.settings.log_ring);
-    let trace = trace::start(launcher.container().get(trace::VARIABLE)).unwrap_or_else(|why| {
-        logs.own(&why);
-        None
-    });
+    let mut logs = logs(sink, &plan.settings, &launcher);
     if std::process::id() != 1
         && let Err(error) = sys::become_subreaper()
     {
@@ -100,23 +126,39 @@ fn start(mut options: Options) -> Result<i32, (String, i32)> {
     init.server = server;
     init.sockets = sockets;
     init.trace = trace;
-    let code = init.run();
-    Ok(init.finish(code))
+    init.begin();
+    Ok(init)
 }
 
-/// Runs the generator, if the container has one, and has what it writes read below everything else. Returns what is to be
-/// logged.
-fn generate(options: &mut Options, launcher: &mut Launcher, runtime: Option<&RuntimeDir>) -> Vec<String> {
-    let variable = launcher.container().get(generator::VARIABLE).map(std::ffi::OsStr::to_owned);
+/// The logs of a container, empty.
+pub(crate) fn logs(sink: Sink, settings: &Settings, launcher: &Launcher) -> Logs {
+    Logs::new(sink, settings.log, wants_colour(launcher.container()), settings.log_ring)
+}
+
+/// Runs the generator, if the container has one, and has what it writes read below everything else. What `svctl set` wrote before this boot
+/// goes away. Returns what is to be logged.
+fn prepare_directories(surroundings: &mut Surroundings, runtime: Option<&RuntimeDir>) -> Vec<String> {
     let Some(runtime) = runtime else {
+        let variable = surroundings.launcher.container().get(generator::VARIABLE);
         let line = format!("{} is not run: there is no runtime directory", generator::VARIABLE);
         return variable.map(|_| line).into_iter().collect();
     };
-    options.generator = Generator::new(variable.as_deref(), &runtime.path, &options.services);
-    let Some(generator) = &options.generator else { return Vec::new() };
-    let lines = generator.run(launcher);
-    options.services.insert(0, Directory { path: generator::directory(&runtime.path), optional: true });
-    lines
+    let _ = std::fs::remove_dir_all(path::set_directory(&runtime.path));
+    add_directories(surroundings, &runtime.path);
+    let Surroundings { options, launcher, .. } = surroundings;
+    options.generator.as_ref().map(|generator| generator.run(launcher)).unwrap_or_default()
+}
+
+/// Has the directories read that are below the runtime directory.
+fn add_directories(surroundings: &mut Surroundings, runtime: &Path) {
+    let Surroundings { options, launcher, .. } = surroundings;
+    let below = |path: PathBuf| Directory { path, optional: true };
+    options.generator =
+        Generator::new(launcher.container().get(generator::VARIABLE), runtime, &options.services);
+    if options.generator.is_some() {
+        options.services.insert(0, below(generator::directory(runtime)));
+    }
+    options.services.push(below(path::set_directory(runtime)));
 }
 
 /// A standard stream that is closed would be the first file we open: writing a log into it would be writing into that.
@@ -154,11 +196,11 @@ fn listen(
     if let Some(warning) = &runtime.warning {
         logs.own(warning);
     }
-    let path = runtime.path.join(init_control::path::SOCKET);
+    let path = runtime.path.join(path::SOCKET);
     // Everybody may look; who may act is decided by who asks.
     let sockets = bind(&path, 0o666).map(|everybody| {
         // Without this one, root waits with all others.
-        let private = bind(&runtime.path.join(init_control::path::PRIVATE_SOCKET), 0o600);
+        let private = bind(&runtime.path.join(path::PRIVATE_SOCKET), 0o600);
         std::iter::once(everybody).chain(private).collect()
     });
     match sockets.and_then(|sockets| Server::new(sockets, poll)) {

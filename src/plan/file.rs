@@ -431,4 +431,6 @@ pub struct SettingsFile {
     pub log_ring: Option<Size>,
     /// The group whose members may read that, beside root and the user `init` runs as. Default: none.
     pub log_group: Option<Account>,
+    /// The group whose members may read that and act on services, too. Default: none.
+    pub act_group: Option<Account>,
 }

@@ -46,6 +46,9 @@ pub struct Settings {
     pub log_ring: usize,
     /// The group, a name or a number, whose members may read that beside root and the user `init` runs as; `None`: none.
     pub log_group: Option<Box<str>>,
+    /// The group whose members may read that and act on services, too; `None`: none.
+    #[serde(default)]
+    pub act_group: Option<Box<str>>,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             log: Log::Prefix,
             log_ring: 64 * 1024,
             log_group: None,
+            act_group: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn settings<'a>(scope: &'a Scope<'a>, at: At, tree: &'a Tree<'a>) -> 
         log: table.take("log").and_then(|item| item.word(LOGS)).unwrap_or(default.log),
         log_ring: table.take("log-ring").and_then(|item| ring(&item)).unwrap_or(default.log_ring),
         log_group: table.take("log-group").and_then(|item| account(&item, Claim::Group)),
+        act_group: table.take("act-group").and_then(|item| account(&item, Claim::Group)),
     };
     table.done();
     settings

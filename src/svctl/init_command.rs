@@ -41,6 +41,7 @@ Other uses, when the first argument is:
   check [DIR]...  say what is wrong with the definitions, and run nothing
   schema          print the JSON Schema of a definition, for editors
   exec ...        become a command of a service: what svctl run calls
+  state-kinds     say which running init it can go on for: svctl reexec
 
 Environment:
   INIT_SERVICES     directories of definitions, separated by colons, if

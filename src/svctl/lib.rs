@@ -12,6 +12,7 @@ pub mod duration;
 pub mod exit;
 #[cfg(feature = "docs")]
 pub mod init_command;
+pub mod keys;
 pub mod live;
 pub mod notify;
 pub mod output;

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use init_control::path;
 use init_plan::Environment;
@@ -18,6 +18,8 @@ use crate::exit::{Code, Trouble};
 pub struct Started {
     /// Its process id.
     pub pid: i32,
+    /// Its runtime directory, in which its sockets are.
+    pub runtime: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
 }
@@ -32,8 +34,10 @@ impl Started {
         let peer =
             getsockopt(&stream, PeerCredentials).map_err(|error| Trouble::connection(&error.into()))?;
         let pid = peer.pid();
+        let address = stream.peer_addr().map_err(|error| Trouble::connection(&error))?;
+        let runtime = address.as_pathname().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
         let variables = words(pid, "environ")?.into_iter().filter_map(halves).collect();
-        Ok(Started { pid, arguments: words(pid, "cmdline")?, variables })
+        Ok(Started { pid, runtime, arguments: words(pid, "cmdline")?, variables })
     }
 
     /// One of its environment's variables.
@@ -69,15 +73,12 @@ impl Started {
         found
     }
 
-    /// What its generator wrote last.
-    pub fn generated(&self) -> Vec<Directory> {
-        if self.variable("INIT_GENERATOR").is_none() {
-            return Vec::new();
-        }
-        let variable = self.variable(path::VARIABLE).map(OsString::from);
-        let places = path::candidates(variable, nix::unistd::geteuid().as_raw());
-        let found = places.into_iter().map(|place| place.join("generated")).find(|place| place.is_dir());
-        found.map(|path| Directory { path, optional: true }).into_iter().collect()
+    /// The directories of definitions that are below its runtime directory: what its generator wrote, read before all others, and what
+    /// `svctl set` wrote, read after them.
+    pub fn below_runtime(&self) -> (Option<Directory>, Directory) {
+        let below = |path| Directory { path, optional: true };
+        let generated = self.variable("INIT_GENERATOR").map(|_| below(self.runtime.join("generated")));
+        (generated, below(path::set_directory(&self.runtime)))
     }
 }
 
@@ -104,7 +105,12 @@ mod tests {
     use super::*;
 
     fn started(words: &[&str]) -> Started {
-        Started { pid: 1, arguments: words.iter().map(OsString::from).collect(), variables: Vec::new() }
+        Started {
+            pid: 1,
+            runtime: "/run".into(),
+            arguments: words.iter().map(OsString::from).collect(),
+            variables: Vec::new(),
+        }
     }
 
     #[test]

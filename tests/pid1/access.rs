@@ -43,6 +43,35 @@ fn logs_are_for_root_inits_user_and_one_group() {
 }
 
 #[test]
+fn group_may_act_and_each_act_is_in_the_log_with_who_did_it() {
+    if !needs::root() {
+        return;
+    }
+    let running = Setup::new()
+        .settings("act-group = 4321\n")
+        .longrun("web", "say secret-of-web sleep-forever", "")
+        .start();
+    running.line("secret-of-web");
+    running.booted();
+    let member = |words: &[&str]| said_by(&running, 33, Some(4321), words);
+    assert_eq!(said_by(&running, 33, None, &["stop", "web"]).code, 5);
+    assert!(!running.text().contains("stop web"));
+    let stopped = member(&["stop", "web"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(running.line("stop web").contains("user 33 (process "));
+    assert_eq!(member(&["start", "web"]).code, 0);
+    assert_eq!(member(&["logs", "web"]).out, "secret-of-web\nsecret-of-web\n");
+    assert_eq!(member(&["diff"]).code, 0);
+    // What takes the place of PID 1, or shows what is in its environment, is not for them.
+    for words in [&["reexec"][..], &["show", "web"], &["set", "web", "nice=1"], &["run", "web", "true"]] {
+        let refused = member(words);
+        assert_eq!(refused.code, 5, "{words:?}: {refused:?}");
+    }
+    running.ok(&["signal", "USR1", "web"]);
+    assert!(running.line("signal USR1 web").contains("user 0 (process "));
+}
+
+#[test]
 fn without_a_group_logs_are_for_nobody_else() {
     if !needs::root() {
         return;

@@ -14,6 +14,7 @@ mod output;
 mod processes;
 mod progress;
 mod reap;
+mod reexec;
 pub(crate) mod reload;
 pub(crate) mod signals;
 mod strays;
@@ -24,6 +25,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::event_loop::describe::described;
@@ -46,8 +48,10 @@ use init_plan::Scale;
 use init_plan::load::Directory;
 use init_plan::{Id, Log};
 
+pub(crate) use reexec::{State, Surroundings};
+
 /// What a token stands for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Source {
     Signals,
     Output,
@@ -85,6 +89,10 @@ pub struct Init {
     /// The last turn left children that may have ended.
     pub(crate) reap_again: bool,
     pub(crate) options: Options,
+    /// Where our program is.
+    pub(crate) program: PathBuf,
+    /// Who asked for another version of it to take our place.
+    pub(crate) reexec: Option<Token>,
     pub(crate) booted_at: Time,
     /// Whether the core was told anything since the last turn.
     stepped: bool,
@@ -191,6 +199,8 @@ impl Init {
             // Children may have ended before: those of who executed us, or of the generator.
             reap_again: true,
             options,
+            program: std::env::current_exe().unwrap_or_default(),
+            reexec: None,
             booted_at: now,
             stepped: false,
             bulk_turns: 0,
@@ -221,14 +231,31 @@ impl Init {
         ServiceIo::new(self.logs.register(name, mode))
     }
 
-    /// Runs until the exit was ordered, and returns its code.
-    pub(crate) fn run(&mut self) -> i32 {
+    /// Starts what starts at boot.
+    pub(crate) fn begin(&mut self) {
         self.feed(Event::Boot);
+    }
+
+    /// Runs until the exit was ordered, ends what is left, and returns the exit code.
+    pub(crate) fn run(mut self) -> i32 {
+        loop {
+            match self.turns() {
+                Err(code) => return self.finish(code),
+                Ok(asker) => self = self.reexecute(asker),
+            }
+        }
+    }
+
+    /// Runs until somebody asked for another program in our place, or, in error, until the exit was ordered.
+    fn turns(&mut self) -> Result<Token, i32> {
         let mut ready = Vec::new();
         loop {
             self.before_wait();
             if let Some(code) = self.halted {
-                return code;
+                return Err(code);
+            }
+            if let Some(asker) = self.reexec.take() {
+                return Ok(asker);
             }
             let before = sys::now();
             let patience = self.deadline().map(|at| at.since(before));

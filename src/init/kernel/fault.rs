@@ -23,6 +23,8 @@ pub enum Call {
     Write,
     /// Binding a Unix socket.
     Bind,
+    /// Reading what the program before left.
+    State,
 }
 
 impl Call {
@@ -36,6 +38,7 @@ impl Call {
             Call::Epoll => "epoll",
             Call::Write => "write",
             Call::Bind => "bind",
+            Call::State => "state",
         }
     }
 }

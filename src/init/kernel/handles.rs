@@ -10,6 +10,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use crate::kernel::kept::Kept;
 use crate::kernel::sys;
 use init_core::Pid;
 use init_plan::{Scope, Signal};
@@ -37,6 +38,16 @@ pub struct Remains {
 }
 
 impl Remains {
+    /// The number of the handle, and whether nobody is left in the group.
+    pub fn pack(self) -> (Kept, bool) {
+        (Kept::new(self.handle), self.empty)
+    }
+
+    /// The same again.
+    pub fn unpack((handle, empty): (Kept, bool)) -> Remains {
+        Remains { handle: handle.own(), empty }
+    }
+
     /// Whether anybody is left of it.
     pub fn is_group_alive(&self) -> bool {
         !self.empty && is_anybody(sys::signal_by_handle(self.handle.as_fd(), 0, sys::WHOLE_GROUP))
@@ -51,6 +62,20 @@ impl Handles {
 
     fn with(able: bool, below: RawFd) -> Handles {
         Handles { able, below, ours: Vec::new(), bare: 0, leaving: None }
+    }
+
+    /// Our processes and the numbers of their handles. No end may be being dealt with.
+    pub fn pack(self) -> Vec<(Pid, Option<Kept>)> {
+        self.ours.into_iter().map(|(pid, handle)| (pid, handle.map(Kept::new))).collect()
+    }
+
+    /// The same again.
+    pub fn unpack(packed: Vec<(Pid, Option<Kept>)>) -> Handles {
+        let mut handles = Handles::detect();
+        for (pid, handle) in packed {
+            handles.add(pid, handle.map(Kept::own));
+        }
+        handles
     }
 
     /// Whether new processes are to have one.

@@ -1,10 +1,13 @@
 //! System calls, with a name for each failure. All `unsafe` code of the supervisor is here.
 
+#[cfg(target_feature = "crt-static")]
+mod c_library;
 pub mod cgroup;
 pub mod children;
 pub mod datagram;
 pub mod fault;
 pub mod handles;
+pub mod kept;
 pub mod poll;
 pub mod runtime_dir;
 pub mod spawn;

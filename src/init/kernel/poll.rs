@@ -5,11 +5,13 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::fault::{self, Call};
+use crate::kernel::kept::Kept;
 
 /// Names one registration, for ever.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Token(u64);
 
 /// What a descriptor is watched for.
@@ -54,6 +56,16 @@ impl Poll {
     pub fn new() -> io::Result<Poll> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         Ok(Poll { epoll, last: 0, events: vec![EpollEvent::empty(); BATCH] })
+    }
+
+    /// Its descriptor, which knows all registrations, and the last name that was given.
+    pub fn pack(self) -> (Kept, u64) {
+        (Kept::new(self.epoll.0), self.last)
+    }
+
+    /// The same again.
+    pub fn unpack((epoll, last): (Kept, u64)) -> Poll {
+        Poll { epoll: Epoll(epoll.own()), last, events: vec![EpollEvent::empty(); BATCH] }
     }
 
     /// A name for a registration to come.

@@ -291,6 +291,11 @@ pub fn close_on_exec_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
+/// The limit on open files that [`raise_open_files`] returned, written down.
+pub fn limit((soft, hard): (u64, u64)) -> libc::rlimit {
+    libc::rlimit { rlim_cur: soft, rlim_max: hard }
+}
+
 /// Whether a descriptor is open at all.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: takes and gives no memory.

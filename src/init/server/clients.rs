@@ -3,16 +3,22 @@
 //! Any user may connect. Root and `init`'s own user may act, and their buffers are bounded only so that a mistake does no
 //! harm. All other users together get [`MAX_OTHERS`] connections and [`OTHERS_MEMORY`] bytes.
 
+mod packed;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::poll::{Interest, Token};
 use crate::kernel::sys;
 use init_control::wire::{self, Failure, FailureKind, Request, Response};
 use init_core::Time;
 use init_plan::Id;
+
+pub use packed::Packed;
 
 /// Connections of root and of `init`'s own user, at one time.
 const MAX_ACTING: usize = 64;
@@ -45,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) stream: UnixStream,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// Its process when it connected; 0 if it is in another container.
+    pub(crate) pid: i32,
     pub(crate) may_act: bool,
     input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -58,6 +66,7 @@ pub(crate) struct Client {
 }
 
 /// What a client is waiting for.
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) enum Mode {
     /// It has not sent its whole request yet.
     Asking,
@@ -72,7 +81,7 @@ pub(crate) enum Mode {
 }
 
 /// What a client waits for.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Wait {
     /// The state.
     pub(crate) goal: WaitGoal,
@@ -98,7 +107,7 @@ impl Wait {
 }
 
 /// How far a client has read the log of a service.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Cursor {
     pub(crate) id: Id,
     /// The number of the next line.
@@ -108,7 +117,7 @@ pub(crate) struct Cursor {
 }
 
 /// What a waiting client wants to see.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum WaitGoal {
     /// All services ready. `asked`: the client itself asked for their start.
     Ready { asked: bool },
@@ -219,11 +228,12 @@ impl Server {
 
 impl Client {
     /// Somebody who has just connected.
-    pub(crate) fn new(stream: UnixStream, (uid, gid): (u32, u32), may_act: bool) -> Client {
+    pub(crate) fn new(stream: UnixStream, (uid, gid, pid): (u32, u32, i32), may_act: bool) -> Client {
         Client {
             stream,
             uid,
             gid,
+            pid,
             may_act,
             input: Vec::new(),
             output: Vec::new(),

@@ -61,7 +61,7 @@ impl Init {
     /// Keeps a new connection, unless its user has too many.
     fn admit(&mut self, stream: UnixStream) {
         let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
-        let (uid, gid) = (peer.uid(), peer.gid());
+        let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
         // Root and our own user may act, everybody may look.
         let may_act = uid == 0 || uid == nix::unistd::geteuid().as_raw();
         let Some(server) = &mut self.server else { return };
@@ -71,7 +71,7 @@ impl Init {
         }
         let token = self.poll.token();
         if stream.set_nonblocking(true).is_ok() && self.poll.add(&stream, token, Interest::Read).is_ok() {
-            server.clients.insert(token, Client::new(stream, (uid, gid), may_act));
+            server.clients.insert(token, Client::new(stream, (uid, gid, pid), may_act));
         }
     }
 

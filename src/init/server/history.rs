@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
@@ -23,6 +25,7 @@ const LONGEST: usize = 200;
 const DROPPED: usize = 64;
 
 /// Whose change it was.
+#[derive(Debug, Deserialize, Serialize)]
 enum Service {
     /// That of a service of the plan.
     Known(Id),
@@ -30,6 +33,7 @@ enum Service {
     Named(Box<str>),
 }
 
+#[derive(Debug, Deserialize, Serialize)]
 struct Record {
     at: Time,
     service: Service,
@@ -41,11 +45,18 @@ struct Record {
 }
 
 /// The last changes, oldest first.
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct History(VecDeque<Record>);
 
 impl History {
     pub(crate) fn new() -> History {
         History(VecDeque::with_capacity(KEPT))
+    }
+
+    /// One that was written down has no more room than it needed.
+    pub(crate) fn unpack(mut self) -> History {
+        self.0.reserve_exact(KEPT.saturating_sub(self.0.len()));
+        self
     }
 
     /// Keeps a change, in place of the oldest one.

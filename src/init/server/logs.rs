@@ -51,10 +51,21 @@ impl Init {
     /// Services may print what is no business of other users: root, our own user and the members of one group read it.
     fn may_read_logs(&mut self, token: Token) -> bool {
         let group = self.supervisor.plan().settings.log_group.clone();
-        // A group that does not exist has no members.
-        let group = group.and_then(|name| self.launcher.group(&name).ok());
+        self.may_act(token) || group.is_some_and(|group| self.is_member(token, &group))
+    }
+
+    /// Whether the client may act: it is root or our own user, or of the group that may.
+    pub(crate) fn may_act(&mut self, token: Token) -> bool {
+        let group = self.supervisor.plan().settings.act_group.clone();
+        self.client(token).is_some_and(|client| client.may_act)
+            || group.is_some_and(|group| self.is_member(token, &group))
+    }
+
+    /// Whether the client is a member of this group. One that does not exist has none.
+    fn is_member(&mut self, token: Token, group: &str) -> bool {
+        let group = self.launcher.group(group).ok();
         let Some(client) = self.client(token) else { return false };
-        client.may_act || group.is_some_and(|group| client.is_member(group))
+        group.is_some_and(|group| client.is_member(group))
     }
 
     fn who_may_read_logs(&self) -> String {

@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `acts` | who did what, in the log |
 //! | `clients` | who is connected and what each waits for: data, which knows nothing of the event loop |
 //! | `connections` | accepting, reading requests, writing answers, hanging up |
 //! | `history` | what happened lately |
@@ -10,6 +11,7 @@
 //! | `push` | what clients are told without asking again |
 //! | `waits` | clients that wait for services, and when that is over |
 
+mod acts;
 pub(crate) mod clients;
 mod connections;
 pub(crate) mod history;

@@ -7,6 +7,7 @@ use crate::event_loop::Init;
 use crate::event_loop::reload::read_plan;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
+use crate::server::acts;
 use crate::server::clients::{Mode, Wait, WaitGoal, done, failure};
 use init_control::wire::{FailureKind, Request, Response, Until, Verb};
 use init_core::status::{Phase, Stage};
@@ -21,17 +22,17 @@ const STARTS: usize = 1000;
 impl Init {
     /// Carries out a request, or starts to.
     pub(crate) fn handle_request(&mut self, token: Token, request: Request) {
-        let may_act = self.client(token).is_some_and(|client| client.may_act);
-        let acts = matches!(
-            request,
-            Request::Change { .. }
-                | Request::Signal { .. }
-                | Request::Reload { .. }
-                | Request::Diff
-                | Request::Scale { .. }
-                | Request::Shutdown { .. }
-        );
-        if acts && !may_act {
+        let allowed = match request {
+            Request::Reexec { .. } | Request::Definitions { .. } => {
+                self.client(token).is_some_and(|client| client.may_act)
+            }
+            Request::Diff => self.may_act(token),
+            _ => match acts::words(&request) {
+                Some(words) => self.may_act(token) && self.log_act(token, &words),
+                None => true,
+            },
+        };
+        if !allowed {
             let remedy =
                 "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
             return self.reply(token, &failure(FailureKind::Denied, remedy));
@@ -48,6 +49,8 @@ impl Init {
             Request::Reload { names } => self.handle_reload(token, &names),
             Request::Diff => self.handle_diff(token),
             Request::Scale { template, instances } => self.handle_scale(token, template, instances),
+            Request::Reexec { program, reads } => self.handle_reexec(token, &program, &reads),
+            Request::Definitions { names } => self.handle_definitions(token, &names),
             Request::History => self.handle_history(token),
             Request::Wait { names, until, timeout_ms } => self.handle_wait(token, &names, until, timeout_ms),
             Request::Logs { names, lines, follow } => self.handle_logs(token, &names, lines, follow),
@@ -119,6 +122,18 @@ impl Init {
         let response = Response::Services { services, stage: self.supervisor.stage() };
         if let Some(client) = self.client(token) {
             client.send(&response);
+            client.finish(&done(""));
+        }
+    }
+
+    fn handle_definitions(&mut self, token: Token, names: &[String]) {
+        let Some(ids) = self.resolve_some(token, names) else { return };
+        let found = ids.iter().filter_map(|id| self.supervisor.plan().services.get(id.index()));
+        let all: Vec<_> = found.map(|service| Box::new(service.clone())).collect();
+        if let Some(client) = self.client(token) {
+            for service in all {
+                client.send(&Response::Definition { service });
+            }
             client.finish(&done(""));
         }
     }

@@ -12,6 +12,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::kernel::users::Credentials;
+use crate::reexec;
 use init_plan::{Env, Inherit};
 
 /// What a container manager or another supervisor says to `init` alone. A service that read them would talk to the
@@ -66,7 +67,9 @@ impl Container {
     /// Of a name that comes twice the first counts, as for getenv(3).
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Container {
         let mut seen = HashSet::new();
-        let first = variables.into_iter().filter(|(name, _)| seen.insert(name.clone()));
+        // What says what another `init` has left is nobody's business.
+        let first =
+            variables.into_iter().filter(|(name, _)| name != reexec::VARIABLE && seen.insert(name.clone()));
         let mut kept: Vec<_> = first.filter_map(|(name, value)| Assignment::new(&name, &value)).collect();
         kept.shrink_to_fit();
         Container(kept)

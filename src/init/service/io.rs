@@ -1,5 +1,7 @@
 //! What PID 1 holds open for a service: its log pipe, and whatever its present process may say something through.
 
+mod packed;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -11,6 +13,8 @@ use crate::service::notify;
 use crate::service::notify::NotifySocket;
 use init_core::Run;
 use init_plan::Service;
+
+pub use packed::Packed;
 
 /// How much of a readiness pipe or of the output of a check is read at a time, in bytes.
 const READ_SIZE: usize = 4096;

@@ -82,6 +82,11 @@ impl Launcher {
         })
     }
 
+    /// The limit on open files that services get, if it is not ours.
+    pub fn open_files(&self) -> Option<(u64, u64)> {
+        self.open_files.map(|limit| (limit.rlim_cur, limit.rlim_max))
+    }
+
     /// The container's environment.
     pub fn container(&self) -> &Container {
         &self.container

@@ -48,6 +48,13 @@ impl Sockets {
         }
     }
 
+    /// Lets the program that takes our place have them, too.
+    pub fn keep(&self) {
+        for (fd, _) in (FIRST_SOCKET..).zip(&self.0) {
+            kernel::kept::keep_given(kernel::given(fd));
+        }
+    }
+
     /// Lets a process of a service have those that it is to get: its main process, and the command that reloads it, which
     /// may have to try a configuration with them.
     pub fn hand_over(&self, service: &Service, role: Role, plan: &Plan, inherited: &mut Inherited<'_>) {

@@ -104,6 +104,12 @@ pub enum Command {
     /// `svctl scale worker=4`; `worker=default` is what its definition says. Like `svctl reload` it reads the service
     /// definitions again. It waits until the instances are ready.
     Scale(Scale),
+    /// Give a service other keys of its definition, until the next boot
+    ///
+    /// `svctl set redis restart.delay=5s 'exec=["redis-server", "--loglevel", "debug"]'`. A value that is TOML is taken as it is, any
+    /// other as a string; `KEY=` takes a key back. The name of a template stands for all its instances. Like `svctl reload` it reads the
+    /// service definitions again; the service has the keys from its next start on. Without keys it shows what is set.
+    Set(Set),
     /// Let nothing happen to services by itself, for a debugger: no checks, no timeouts, no restarts
     ///
     /// A held service that ends stays down until `svctl release`, and takes nothing along.
@@ -138,6 +144,11 @@ pub enum Command {
     /// nothing else does. If one of them fails, or is not ready in time, init takes the definitions of before again, also when
     /// svctl was interrupted. A service that does not say when it is ready must run for a second. Held services are left alone.
     Apply(Apply),
+    /// Let another version of init's program take the place of the running one
+    ///
+    /// Put the new program where the old one is, by renaming it. Services, their output, their timers, and who follows or waits stay as
+    /// they are. The new program is asked first whether it can go on with what the running one knows. If it then cannot, the running one goes on.
+    Reexec,
     /// Wait until services are ready or down
     ///
     /// Without names it waits until the whole boot is complete.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use init_plan::Signal;
 
+use super::set;
 use crate::serve::Listen;
 use crate::{duration, timer};
 
@@ -39,6 +40,20 @@ fn count(text: &str) -> Result<(String, i32), String> {
     // Whoever writes a negative number means no number.
     let count = if count == "default" { -1 } else { i32::from(count.parse::<u16>().map_err(|_| wrong())?) };
     Ok((name, count))
+}
+
+/// Options of `svctl set`.
+#[derive(Args, Debug)]
+pub struct Set {
+    /// Take back all that was set before
+    #[arg(long)]
+    pub reset: bool,
+    /// The name of a service or template
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Keys with the tables that they are in, and their values
+    #[arg(value_name = "KEY=VALUE", value_parser = set::assignment)]
+    pub keys: Vec<(String, Option<String>)>,
 }
 
 /// Options of `svctl hold` and `release`.

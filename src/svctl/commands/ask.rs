@@ -127,7 +127,8 @@ pub fn finished(response: Response) -> Result<(), Trouble> {
         | Response::Log { .. }
         | Response::Dropped { .. }
         | Response::Health { .. }
-        | Response::Boot { .. } => Ok(()),
+        | Response::Boot { .. }
+        | Response::Definition { .. } => Ok(()),
     }
 }
 

@@ -8,9 +8,11 @@ mod boot;
 mod change;
 pub mod definition;
 mod look;
+mod reexec;
 mod report;
 mod run;
 mod s6;
+pub mod set;
 mod show;
 mod timer;
 pub mod watch;
@@ -121,6 +123,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Stop(options) => change::change(&init, Verb::Stop, options, out),
         Command::Restart(options) => change::restart(&init, options, out),
         Command::Scale(options) => change::scale(&init, options, out),
+        Command::Set(options) => set::set(&init, &options, out),
         Command::Hold(options) => change::hold(&init, options.names, true, out),
         Command::Release(options) => change::hold(&init, options.names, false, out),
         Command::Run(options) => run::run(&init, &options),
@@ -133,6 +136,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Signal(options) => change::signal(&init, options, out),
         Command::Reload(options) => change::reload(&init, options, out),
         Command::Apply(options) => change::apply(&init, &options, out),
+        Command::Reexec => reexec::reexec(&init, out),
         Command::Wait(options) => change::wait(&init, options, out),
         Command::Shutdown(options) => change::shutdown(&init, &options, out),
         Command::Logs(options) => watch::logs(&init, &options, out),

@@ -148,6 +148,7 @@ fn json_line(response: &Response) -> Result<Option<String>, Trouble> {
         | Response::Names { .. }
         | Response::Health { .. }
         | Response::Boot { .. }
+        | Response::Definition { .. }
         | Response::Done { .. }
         | Response::Error(_) => Ok(None),
     }

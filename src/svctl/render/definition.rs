@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::paint::{self, BOLD, DIM, one_line};
-use crate::commands::definition::Shown;
+use crate::commands::definition::{Difference, Key, Shown};
 use crate::output::Screen;
 
 /// Each service with the keys of its definition, and the file and line that each comes from.
@@ -29,9 +29,28 @@ pub fn show(services: &[Shown], screen: Screen) -> String {
     text
 }
 
+/// A service that a reload changes, and which keys of it, with the file and line that say it now.
+pub fn diff(one: &Difference, screen: Screen) -> String {
+    let mut text = String::new();
+    paint::add(&mut text, &one.name, BOLD, screen.colour);
+    let _ = writeln!(text, ": {}", one.what);
+    for Key { changed, file, line } in &one.keys {
+        let value = |value: &Option<String>| {
+            value.as_deref().map_or("(default)".to_owned(), |value| one_line(value).into_owned())
+        };
+        let _ = write!(text, "  {} = {} -> {}", changed.key, value(&changed.from), value(&changed.to));
+        if let (Some(file), Some(line)) = (file, line) {
+            paint::add(&mut text, &format!("  # {file}:{line}"), DIM, screen.colour);
+        }
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Changed;
     use init_plan::Origin;
 
     #[test]
@@ -58,5 +77,25 @@ web: changed on disk; a restart applies it
      1  nice = 5
 ";
         assert_eq!(show(&shown, Screen::default()), expected);
+    }
+
+    #[test]
+    fn keys_that_change_stand_below_their_service() {
+        let key = |key: &str, from: Option<&str>, to: Option<&str>, line: Option<usize>| Key {
+            changed: Changed { key: key.into(), from: from.map(str::to_owned), to: to.map(str::to_owned) },
+            file: line.map(|_| "/etc/services.d/web.toml".into()),
+            line,
+        };
+        let keys = vec![
+            key("nice", Some("1"), None, None),
+            key("restart.delay", Some("\"1s\""), Some("\"\u{1b}2s\""), Some(4)),
+        ];
+        let one = Difference { name: "web".into(), what: "changed", keys };
+        let expected = "\
+web: changed
+  nice = 1 -> (default)
+  restart.delay = \"1s\" -> \"\u{fffd}2s\"  # /etc/services.d/web.toml:4
+";
+        assert_eq!(diff(&one, Screen::default()), expected);
     }
 }

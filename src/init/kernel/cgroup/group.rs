@@ -20,7 +20,8 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    pub(super) fn new(dir: PathBuf) -> Cgroup {
+    /// The one at this directory.
+    pub fn new(dir: PathBuf) -> Cgroup {
         Cgroup { dir }
     }
 

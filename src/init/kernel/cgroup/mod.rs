@@ -53,6 +53,11 @@ impl Cgroups {
         Cgroups { dir, enabled: BTreeSet::new(), complained: BTreeSet::new(), moved: false }
     }
 
+    /// The cgroup that is ours.
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     /// Makes a service's cgroup, or takes the one an earlier run left, and sets its limits.
     ///
     /// The second value holds a line for each limit that could not be set; each kind is reported once, not once a

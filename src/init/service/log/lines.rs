@@ -9,6 +9,9 @@
 //! makes no difference.
 
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
+
+use crate::reexec::bytes;
 
 /// The longest line, in bytes without its newline, that is handed out in one piece.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -27,9 +30,10 @@ pub struct Piece<'a> {
 }
 
 /// Splits the stream of one service into lines.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Lines {
     /// The line whose end has not come yet; allocated only while there is one.
+    #[serde(with = "bytes")]
     partial: Vec<u8>,
     /// So much of `partial` was handed out by the last call and goes with the next.
     given: usize,

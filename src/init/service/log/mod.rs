@@ -13,6 +13,7 @@
 pub mod format;
 pub mod lines;
 mod output;
+mod packed;
 pub mod pipe;
 pub mod ring;
 pub mod sink;
@@ -25,10 +26,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex::bytes::Regex;
+use serde::{Deserialize, Serialize};
 
 use format::Format;
 use init_plan::model::Log;
 use output::{Output, Pass};
+pub use packed::Packed;
 pub use pipe::log_pipe;
 use ring::{Records, Ring};
 use sink::Sink;
@@ -47,7 +50,7 @@ const MUCH: usize = CHUNK / 2;
 const MAX_ENLARGED: u8 = 16;
 
 /// A service's place in [`Logs`].
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct LogId(u32);
 
 /// What came of reading a pipe.

@@ -11,9 +11,12 @@ use std::borrow::Cow;
 use std::collections::{VecDeque, vec_deque};
 
 use memchr::{memchr, memchr_iter, memrchr};
+use serde::{Deserialize, Serialize};
+
+use crate::reexec::bytes;
 
 /// The lines from `line` on came at `time_ms`; they begin at byte `start` of all that was ever pushed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Mark {
     time_ms: u64,
     line: u64,
@@ -24,9 +27,10 @@ struct Mark {
 const MARK: usize = size_of::<Mark>();
 
 /// A ring of lines; allocates nothing until the first line comes.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Ring {
     limit: usize,
+    #[serde(with = "bytes")]
     bytes: VecDeque<u8>,
     marks: VecDeque<Mark>,
     /// Number of the oldest line kept.

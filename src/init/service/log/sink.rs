@@ -15,8 +15,10 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::target::Target;
+use crate::reexec::bytes;
 
 /// Output of services is taken until so many bytes wait.
 pub const LIMIT: usize = 256 * 1024;
@@ -52,6 +54,20 @@ pub struct Trouble {
     pub error: Errno,
     /// How much of the buffer only tells of this trouble.
     notice: usize,
+}
+
+/// What a [`Sink`] has not written, and what it has to say of that.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Waiting {
+    /// Bytes to write.
+    #[serde(with = "bytes")]
+    pub bytes: Vec<u8>,
+    /// Whether they begin a line.
+    pub at_line_start: bool,
+    /// So many bytes were lost before, for this reason (the number of an error); so many of `bytes` tell of it.
+    pub lost: Option<(u64, i32, usize)>,
+    /// So many of `init`'s own messages.
+    pub dropped: u64,
 }
 
 impl Sink {
@@ -138,6 +154,23 @@ impl Sink {
         if let Some(trouble) = &mut self.trouble {
             trouble.notice = self.buffer.len() - before;
         }
+    }
+
+    /// What another sink is to go on with.
+    pub fn into_waiting(mut self) -> Waiting {
+        let bytes = self.buffer.split_off(self.written.min(self.buffer.len()));
+        let lost = self.trouble.map(|trouble| (trouble.bytes, trouble.error as i32, trouble.notice));
+        Waiting { bytes, at_line_start: self.at_line_start, lost, dropped: self.dropped }
+    }
+
+    /// Goes on with that. Nothing waits here yet.
+    pub fn restore(&mut self, waiting: Waiting) {
+        self.buffer = waiting.bytes;
+        self.at_line_start = waiting.at_line_start;
+        let lost = waiting.lost;
+        self.trouble =
+            lost.map(|(bytes, error, notice)| Trouble { bytes, error: Errno::from_raw(error), notice });
+        self.dropped = waiting.dropped;
     }
 
     /// Writes what the kernel takes now; never waits.

@@ -1,12 +1,14 @@
 //! The output of one service: split into lines, kept in its ring.
 
+use serde::{Deserialize, Serialize};
+
 use super::NOISY;
 use super::lines::{Lines, Piece};
 use super::ring::Ring;
 use init_plan::model::Log;
 
 /// What is known of one service. There may be thousands: keep it small.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Stream {
     pub name: Box<str>,
     pub mode: Log,

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 
 use crate::kernel::datagram::{self, Sender};
+use crate::kernel::kept::Kept;
 
 use super::message::{LARGEST_MESSAGE, Notification, parse};
 
@@ -22,8 +23,12 @@ const LONGEST_PATH: usize = 107;
 #[derive(Debug)]
 pub struct NotifySocket {
     socket: OwnedFd,
-    path: PathBuf,
+    path: Bound,
 }
+
+/// The path of a socket, which goes away with this.
+#[derive(Debug)]
+struct Bound(PathBuf);
 
 impl NotifySocket {
     /// Binds `RUNTIME/notify/NAME.RUN`, which only `owner` (the service's uid) and root may write to.
@@ -43,12 +48,25 @@ impl NotifySocket {
                 path.display()
             )
         })?;
-        Ok(NotifySocket { socket, path })
+        Ok(NotifySocket { socket, path: Bound(path) })
+    }
+
+    /// Its descriptor and its path, which stays.
+    pub fn pack(self) -> (Kept, PathBuf) {
+        let NotifySocket { socket, mut path } = self;
+        let kept = std::mem::take(&mut path.0);
+        // What is left has no path, so its end removes nothing.
+        (Kept::new(socket), kept)
+    }
+
+    /// The same again.
+    pub fn unpack(socket: Kept, path: PathBuf) -> NotifySocket {
+        NotifySocket { socket: socket.own(), path: Bound(path) }
     }
 
     /// What the service is told as `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.path.0
     }
 
     /// The next message that waits; `None` if none does.
@@ -60,7 +78,7 @@ impl NotifySocket {
     pub fn recv(&self) -> Option<Result<(Notification, Sender), String>> {
         let length = match datagram::next_length(self.socket.as_fd()) {
             Ok(length) => length?,
-            Err(error) => return Some(Err(format!("cannot read from {}: {error}", self.path.display()))),
+            Err(error) => return Some(Err(format!("cannot read from {}: {error}", self.path.0.display()))),
         };
         if length > LARGEST_MESSAGE {
             let _ = datagram::receive(self.socket.as_fd(), &mut []);
@@ -73,7 +91,7 @@ impl NotifySocket {
             Ok(Some(sender)) => Some(Ok((parse(&buffer), sender))),
             Ok(None) => Some(Err("message without a sender dropped".to_owned())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => Some(Err(format!("cannot read from {}: {error}", self.path.display()))),
+            Err(error) => Some(Err(format!("cannot read from {}: {error}", self.path.0.display()))),
         }
     }
 }
@@ -84,9 +102,9 @@ impl AsFd for NotifySocket {
     }
 }
 
-impl Drop for NotifySocket {
+impl Drop for Bound {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.0);
     }
 }
 
