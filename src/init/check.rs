@@ -14,7 +14,7 @@ use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories, environ
 use init_plan::{Claim, DEFAULT_PATH, Environment, Examined, Kind, Plan, Problem, Problems};
 
 /// Generated from the types of the format (`make docs`), which a test keeps it equal to.
-const SCHEMA: &str = include_str!("../../docs/services.schema.json");
+const SCHEMA: &str = include_str!(concat!(env!("OUT_DIR"), "/services.schema.json"));
 
 /// `init schema`: prints the JSON Schema of the format, and gives the exit code.
 pub fn schema(out: &mut dyn Write) -> u8 {
