@@ -73,6 +73,9 @@ _svctl() {
             svctl,plot)
                 cmd="svctl__subcmd__plot"
                 ;;
+            svctl,reexec)
+                cmd="svctl__subcmd__reexec"
+                ;;
             svctl,release)
                 cmd="svctl__subcmd__release"
                 ;;
@@ -93,6 +96,12 @@ _svctl() {
                 ;;
             svctl,serve)
                 cmd="svctl__subcmd__serve"
+                ;;
+            svctl,set)
+                cmd="svctl__subcmd__set"
+                ;;
+            svctl,ship)
+                cmd="svctl__subcmd__ship"
                 ;;
             svctl,show)
                 cmd="svctl__subcmd__show"
@@ -134,7 +143,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale hold release run timer serve signal kill reload apply wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale set hold release run timer serve ship signal kill reload apply reexec wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,6 +446,20 @@ _svctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        svctl__subcmd__reexec)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         svctl__subcmd__release)
             opts="-h --help $(svctl names 2>/dev/null)"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -561,6 +584,38 @@ _svctl() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__set)
+            opts="-h --reset --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__ship)
+            opts="-h --position --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --position)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

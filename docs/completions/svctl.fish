@@ -44,15 +44,18 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "start" -d 'Start servic
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "stop" -d 'Stop services, after all that requires them'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "restart" -d 'Stop services and start them again; what requires them stays up'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "scale" -d 'Run as many instances of a template, until the next boot'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "set" -d 'Give a service other keys of its definition, until the next boot'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "hold" -d 'Let nothing happen to services by itself, for a debugger: no checks, no timeouts, no restarts'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "release" -d 'End `svctl hold`'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "run" -d 'Run a command as a service would: its user, groups, environment, directory, limits and capabilities'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "timer" -d 'Run oneshots at times of day, or in intervals: a service of its own'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "serve" -d 'Serve metrics for Prometheus, and a page: a service of its own'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "ship" -d 'Send the output of services, and changes of their states, elsewhere: a service of its own'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "signal" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "kill" -d 'Send a signal to the main process of each service'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "reload" -d 'Make services reload their configuration, or init its service definitions'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "apply" -d 'Put changed service definitions in force, and go back if they do not work'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "reexec" -d 'Let another version of init\'s program take the place of the running one'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "wait" -d 'Wait until services are ready or down'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "logs" -d 'Show the output of services'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "events" -d 'Show every change of a service\'s state from now on'
@@ -120,6 +123,8 @@ complete -c svctl -n "__fish_svctl_using_subcommand restart" -s h -l help -d 'Pr
 complete -c svctl -n "__fish_svctl_using_subcommand scale" -s t -l timeout -d 'Stop waiting after this time (30s, 5m); init still carries out the request' -r
 complete -c svctl -n "__fish_svctl_using_subcommand scale" -l no-wait -d 'Return at once instead of when it is done'
 complete -c svctl -n "__fish_svctl_using_subcommand scale" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand set" -l reset -d 'Take back all that was set before'
+complete -c svctl -n "__fish_svctl_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand release" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -133,12 +138,15 @@ complete -c svctl -n "__fish_svctl_using_subcommand serve" -l listen -d 'Where t
 complete -c svctl -n "__fish_svctl_using_subcommand serve" -l token-file -d 'A file with the token that lets its holder read output and change services; only its owner may read it' -r -F
 complete -c svctl -n "__fish_svctl_using_subcommand serve" -l host -d 'Another name by which it may be asked, such as that of a proxy before it; may be given several times' -r
 complete -c svctl -n "__fish_svctl_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand ship" -l position -d 'Keep in this file how far it is, so that another start does not send the same again' -r -F
+complete -c svctl -n "__fish_svctl_using_subcommand ship" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand signal" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand apply" -s t -l timeout -d 'How long it may take until all that changed is ready; otherwise the definitions of before come back' -r
 complete -c svctl -n "__fish_svctl_using_subcommand apply" -l dry-run -d 'Show what it would do, and do nothing'
 complete -c svctl -n "__fish_svctl_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand reexec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -s t -l timeout -d 'Stop waiting after this time (30s, 5m)' -r
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -l ready -d 'Wait until they are ready, complete or skipped (the default)'
 complete -c svctl -n "__fish_svctl_using_subcommand wait" -l down -d 'Wait until none of their processes is left'

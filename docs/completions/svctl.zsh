@@ -209,6 +209,15 @@ _arguments "${_arguments_options[@]}" : \
 '*::counts -- Templates and numbers of instances:_default' \
 && ret=0
 ;;
+(set)
+_arguments "${_arguments_options[@]}" : \
+'--reset[Take back all that was set before]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The name of a service or template:_default' \
+'*::keys -- Keys with the tables that they are in, and their values:_default' \
+&& ret=0
+;;
 (hold)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -253,6 +262,14 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(ship)
+_arguments "${_arguments_options[@]}" : \
+'--position=[Keep in this file how far it is, so that another start does not send the same again]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::to -- Where to:_default' \
+&& ret=0
+;;
 (signal)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -281,6 +298,12 @@ _arguments "${_arguments_options[@]}" : \
 '-t+[How long it may take until all that changed is ready; otherwise the definitions of before come back]:TIME:_default' \
 '--timeout=[How long it may take until all that changed is ready; otherwise the definitions of before come back]:TIME:_default' \
 '--dry-run[Show what it would do, and do nothing]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(reexec)
+_arguments "${_arguments_options[@]}" : \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
@@ -404,15 +427,18 @@ _svctl_commands() {
 'stop:Stop services, after all that requires them' \
 'restart:Stop services and start them again; what requires them stays up' \
 'scale:Run as many instances of a template, until the next boot' \
+'set:Give a service other keys of its definition, until the next boot' \
 'hold:Let nothing happen to services by itself, for a debugger\: no checks, no timeouts, no restarts' \
 'release:End \`svctl hold\`' \
 'run:Run a command as a service would\: its user, groups, environment, directory, limits and capabilities' \
 'timer:Run oneshots at times of day, or in intervals\: a service of its own' \
 'serve:Serve metrics for Prometheus, and a page\: a service of its own' \
+'ship:Send the output of services, and changes of their states, elsewhere\: a service of its own' \
 'signal:Send a signal to the main process of each service' \
 'kill:Send a signal to the main process of each service' \
 'reload:Make services reload their configuration, or init its service definitions' \
 'apply:Put changed service definitions in force, and go back if they do not work' \
+'reexec:Let another version of init'\''s program take the place of the running one' \
 'wait:Wait until services are ready or down' \
 'logs:Show the output of services' \
 'events:Show every change of a service'\''s state from now on' \
@@ -511,6 +537,11 @@ _svctl__subcmd__plot_commands() {
     local commands; commands=()
     _describe -t commands 'svctl plot commands' commands "$@"
 }
+(( $+functions[_svctl__subcmd__reexec_commands] )) ||
+_svctl__subcmd__reexec_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl reexec commands' commands "$@"
+}
 (( $+functions[_svctl__subcmd__release_commands] )) ||
 _svctl__subcmd__release_commands() {
     local commands; commands=()
@@ -545,6 +576,16 @@ _svctl__subcmd__scale_commands() {
 _svctl__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'svctl serve commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__set_commands] )) ||
+_svctl__subcmd__set_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl set commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__ship_commands] )) ||
+_svctl__subcmd__ship_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl ship commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__show_commands] )) ||
 _svctl__subcmd__show_commands() {

@@ -21,6 +21,7 @@ pub mod render;
 pub mod s6;
 pub mod secrets;
 pub mod serve;
+pub mod ship;
 pub mod started;
 pub mod timer;
 pub mod top;

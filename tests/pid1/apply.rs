@@ -71,11 +71,9 @@ fn definition_that_does_not_work_is_taken_back() {
     assert_eq!((running.phase("db"), running.phase("other")), (Up, Up));
     assert_eq!(running.status("app").pid, app);
     running.until("the new one is gone", || !running.services().contains_key("fresh"));
-    assert_eq!(
-        running.ok(&["diff"]),
-        "db: changed\nother: removed\nfresh: new\n",
-        "the files are as they were"
-    );
+    let diff = running.ok(&["diff"]);
+    let names: Vec<&str> = diff.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(names, ["db: changed", "other: removed", "fresh: new"], "the files are as they were");
     running.line("the plan of before comes back");
     let history = running.ok(&["history"]);
     assert!(history.contains("fresh: up -> stopping") || history.contains("fresh: starting"), "{history}");

@@ -70,6 +70,7 @@ mod restarts;
 mod s6;
 mod serve;
 mod set;
+mod ship;
 mod shutdown;
 mod signals;
 mod socket;

@@ -143,7 +143,11 @@ fn show_says_where_each_key_comes_from_and_diff_what_a_reload_would_change() {
     rewrite(&running, "fresh", "sleep-forever", "");
     let said = running.svctl(&["diff", "--exit-code"]);
     assert_eq!(said.code, 1);
-    assert_eq!(said.out, "web: changed\nfresh: new\n");
+    let place = running.setup.services().join("web.toml").display().to_string();
+    let expected = format!(
+        "web: changed\n  env.set.PASSWORD = \"***\" -> (default)\n  nice = (default) -> 5  # {place}:2\n  restart.delay = \"7s\" -> \"100ms\"\nfresh: new\n"
+    );
+    assert_eq!(said.out, expected);
     assert!(!running.services().contains_key("fresh"), "nothing is changed by that");
     rewrite(&running, "web", "sleep-forever", "nice = \"much\"");
     assert!(running.fails(1, &["diff"]).contains("nice"));

@@ -341,8 +341,7 @@ pub fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
 /// Makes our own process group the foreground one of the terminal that is our standard input. Does nothing where there
 /// is no terminal. SIGTTOU, which this may cause since we are in the background, must be ignored.
 pub fn take_terminal() {
-    // SAFETY: takes and gives no memory.
-    unsafe { libc::tcsetpgrp(0, libc::getpgrp()) };
+    let _ = nix::unistd::tcsetpgrp(crate::kernel::given(0), nix::unistd::getpgrp());
 }
 
 /// Gives memory back that only the start needed: what the allocator holds free, and the pages of our own program that

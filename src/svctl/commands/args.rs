@@ -133,6 +133,13 @@ pub enum Command {
     /// a Unix socket. Output of services and changes need the token of `--token-file`, sent as `Authorization: Bearer`. At any other
     /// address everything needs it. With `notify = true` in the definition of its service, that is ready when it listens.
     Serve(Serve),
+    /// Send the output of services, and changes of their states, elsewhere: a service of its own
+    ///
+    /// To files (`file:/DIR?size=10MB&keep=5`), a syslog server (`syslog+udp://HOST:514`, `syslog+tcp://…`, `syslog+unix:/dev/log`), an
+    /// OpenTelemetry collector (`otlp+http://HOST:4318`) or Loki (`loki+http://[USER:PASSWORD@]HOST:3100`). Without destinations it takes
+    /// those in $SVCTL_SHIP_TO, separated by blanks. A receiver that is slow or gone slows nobody down: 8 MiB wait for it, what does not
+    /// fit is dropped, the oldest first, and counted. With `notify = true` in its definition `svctl list` shows the numbers.
+    Ship(Ship),
     /// Send a signal to the main process of each service
     #[command(visible_alias = "kill")]
     Signal(SendSignal),

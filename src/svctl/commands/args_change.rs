@@ -9,6 +9,7 @@ use init_plan::Signal;
 
 use super::set;
 use crate::serve::Listen;
+use crate::ship::Destination;
 use crate::{duration, timer};
 
 /// How long a change is waited for.
@@ -114,6 +115,17 @@ pub struct Serve {
     /// Another name by which it may be asked, such as that of a proxy before it; may be given several times
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
+}
+
+/// Options of `svctl ship`.
+#[derive(Args, Debug)]
+pub struct Ship {
+    /// Keep in this file how far it is, so that another start does not send the same again
+    #[arg(long, value_name = "FILE")]
+    pub position: Option<PathBuf>,
+    /// Where to
+    #[arg(value_name = "DESTINATION")]
+    pub to: Vec<Destination>,
 }
 
 /// Options of `svctl start`.

@@ -32,7 +32,7 @@ use ask::Init;
 use crate::docs;
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
-use crate::{serve, top};
+use crate::{serve, ship, top};
 use init_control::wire::Verb;
 
 /// Runs `svctl` with these arguments (without the program's name) and returns its exit code.
@@ -128,6 +128,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
         Command::Release(options) => change::hold(&init, options.names, false, out),
         Command::Run(options) => run::run(&init, &options),
         Command::Serve(options) => serve::run(init, &options),
+        Command::Ship(options) => ship::run(&init, options),
         Command::Timer(options) => timer::run(&init, options, out),
         Command::Show(options) => definition::show(&init, &options, out),
         Command::Diff(options) => definition::diff(&init, &options, out),
