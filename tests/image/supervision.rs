@@ -13,7 +13,30 @@ fn is_well(pulp: &Pulp) {
 #[test]
 fn services_are_stopped_started_and_reloaded_by_hand() {
     let _turn = turn();
-    let pulp = Boot::new("supervision").ready();
+    let pulp = Boot::new("supervision")
+        .env("PULP_LOGS_TO", "file:/var/log/pulp?size=1MB loki+http://user:hunter23@127.0.0.1:9")
+        .podman(&["--tmpfs", "/var/log/pulp:mode=755"])
+        .ready();
+
+    // What services write is in files, too; a server that is not there slows nobody down, and its password is for nobody else.
+    pulp.ok(&["svctl", "wait", "-t", "60s", "log-shipping"]);
+    let told = "until grep -q 'nginx: starting -> up' /var/log/pulp/init.log; do sleep 0.1; done; test -s /var/log/pulp/postgresql.log";
+    pulp.ok(&["timeout", "60", "sh", "-c", told]);
+    let seen = "grep -l hunter23 /proc/[0-9]*/cmdline; for it in $(pgrep -u pulp); do grep -q hunter23 /proc/$it/environ && echo $it; done; true";
+    assert_eq!(pulp.ok(&["sh", "-c", seen]), "");
+    assert!(!pulp.logs().contains("hunter23"));
+
+    // Another file at init's place takes over, and no service notices.
+    let pids = || -> Vec<(String, serde_json::Value)> {
+        pulp.services().into_iter().map(|(name, service)| (name, service["pid"].clone())).collect()
+    };
+    let before = pids();
+    pulp.ok(&["sh", "-c", "cp /init /init.new && mv /init.new /init"]);
+    for _ in 0..3 {
+        pulp.ok(&["svctl", "reexec"]);
+    }
+    assert_eq!(pids(), before);
+    is_well(&pulp);
 
     // A second init starts nothing.
     let second = pulp.exec(&["/init"]);

@@ -3,6 +3,7 @@
 //! They are those that the documentation names; settings of Pulp (`PULP_<SETTING>`) are Pulp's to read. One that is
 //! empty counts as not set. Wrong ones are told all at once, so that one more try is enough.
 
+mod logs;
 mod names;
 mod openssl;
 mod proxies;
@@ -138,6 +139,7 @@ impl Variables {
             otel: reader.switch(OTEL),
             own: OWN.into_iter().filter_map(|name| Some((name, reader.switch(name)?))).collect(),
         };
+        reader.secret("PULP_LOGS_TO", logs::ALLOWED, logs::parse);
         if variables.client_certificates && !variables.https {
             reader.parsed(CLIENT_CERTIFICATES, "false without PULP_HTTPS=true", |_| None::<()>);
         }

@@ -36,6 +36,18 @@ impl<'a> Reader<'a> {
         read
     }
 
+    /// The same of a value that may hold a password, which is not told.
+    pub(super) fn secret<T>(
+        &mut self,
+        name: &str,
+        allowed: impl Display,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) {
+        if self.value(name).is_some_and(|value| parse(value.trim()).is_none()) {
+            self.wrong.push(format!("{name} must be {allowed}"));
+        }
+    }
+
     pub(super) fn number(&mut self, name: &str, allowed: RangeInclusive<u32>) -> Option<u32> {
         let read = |text: &str| {
             // `parse` would take `+2`; Python's and a shell's readers of the same variable need not.

@@ -146,6 +146,20 @@ fn values_that_are_out_of_range_are_refused() {
 }
 
 #[test]
+fn address_of_a_log_server_is_checked_and_its_password_not_told() {
+    for good in ["", "file:/var/log/pulp?size=1MB", "loki+http://u:secret@h:3100  syslog+udp://h"] {
+        read(&[("PULP_LOGS_TO", good)]).unwrap();
+    }
+    for wrong in
+        ["http://u:secret@h", "file:/x secret", "otlp+http://", "syslog://h", "otlp+https://u:secret@h"]
+    {
+        let problem = read(&[("PULP_LOGS_TO", wrong)]).unwrap_err();
+        assert!(problem.what().starts_with("PULP_LOGS_TO must be addresses"), "{problem}");
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
+}
+
+#[test]
 fn all_wrong_variables_are_told_at_once_in_one_line() {
     // The images set PULP_HTTPS to `false`.
     let without = [("PULP_CLIENT_CERTIFICATES", "true"), ("PULP_HTTPS", "false")];
