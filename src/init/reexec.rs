@@ -11,7 +11,6 @@
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -105,7 +104,7 @@ pub(crate) fn execute(program: &Path, state: State) -> (State, String) {
 }
 
 fn write(state: &State) -> io::Result<File> {
-    let mut file = File::from(OwnedFd::from(memfd_create(c"init-state", MFdFlags::MFD_CLOEXEC)?));
+    let mut file = File::from(memfd_create(c"init-state", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(&serde_json::to_vec(state)?)?;
     Ok(file)
 }

@@ -136,10 +136,8 @@ async fn feed(init: &Init, lines: &[Line], position: &mut Position) -> Result<()
         match response.map_err(failed)? {
             // Its own output would make more of it.
             Response::Log { service, .. } if service == own => {}
-            Response::Log { service, time_ms, line } => {
-                if position.is_new(&service, time_ms) {
-                    push(lines, Record { service, time_ms, line });
-                }
+            Response::Log { service, time_ms, line } if position.is_new(&service, time_ms) => {
+                push(lines, Record { service, time_ms, line });
             }
             Response::Dropped { count } => lines.iter().for_each(|line| line.queue.missed(count)),
             Response::Event(event) if !known.contains(&event.service) => return Ok(()),

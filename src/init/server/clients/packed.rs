@@ -1,6 +1,5 @@
 //! The control sockets and who is connected, as they are written down for another program that takes our place.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +58,7 @@ impl Server {
             let (stream, (uid, gid, pid)) = (UnixStream::from(stream.own()), peer);
             (token, Client { stream, uid, gid, pid, may_act, input, output, mode, dropped, behind, closing })
         });
-        let listener = |(token, kept): (Token, Kept)| (token, UnixListener::from(OwnedFd::from(kept.own())));
+        let listener = |(token, kept): (Token, Kept)| (token, UnixListener::from(kept.own()));
         Server {
             listeners: packed.listeners.into_iter().map(listener).collect(),
             clients: clients.collect(),
