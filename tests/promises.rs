@@ -91,3 +91,23 @@ fn every_report_of_users_names_tests_that_exist() {
         assert!(row.len() == 4 && tests(&row[3]) > 0, "{row:?}");
     }
 }
+
+#[test]
+fn each_id_of_a_message_is_used_in_one_place_and_explained() {
+    let id = Regex::new("\"(S[0-9]{4})\"").unwrap();
+    let mut used = Vec::new();
+    for path in sources("src/setup") {
+        let text = text(&path);
+        // What a test makes up has no number.
+        used.extend(id.captures_iter(&text).map(|found| found[1].to_owned()).filter(|id| id != "S0000"));
+    }
+    used.sort();
+    let mut once = used.clone();
+    once.dedup();
+    assert_eq!(used, once, "an id is used twice: give the newer message another one");
+    let page = text(Path::new("docs/messages.md"));
+    let mut explained: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### S")).collect();
+    explained.sort_unstable();
+    let used: Vec<&str> = used.iter().map(|id| &id[1..]).collect();
+    assert_eq!(used, explained, "docs/messages.md has to have each id, and no other");
+}

@@ -37,6 +37,9 @@ _svctl() {
             svctl,events)
                 cmd="svctl__subcmd__events"
                 ;;
+            svctl,explain)
+                cmd="svctl__subcmd__explain"
+                ;;
             svctl,graph)
                 cmd="svctl__subcmd__graph"
                 ;;
@@ -143,7 +146,7 @@ _svctl() {
 
     case "${cmd}" in
         svctl)
-            opts="-h -V --help --version list ls status why tree top deps graph is-active is-failed history show diff report start stop restart scale set hold release run timer serve ship signal kill reload apply reexec wait logs events blame critical-chain plot health shutdown import-s6 completions"
+            opts="-h -V --help --version list ls status why explain tree top deps graph is-active is-failed history show diff report start stop restart scale set hold release run timer serve ship signal kill reload apply reexec wait logs events blame critical-chain plot health shutdown import-s6 completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -250,6 +253,20 @@ _svctl() {
             ;;
         svctl__subcmd__events)
             opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        svctl__subcmd__explain)
+            opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

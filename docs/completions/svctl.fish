@@ -30,6 +30,7 @@ complete -c svctl -n "__fish_svctl_needs_command" -f -a "list" -d 'Show services
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "ls" -d 'Show services and their states'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "status" -d 'Show services in detail, with their last lines of output'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "why" -d 'Show why services are not up: what they wait for, down to the cause, and what to do'
+complete -c svctl -n "__fish_svctl_needs_command" -f -a "explain" -d 'Explain the id of a message (S1505) or an exit code (78)'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "tree" -d 'Show services and their processes'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "top" -d 'Show services live: their states, what they use, and the last lines of one of them'
 complete -c svctl -n "__fish_svctl_needs_command" -f -a "deps" -d 'Show what services depend on'
@@ -82,6 +83,7 @@ complete -c svctl -n "__fish_svctl_using_subcommand status" -s h -l help -d 'Pri
 complete -c svctl -n "__fish_svctl_using_subcommand why" -s n -l lines -d 'Show this many lines of output of each service that has a part in it' -r
 complete -c svctl -n "__fish_svctl_using_subcommand why" -l json -d 'Print a JSON array'
 complete -c svctl -n "__fish_svctl_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c svctl -n "__fish_svctl_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c svctl -n "__fish_svctl_using_subcommand tree" -l json -d 'Print a JSON array'
 complete -c svctl -n "__fish_svctl_using_subcommand tree" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c svctl -n "__fish_svctl_using_subcommand top" -s i -l interval -d 'How long to wait between two looks; 100ms at least' -r

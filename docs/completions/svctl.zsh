@@ -74,6 +74,13 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- Names of services and bundles:_svctl_names' \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::ids -- Ids of messages, as they stand in brackets there, or exit codes:_default' \
+&& ret=0
+;;
 (tree)
 _arguments "${_arguments_options[@]}" : \
 '--json[Print a JSON array]' \
@@ -413,6 +420,7 @@ _svctl_commands() {
 'ls:Show services and their states' \
 'status:Show services in detail, with their last lines of output' \
 'why:Show why services are not up\: what they wait for, down to the cause, and what to do' \
+'explain:Explain the id of a message (S1505) or an exit code (78)' \
 'tree:Show services and their processes' \
 'top:Show services live\: their states, what they use, and the last lines of one of them' \
 'deps:Show what services depend on' \
@@ -486,6 +494,11 @@ _svctl__subcmd__diff_commands() {
 _svctl__subcmd__events_commands() {
     local commands; commands=()
     _describe -t commands 'svctl events commands' commands "$@"
+}
+(( $+functions[_svctl__subcmd__explain_commands] )) ||
+_svctl__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'svctl explain commands' commands "$@"
 }
 (( $+functions[_svctl__subcmd__graph_commands] )) ||
 _svctl__subcmd__graph_commands() {

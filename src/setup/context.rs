@@ -108,6 +108,7 @@ impl Context {
                 .and_then(|()| nix::unistd::setresuid(uid, uid, uid))
                 .map_err(|errno| {
                     Problem::config(
+                        "S0101",
                         format!("cannot become the user {}: {errno}", owner.shown()),
                         "leave the container the capabilities SETUID and SETGID",
                     )
@@ -129,6 +130,7 @@ fn account(name: &str, me: Owner, may_chown: bool) -> Result<Owner, Problem> {
         Some(owner) if may_chown => Ok(owner),
         // `minimal` has no postgres, and needs none.
         None if may_chown && name == "pulp" => Err(Problem::config(
+            "S0102",
             format!("there is no user `{name}` in this image"),
             "do not remove it from /etc/passwd; build your image on pulp/pulp or pulp/pulp-minimal",
         )),

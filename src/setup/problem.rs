@@ -9,8 +9,12 @@ pub const EX_CONFIG: u8 = 78;
 pub const FAILED: u8 = 1;
 
 /// What is wrong, and what would cure it; shown as two lines. Neither may hold a secret.
+///
+/// Each kind of problem has an id, `S` and four digits, which never gets another meaning: docs/messages.md has them all, and `svctl explain`
+/// shows what is said there. A test holds that each is used in one place of the code.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
+    id: &'static str,
     what: String,
     cure: String,
     code: u8,
@@ -18,23 +22,23 @@ pub struct Problem {
 
 impl Problem {
     /// Something failed that the same configuration may survive next time: no space, no connection.
-    pub fn new(what: impl Into<String>, cure: impl Into<String>) -> Problem {
-        Problem { what: what.into(), cure: cure.into(), code: FAILED }
+    pub fn new(id: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { id, what: what.into(), cure: cure.into(), code: FAILED }
     }
 
     /// The user has to change something before it can work.
-    pub fn config(what: impl Into<String>, cure: impl Into<String>) -> Problem {
-        Problem { what: what.into(), cure: cure.into(), code: EX_CONFIG }
+    pub fn config(id: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { id, what: what.into(), cure: cure.into(), code: EX_CONFIG }
     }
 
     /// With an exit code that somebody relies on.
-    pub fn coded(code: u8, what: impl Into<String>, cure: impl Into<String>) -> Problem {
-        Problem { what: what.into(), cure: cure.into(), code }
+    pub fn coded(id: &'static str, code: u8, what: impl Into<String>, cure: impl Into<String>) -> Problem {
+        Problem { id, what: what.into(), cure: cure.into(), code }
     }
 
     /// No problem at all, but a "no": everything was said already.
     pub fn quiet() -> Problem {
-        Problem::new("", "")
+        Problem::new("", "", "")
     }
 
     /// Whether there is nothing to say.
@@ -45,19 +49,22 @@ impl Problem {
     /// A file operation failed. The cure follows from the kind of error.
     pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Problem {
         use std::io::ErrorKind as Kind;
-        let cure = match error.kind() {
+        let (id, cure) = match error.kind() {
             Kind::StorageFull | Kind::QuotaExceeded => {
-                "free some space on that volume and start the container again"
+                ("S9001", "free some space on that volume and start the container again")
             }
-            Kind::ReadOnlyFilesystem => "mount that volume without `:ro`",
-            Kind::PermissionDenied => {
+            Kind::ReadOnlyFilesystem => ("S9002", "mount that volume without `:ro`"),
+            Kind::PermissionDenied => (
+                "S9003",
                 "let the container's root write there: check the volume's owner and mode, leave the container the \
-                 capability CHOWN, and on SELinux mount the volume with `:Z`"
+                 capability CHOWN, and on SELinux mount the volume with `:Z`",
+            ),
+            Kind::NotFound => {
+                ("S9004", "check that the volume is mounted and that nothing was deleted from it")
             }
-            Kind::NotFound => "check that the volume is mounted and that nothing was deleted from it",
-            _ => "check the volume and the kernel's log (`dmesg`), then start the container again",
+            _ => ("S9005", "check the volume and the kernel's log (`dmesg`), then start the container again"),
         };
-        Problem::new(format!("cannot {doing} {}: {error}", path.display()), cure)
+        Problem::new(id, format!("cannot {doing} {}: {error}", path.display()), cure)
     }
 
     /// What is wrong.
@@ -78,7 +85,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  to fix it: {}", self.what, self.cure)
+        write!(f, "{} [{}]\n  to fix it: {}", self.what, self.id, self.cure)
     }
 }
 

@@ -102,6 +102,7 @@ impl PulpSettings {
         let text = files::read(&path)?.unwrap_or_default();
         serde_json::from_slice(&text).map_err(|error| {
             Problem::new(
+                "S0201",
                 format!("{}: {error}", path.display()),
                 "let the step before write it: `pulp-setup settings`, then run this one again",
             )
@@ -120,7 +121,7 @@ impl PulpSettings {
 
     fn json(&self) -> Result<Vec<u8>, Problem> {
         serde_json::to_vec_pretty(self).map_err(|error| {
-            Problem::new(format!("cannot write settings down: {error}"), "report this as a bug")
+            Problem::new("S0202", format!("cannot write settings down: {error}"), "report this as a bug")
         })
     }
 }

@@ -27,6 +27,7 @@ pub fn text<const BYTES: usize>() -> Result<String, Problem> {
 /// The kernel, or what signs with its random numbers, refused.
 pub fn refused() -> Problem {
     Problem::new(
+        "S2801",
         "the kernel gives no random numbers",
         "allow the system call getrandom(2) in the container's seccomp profile",
     )

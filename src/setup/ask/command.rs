@@ -123,6 +123,7 @@ impl Tool {
         match outcome.map_err(|error| self.cannot_start(&error))? {
             Some(output) => Ok(output),
             None => Err(Problem::new(
+                "S0301",
                 format!("`{}` took longer than {} s and was stopped", self.name, self.limit.as_secs()),
                 "see whether the machine is short of memory or its disk is slow, then start the container again",
             )),
@@ -159,7 +160,7 @@ impl Tool {
         if output.status.success() {
             return Ok(output.out);
         }
-        Err(Problem::new(format!("cannot {doing}: {}", output.last_words()), cure))
+        Err(Problem::new("S0302", format!("cannot {doing}: {}", output.last_words()), cure))
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> Problem {
@@ -169,7 +170,7 @@ impl Tool {
             }
             _ => "see whether the machine is short of memory or processes, then start the container again",
         };
-        Problem::new(format!("cannot run `{}`: {error}", self.name), cure)
+        Problem::new("S0303", format!("cannot run `{}`: {error}", self.name), cure)
     }
 }
 

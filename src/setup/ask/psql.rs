@@ -109,7 +109,7 @@ impl<'a> Psql<'a> {
         } else {
             "see the database's log for more (`svctl logs postgresql`), then start the container again"
         };
-        Err(Problem::new(format!("cannot {doing}: {}", said(&output)), cure))
+        Err(Problem::new("S0304", format!("cannot {doing}: {}", said(&output)), cure))
     }
 }
 

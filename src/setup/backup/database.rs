@@ -112,7 +112,7 @@ pub fn restore(context: &Context, settings: &PulpSettings, dump: File) -> Result
 
 fn start(command: &mut Command, name: &str) -> Result<Child, Problem> {
     command.spawn().map_err(|error| {
-        Problem::new(
+        Problem::new("S2601", 
             format!("cannot run `{name}`: {error}"),
             "if it is missing in this image, build the image again; else see whether the machine is short of memory",
         )
@@ -140,6 +140,7 @@ fn ended(mut child: Child, doing: &str) -> Result<(), Problem> {
         let detail =
             words.lines().find_map(|line| line.split_once("detail: ")).map_or("", |(_, detail)| detail);
         return Err(Problem::new(
+            "S2602",
             format!("cannot {doing}: this image's PostgreSQL client is older than your server ({detail})"),
             "back the database up with the `pg_dump` of that server; content and settings are in the volumes",
         ));
@@ -148,7 +149,7 @@ fn ended(mut child: Child, doing: &str) -> Result<(), Problem> {
 }
 
 fn cannot(doing: &str, why: &str) -> Problem {
-    Problem::new(format!("cannot {doing}: {why}"), CURE)
+    Problem::new("S2603", format!("cannot {doing}: {why}"), CURE)
 }
 
 #[cfg(test)]

@@ -100,12 +100,14 @@ impl Wanted {
         let (directory, keep) = match words.as_slice() {
             [directory] if !directory.starts_with('-') => (directory, None),
             ["--keep", keep, directory] | [directory, "--keep", keep] => (directory, Some(keep)),
-            _ => return Err(Problem::config("`backup` needs to know where to", USAGE)),
+            _ => return Err(Problem::config("S2604", "`backup` needs to know where to", USAGE)),
         };
         let keep = match keep.map(|keep| keep.parse()) {
             None => None,
             Some(Ok(keep)) if keep > 0 => Some(keep),
-            Some(_) => return Err(Problem::config("`--keep` needs a number of backups, 1 or more", USAGE)),
+            Some(_) => {
+                return Err(Problem::config("S2605", "`--keep` needs a number of backups, 1 or more", USAGE));
+            }
         };
         Ok(Wanted { directory: PathBuf::from(directory), keep })
     }
@@ -126,6 +128,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     made.directory.sync_file_system().map_err(|failure| failure.problem("write"))?;
     let text = serde_json::to_vec_pretty(&record).map_err(|error| {
         Problem::new(
+            "S2606",
             format!("cannot write {RECORD}: {error}"),
             "rename the file that it names, then call it again",
         )
@@ -292,6 +295,7 @@ fn harm(record: &Record) -> Result<(), Problem> {
     }
     let names: Vec<String> = all.iter().take(NAMED).map(|path| path.display().to_string()).collect();
     Err(Problem::new(
+        "S2607",
         format!(
             "{} files of content are damaged or missing in Pulp, and so not in the backup, which is whole otherwise: {}{}",
             record.lacking,
@@ -305,7 +309,7 @@ fn harm(record: &Record) -> Result<(), Problem> {
 /// A backup in what is backed up would be in the next one.
 fn outside(context: &Context, directory: &Path, sources: &[&str]) -> Result<(), Problem> {
     if !directory.is_absolute() {
-        return Err(Problem::config(format!("{} is no absolute path", directory.display()), USAGE));
+        return Err(Problem::config("S2608", format!("{} is no absolute path", directory.display()), USAGE));
     }
     // As far as it is there.
     let there = directory.ancestors().find_map(|above| std::fs::canonicalize(above).ok());
@@ -315,6 +319,7 @@ fn outside(context: &Context, directory: &Path, sources: &[&str]) -> Result<(), 
     };
     let Some(source) = sources.iter().find(inside) else { return Ok(()) };
     Err(Problem::config(
+        "S2609",
         format!("{} is in {source}, which is what is to be backed up", directory.display()),
         "mount a volume of its own for backups, such as `--volume /srv/backup:/backup`, and name that",
     ))

@@ -30,7 +30,7 @@ const USAGE: &str = "call `pulp-setup restore DIRECTORY`, with a backup or the d
 /// The step.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let [directory] = args else {
-        return Err(Problem::config("`restore` needs to know which backup", USAGE));
+        return Err(Problem::config("S2610", "`restore` needs to know which backup", USAGE));
     };
     let (backup, record) = find(Path::new(directory))?;
     let settings = PulpSettings::load(context)?;
@@ -58,6 +58,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let dump = backup.file(OsStr::new(DUMP)).map_err(|failure| failure.problem("read"))?;
     let Some((dump, _)) = dump else {
         return Err(Problem::config(
+            "S2611",
             format!("{} has no {DUMP}", backup.path().display()),
             "take another backup; the database is as it was",
         ));
@@ -78,6 +79,7 @@ fn find(directory: &Path) -> Result<(Directory, Record), Problem> {
         // Its settings become root's, and its database Pulp's.
         if !shelf::is_roots(&opened).map_err(|failure| failure.problem("look at"))? {
             return Err(Problem::config(
+                "S2612",
                 format!("{}: others than root can write this backup", directory.display()),
                 "make sure that it is yours, then `chown -R root` and `chmod 700` it; nothing was changed",
             ));
@@ -90,6 +92,7 @@ fn find(directory: &Path) -> Result<(Directory, Record), Problem> {
         return Ok((newest, record));
     }
     Err(Problem::config(
+        "S2613",
         format!("there is no whole backup in {}: none has a {RECORD}", directory.display()),
         "name the directory that `pulp-setup backup` was told; nothing was changed",
     ))
@@ -100,6 +103,7 @@ fn nobody_else(psql: &Psql<'_>) -> Result<(), Problem> {
     match database::others(psql)? {
         0 => Ok(()),
         count => Err(Problem::new(
+            "S2614",
             format!("Pulp's database is in use, by {count} connections; nothing was restored to it"),
             "stop what uses it, by `svctl stop pulp-api pulp-content pulp-worker` or by stopping the containers of these, \
              then call it again",
@@ -166,6 +170,7 @@ impl Restoring<'_> {
         ));
         if let Some((path, why)) = copied.left.first() {
             return Err(Problem::new(
+                "S2615",
                 format!(
                     "{} of {} files cannot be restored: {} {why}",
                     copied.left_out,

@@ -35,6 +35,7 @@ impl<'a> Shelf<'a> {
             Ok(lock) => Some(lock),
             Err((_, Errno::EWOULDBLOCK)) => {
                 return Err(Problem::new(
+                    "S2616",
                     format!("another backup is being made in {}", at.display()),
                     "wait until it is done, or name another directory",
                 ));
@@ -151,12 +152,14 @@ pub fn record(backup: &Directory) -> Result<Option<Record>, Problem> {
     let path = backup.path().join(RECORD);
     let record: Record = serde_json::from_slice(&text).map_err(|error| {
         Problem::config(
+            "S2617",
             format!("{}: {error}", path.display()),
             "the file is damaged: take another backup; nothing was changed",
         )
     })?;
     if record.format != FORMAT {
         return Err(Problem::config(
+            "S2618",
             format!(
                 "{}: a backup of format {}, and this image knows {FORMAT}",
                 path.display(),

@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         Some("content") => answer(place(context, CONTENT)?, &content_path(context)?, until).and_then(ok),
         Some("nginx") => nginx(context)?.map_or(Ok(()), |place| connect(place, until).map(|_| ())),
         Some("postgresql") => postgres::answer::wait(context, until),
-        _ => Err(Problem::config("which service?", "pulp-setup ready api|content|nginx|postgresql")),
+        _ => Err(Problem::config("S2501", "which service?", "pulp-setup ready api|content|nginx|postgresql")),
     }
 }
 
@@ -58,6 +58,7 @@ pub fn alive(context: &Context, args: &[String]) -> Result<(), Problem> {
             Ok(())
         }
         _ => Err(Problem::config(
+            "S2502",
             "which service?",
             "pulp-setup alive api|content|worker|imports|nginx|postgresql|redis",
         )),
@@ -118,7 +119,11 @@ fn reached(said_by: &str, address: &str) -> Result<Place, Problem> {
     }
     let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
     found.map(Place::Tcp).ok_or_else(|| {
-        Problem::config(format!("{said_by} is \"{address}\""), format!("let it be {}", bind::ALLOWED))
+        Problem::config(
+            "S2503",
+            format!("{said_by} is \"{address}\""),
+            format!("let it be {}", bind::ALLOWED),
+        )
     })
 }
 
@@ -185,14 +190,14 @@ fn answer(place: Place, path: &str, until: Instant) -> Result<String, Problem> {
 }
 
 fn no_answer(place: &Place, error: &std::io::Error) -> Problem {
-    Problem::new(format!("no answer at {place}: {error}"), "see its log: `svctl logs`")
+    Problem::new("S2504", format!("no answer at {place}: {error}"), "see its log: `svctl logs`")
 }
 
 /// Whether an answer's first line says 200.
 fn ok(line: String) -> Result<(), Problem> {
     match line.split(' ').nth(1) {
         Some("200") => Ok(()),
-        _ => Err(Problem::new(format!("it answers `{line}`"), "see its log: `svctl logs`")),
+        _ => Err(Problem::new("S2505", format!("it answers `{line}`"), "see its log: `svctl logs`")),
     }
 }
 

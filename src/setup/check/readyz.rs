@@ -49,7 +49,11 @@ enum Role {
 /// `readyz.py PATH`
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let [path] = args else {
-        return Err(Problem::config("readyz.py needs a path", "say `readyz.py /pulp/api/v3/status/`"));
+        return Err(Problem::config(
+            "S2506",
+            "readyz.py needs a path",
+            "say `readyz.py /pulp/api/v3/status/`",
+        ));
     };
     // With a shared PID namespace, PID 1 is something else: then the path says it.
     let role = role(context).unwrap_or(if path.contains("/api/") { Role::Api } else { Role::Content });
@@ -66,7 +70,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
             answer = ask("HEAD", &place, &format!("{path}default/"))?;
         }
         if answer.status >= 400 {
-            return Err(Problem::new(format!("it answers {}", answer.status), LOG));
+            return Err(Problem::new("S2507", format!("it answers {}", answer.status), LOG));
         }
     } else {
         look_into(context, &ask("GET", &place, path)?)?;
@@ -83,6 +87,7 @@ fn say(context: &Context, place: &Place, path: &str) {
 fn look_into(context: &Context, answer: &Answer) -> Result<(), Problem> {
     let Ok(status) = serde_json::from_slice::<Value>(&answer.body) else {
         return Err(Problem::new(
+            "S2508",
             format!("the API answers {} and no status", answer.status),
             "see the container's log, and whether the path is that of API_ROOT: /pulp/api/v3/status/",
         ));
@@ -90,10 +95,20 @@ fn look_into(context: &Context, answer: &Answer) -> Result<(), Problem> {
     let connected =
         |what: &str| status.get(what).and_then(|it| it.get("connected")) == Some(&Value::Bool(true));
     if !connected("database_connection") {
-        return Err(Problem::coded(NO_DATABASE, "Readiness probe: database issue", "see the API's log"));
+        return Err(Problem::coded(
+            "S2509",
+            NO_DATABASE,
+            "Readiness probe: database issue",
+            "see the API's log",
+        ));
     }
     if context.var(CACHE_VARIABLE).is_some() && !connected("redis_connection") {
-        return Err(Problem::coded(NO_CACHE, "Readiness probe: cache issue", "see REDIS_… in the settings"));
+        return Err(Problem::coded(
+            "S2510",
+            NO_CACHE,
+            "Readiness probe: cache issue",
+            "see REDIS_… in the settings",
+        ));
     }
     Ok(())
 }
@@ -148,7 +163,7 @@ fn from_inside(at: At) -> Option<Place> {
 /// Whoever asks kills what is not healthy, soon after the start: a boot that upgrades a database is to be let be.
 fn svctl() -> Result<(), Problem> {
     let error = Command::new("svctl").args(["health", "--live"]).exec();
-    Err(Problem::new(format!("cannot run `svctl`: {error}"), "build the image again"))
+    Err(Problem::new("S2511", format!("cannot run `svctl`: {error}"), "build the image again"))
 }
 
 /// The command line of PID 1: its program as we started it, or the title that it has given itself since.
@@ -192,13 +207,13 @@ fn ask(method: &str, place: &Place, path: &str) -> Result<Answer, Problem> {
     let mut path = path.to_owned();
     for _ in 0..=REDIRECTS {
         let (answer, location) = once(method, place, &path, until)
-            .map_err(|error| Problem::new(format!("no answer at {place}: {error}"), LOG))?;
+            .map_err(|error| Problem::new("S2512", format!("no answer at {place}: {error}"), LOG))?;
         match location.filter(|_| (300..400).contains(&answer.status)) {
             Some(to) => path = to,
             None => return Ok(answer),
         }
     }
-    Err(Problem::new(format!("{place}{path} redirects for ever"), LOG))
+    Err(Problem::new("S2513", format!("{place}{path} redirects for ever"), LOG))
 }
 
 /// One request; an answer of HTTP/1.0, which ends with the connection.

@@ -40,6 +40,7 @@ pub fn explain(context: &Context, problem: Problem) -> Problem {
         format!("less than {} are left", shown(free.max(1 << 20)))
     };
     Problem::new(
+        "S2514",
         format!("{}: the volume at {volume} is full, {what}", problem.what().trim_end_matches('.')),
         CURE,
     )
@@ -57,7 +58,7 @@ pub fn ended(context: &Context, args: &[String]) -> Result<(), Problem> {
     {
         return Err(problem);
     }
-    let problem = Problem::new(format!("{name} ended with exit code {code}"), "see its log");
+    let problem = Problem::new("S2515", format!("{name} ended with exit code {code}"), "see its log");
     // Without a full volume there is nothing to add to what it said itself.
     if explain(context, problem.clone()) == problem { Ok(()) } else { Err(problem) }
 }
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn where_there_is_room_a_problem_stays_as_it_is() {
         let context = Context::for_test(Path::new("/nowhere"), []);
-        let problem = Problem::new("a", "b");
+        let problem = Problem::new("S0000", "a", "b");
         assert_eq!(explain(&context, problem.clone()), problem);
     }
 
@@ -92,14 +93,14 @@ mod tests {
             return; // not allowed here
         }
         let (told, config) = (
-            explain(&context, Problem::new("server closed the connection", "x")),
-            explain(&context, Problem::config("a", "b")),
+            explain(&context, Problem::new("S0000", "server closed the connection", "x")),
+            explain(&context, Problem::config("S0000", "a", "b")),
         );
         umount2(&volume, MntFlags::MNT_DETACH).unwrap();
         assert!(
             told.what().contains("connection: the volume at /var/lib/pgsql is full, less than 8 MB are left"),
             "{told}"
         );
-        assert_eq!(config, Problem::config("a", "b"));
+        assert_eq!(config, Problem::config("S0000", "a", "b"));
     }
 }

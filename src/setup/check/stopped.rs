@@ -33,6 +33,7 @@ pub fn go_on(context: &Context) -> Result<(), Problem> {
     }
     let numbers: Vec<String> = stopped.iter().map(i32::to_string).collect();
     Err(Problem::new(
+        "S2516",
         format!("process {} was stopped (SIGSTOP) and is told to go on", numbers.join(", ")),
         "find out who stops it; `kill -CONT` by hand lets it go on, too",
     ))

@@ -72,6 +72,7 @@ fn system_user(owner: Owner) -> Result<String, Problem> {
     match users::user_name(owner.uid) {
         Some(name) => quoted(&name),
         None => Err(Problem::config(
+            "S1501",
             format!("no user has the number {}, but PostgreSQL needs its name", owner.uid),
             "add one to /etc/passwd of the image",
         )),
@@ -82,6 +83,7 @@ fn system_user(owner: Owner) -> Result<String, Problem> {
 fn quoted(name: &str) -> Result<String, Problem> {
     if name.is_empty() || name.chars().any(|c| c.is_control() || c == '"') {
         return Err(Problem::config(
+            "S1502",
             format!("`{}` cannot be a database user here", name.escape_debug()),
             "choose another USER in DATABASES in /etc/pulp/settings.py",
         ));

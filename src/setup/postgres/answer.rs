@@ -64,6 +64,7 @@ fn socket(context: &Context) -> std::result::Result<PathBuf, Problem> {
 
 fn problem(socket: &std::path::Path, error: &Error) -> Problem {
     Problem::new(
+        "S1503",
         format!("PostgreSQL does not answer at {}: {error}", socket.display()),
         "see its log: `svctl logs postgresql`",
     )

@@ -98,6 +98,7 @@ pub fn discard_old(context: &Context, place: &Place) -> Result<(), Problem> {
     let old = place.old_clusters()?;
     if let Some(unproven) = old.iter().find(|old| !old.join(PROVEN).exists()) {
         return Err(Problem::config(
+            "S1504",
             format!("{} is kept: Pulp has not yet run on the new database", unproven.display()),
             "start the container; once its step `migrations` is done, the old database can be deleted",
         ));

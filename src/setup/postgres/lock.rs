@@ -113,11 +113,13 @@ fn taken(place: &Place) -> Problem {
     let data = place.data.display();
     if workers(&place.data).is_empty() {
         return Problem::new(
+            "S1505",
             format!("another container uses the database in {data}"),
             "stop that one first, or give this one a volume of its own at /var/lib/pgsql; nothing was changed",
         );
     }
     Problem::new(
+        "S1506",
         format!("another PostgreSQL of this container still runs in {data}"),
         "end it, or stop the container and start it again",
     )

@@ -43,6 +43,7 @@ impl Release {
         let has = |release: &Release| release.bin.join(program).is_file();
         releases.into_iter().filter(has).max_by_key(|release| release.major).ok_or_else(|| {
             Problem::config(
+                "S1507",
                 format!("there is no PostgreSQL with `{program}` in this image"),
                 format!("install it in {RELEASES}/NUMBER/bin, or name its directory in {BIN_VARIABLE}"),
             )

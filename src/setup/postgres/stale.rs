@@ -90,6 +90,7 @@ fn end(directory: &Path, signal: impl Fn(Pid) -> (Pid, Signal)) -> Result<(), Pr
         }
         if Instant::now() > until {
             return Err(Problem::new(
+                "S1508",
                 format!("PostgreSQL still runs in {} and does not end", directory.display()),
                 "stop the container and start it again",
             ));

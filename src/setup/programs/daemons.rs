@@ -27,6 +27,7 @@ pub fn postgresql_bin(context: &Context) -> Result<PathBuf, Problem> {
     let newest = releases.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
     newest.map(|major| Path::new(POSTGRESQL).join(major.to_string()).join("bin")).ok_or_else(|| {
         Problem::config(
+            "S2401",
             "there is no PostgreSQL in this image",
             "use an external one (DATABASES), or pulp/pulp",
         )

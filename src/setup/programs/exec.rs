@@ -59,6 +59,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
     let error = command.exec();
     Err(Problem::new(
+        "S2402",
         format!("cannot run `{program}`: {error}"),
         "it is missing in this image: build the image again, or install it there",
     ))
@@ -180,7 +181,11 @@ fn knows_control_socket(context: &Context) -> bool {
 }
 
 fn usage() -> Problem {
-    Problem::config("exec needs to know what to become", "say `pulp-setup exec api`, `content` or `worker`")
+    Problem::config(
+        "S2403",
+        "exec needs to know what to become",
+        "say `pulp-setup exec api`, `content` or `worker`",
+    )
 }
 
 #[cfg(test)]

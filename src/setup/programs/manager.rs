@@ -28,6 +28,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     }
     let error = command.exec();
     Err(Problem::new(
+        "S2404",
         format!("cannot run `{PROGRAM}`: {error}"),
         "it is missing in this image: build the image again, or install pulpcore there",
     ))

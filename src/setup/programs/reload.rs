@@ -12,17 +12,21 @@ use crate::{Context, Problem};
 /// The reload command of the service `nginx`, to which `init` says the service's process.
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     if args != ["nginx"] {
-        return Err(Problem::config("which service?", "pulp-setup reload nginx"));
+        return Err(Problem::config("S2405", "which service?", "pulp-setup reload nginx"));
     }
     let main = context.var("MAINPID").and_then(|pid| pid.parse().ok()).filter(|&pid| pid > 1);
     let main = main.ok_or_else(|| {
-        Problem::config("which process is nginx's is not known", "say `svctl reload nginx`")
+        Problem::config("S2406", "which process is nginx's is not known", "say `svctl reload nginx`")
     })?;
     // Ours names directories that are open in nginx, by their numbers.
     uploads::to_try(context).map_err(|failure| failure.problem("use the directory"))?;
     nginx_config::try_it(context, &own::or_ours(context))?;
     kill(Pid::from_raw(main), Signal::SIGHUP).map_err(|errno| {
-        Problem::new(format!("nginx (process {main}) cannot be told: {errno}"), "see `svctl status nginx`")
+        Problem::new(
+            "S2407",
+            format!("nginx (process {main}) cannot be told: {errno}"),
+            "see `svctl status nginx`",
+        )
     })
 }
 

@@ -65,6 +65,7 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
     let settings = PulpSettings::load(context)?;
     if what != "worker" && !settings.secret_key {
         return Err(Problem::config(
+            "S2408",
             "Pulp has no SECRET_KEY, without which it answers nothing",
             format!(
                 "set SECRET_KEY in /etc/pulp/settings.py, to the same long random text in all containers, or mount it as a file at {}",
@@ -74,6 +75,7 @@ fn service(context: &Context, what: &str, args: &[String]) -> Result<(), Problem
     }
     if !context.path(&settings.db_encryption_key).exists() {
         return Err(Problem::config(
+            "S2409",
             format!("there is no key for encrypted fields of the database at {}", settings.db_encryption_key),
             "mount the one that this database was first used with; for a new one make it with `openssl rand -base64 32`",
         ));

@@ -118,7 +118,7 @@ pub fn beside(context: &Context, addresses: &[String]) -> Result<BTreeMap<&'stat
     let mut count = count(context);
     for address in addresses {
         let listener = listen(address).map_err(|error| {
-            Problem::new(
+            Problem::new("S2410", 
                 format!("cannot listen at {address}: {error}"),
                 "if a socket of LISTEN_FDS has that port, let PULP_API_BIND or PULP_CONTENT_BIND name another place, \
                  such as unix:/run/pulp/api.sock, where nginx finds it",
@@ -149,7 +149,7 @@ fn listen(address: &str) -> std::io::Result<OwnedFd> {
 /// Gives a listener this number, for this process and for what it becomes.
 fn put(listener: OwnedFd, number: RawFd) -> Result<(), Problem> {
     let wrong = |why: String| {
-        Problem::new(format!("cannot listen at descriptor {number}: {why}"), "report this as a bug")
+        Problem::new("S2411", format!("cannot listen at descriptor {number}: {why}"), "report this as a bug")
     };
     if listener.as_raw_fd() == number {
         let kept = fcntl(&listener, FcntlArg::F_SETFD(FdFlag::empty()));

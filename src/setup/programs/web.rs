@@ -116,6 +116,7 @@ fn writable(context: &Context) -> Result<PathBuf, Problem> {
         }
     }
     Err(Problem::config(
+        "S2412",
         format!("there is nowhere to write nginx's configuration: none of {} can be written", RUN.join(", ")),
         "give the container a writable /tmp (`--tmpfs /tmp`, or an emptyDir)",
     ))
@@ -186,7 +187,7 @@ fn resolver(context: &Context) -> Result<Option<String>, Problem> {
 
 fn become_nginx(config: &Path, words: &[&str]) -> Result<(), Problem> {
     let error = Command::new("nginx").args(["-e", "stderr", "-c"]).arg(config).args(words).exec();
-    Err(Problem::new(format!("cannot run `nginx`: {error}"), "this name is for the image pulp-web"))
+    Err(Problem::new("S2413", format!("cannot run `nginx`: {error}"), "this name is for the image pulp-web"))
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ pub fn set(context: &Context) -> Result<(), Problem> {
         // Set to nothing, it is somebody's decision.
         None if context.vars().any(|(name, _)| [VARIABLE, OLDER_VARIABLE].contains(&name)) => Ok(()),
         None => Err(Problem::config(
+            "S1801",
             "there is no password to set",
             format!("set {FILE_VARIABLE} or {VARIABLE}, or mount a file with it at {OPERATORS_FILE}"),
         )),
@@ -105,6 +106,7 @@ fn reset(context: &Context, password: &str) -> Result<(), Problem> {
     match found.trim().split_once('\t') {
         Some(("f", _)) => {
             return Err(Problem::config(
+                "S1802",
                 "the user admin is no administrator: a password would make them more than they are",
                 "let that user have another name, or set the password with `pulpcore-manager changepassword`",
             ));
@@ -143,12 +145,14 @@ fn wished(context: &Context) -> Result<Option<String>, Problem> {
     let path = context.path(file);
     let Some(content) = files::read(&path)? else {
         return Err(Problem::config(
+            "S1803",
             format!("{FILE_VARIABLE} names {file}, and there is no such file"),
             "mount the secret there, or correct the name",
         ));
     };
     let text = String::from_utf8(content).map_err(|_| {
         Problem::config(
+            "S1804",
             format!("{file} is not text in UTF-8"),
             "write the password into it as one line of text",
         )
@@ -157,12 +161,14 @@ fn wished(context: &Context) -> Result<Option<String>, Problem> {
         text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
     if password.is_empty() {
         return Err(Problem::config(
+            "S1805",
             format!("{file}, which {FILE_VARIABLE} names, is empty"),
             "write the password into it",
         ));
     }
     if plain.is_some_and(|plain| plain != password) {
         return Err(Problem::config(
+            "S1806",
             format!("{VARIABLE} and the file of {FILE_VARIABLE} say different things"),
             format!("set one of them alone; best {FILE_VARIABLE}"),
         ));

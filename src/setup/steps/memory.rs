@@ -46,6 +46,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let (least, needed) = (memory_at_least(count), memory_needed(&variables));
     if limit < least {
         return Err(Problem::config(
+            "S0601",
             format!(
                 "the container may use {} of memory; less than {} is not enough for {count} processes of Pulp",
                 mega(limit),
@@ -87,6 +88,7 @@ fn enough_tasks(context: &Context, variables: &Variables) -> Result<(), Problem>
     match limit.filter(|&limit| limit < needed) {
         None => Ok(()),
         Some(limit) => Err(Problem::config(
+            "S0602",
             format!(
                 "the container may have {limit} processes and threads; with {count} processes of Pulp it needs about {needed}"
             ),
@@ -104,6 +106,7 @@ pub fn told(context: &Context, name: &str) -> Result<Option<Problem>, Problem> {
     let Some(count) = killed.filter(|&count| count > 0) else { return Ok(None) };
     let of = limit(context)?.map(|limit| format!(" of {}", mega(limit))).unwrap_or_default();
     Ok(Some(Problem::new(
+        "S0603",
         format!(
             "{name} was killed, and the container is out of memory: its limit{of} was reached, {count} processes were killed"
         ),

@@ -120,7 +120,7 @@ fn told(refused: &[(&Wanted, Refusal)], running: &Running) -> Option<Problem> {
             cures.push(cure.clone());
         }
     }
-    (!what.is_empty()).then(|| Problem::config(what.join("; "), cures.join("; ")))
+    (!what.is_empty()).then(|| Problem::config("S1301", what.join("; "), cures.join("; ")))
 }
 
 /// Tries to listen there as the service will.

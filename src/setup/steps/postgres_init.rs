@@ -60,6 +60,7 @@ pub fn work(context: &Context, args: &[String]) -> Result<(), Problem> {
         [only] if only == "--discard-old" => return kept::discard_old(context, &place),
         [other, ..] => {
             return Err(Problem::config(
+                "S1401",
                 format!("`postgres` knows no `{other}`"),
                 "call `pulp-setup postgres` or `pulp-setup postgres --discard-old`",
             ));
@@ -105,6 +106,7 @@ fn cluster(context: &Context, place: &Place, ours: &Release) -> Result<(), Probl
 
 fn too_new(place: &Place, ours: &Release, major: u32) -> Problem {
     Problem::config(
+        "S1402",
         format!(
             "the database in {} is of PostgreSQL {major}, and this image has {}",
             place.data.display(),
@@ -129,6 +131,7 @@ fn refuse_a_forgotten_one(place: &Place) -> Result<(), Problem> {
     let Some(old) = others.into_iter().find(|old| old.join("PG_VERSION").is_file()) else { return Ok(()) };
     let (data, old) = (place.data.display(), old.display());
     Err(Problem::config(
+        "S1403",
         format!("there is no database in {data}, but an older one in {old}"),
         format!(
             "rename {old} to {data}, to go on with it; or move it to another volume, to begin with an empty database; \
@@ -153,6 +156,7 @@ fn inspect(place: &Place) -> Result<Found, Problem> {
         return match place.own_entries()?.first() {
             None => Ok(Found::Nothing),
             Some(entry) => Err(Problem::config(
+                "S1404",
                 format!("{} is no database but is not empty: `{entry}` is in it", place.data.display()),
                 "mount the volume with the database at /var/lib/pgsql, or an empty one; nothing was changed",
             )),
@@ -163,6 +167,7 @@ fn inspect(place: &Place) -> Result<Found, Problem> {
     let major = text.trim().split('.').next().and_then(|major| major.parse().ok());
     let Some(major) = major else {
         return Err(Problem::config(
+            "S1405",
             format!("{} does not name a release of PostgreSQL", version.display()),
             "restore the volume from a backup; nothing was changed",
         ));
@@ -170,6 +175,7 @@ fn inspect(place: &Place) -> Result<Found, Problem> {
     // An initdb that was killed leaves PG_VERSION, too. Ours never does so in `data`, upstream's image did.
     if !place.data.join("global/pg_control").is_file() {
         return Err(Problem::config(
+            "S1406",
             format!("the database in {} is not whole: it has no global/pg_control", place.data.display()),
             "restore the volume from a backup or, if it never held anything, remove that directory; nothing was changed",
         ));

@@ -70,12 +70,14 @@ fn closed(context: &Context, path: &Path) -> Problem {
     let (shown, gid) = (path.display(), pulp.gid);
     match folder.map(Path::display) {
         Some(folder) => Problem::config(
+            "S0901",
             format!("{shown}: the user {} cannot read it, because it may not enter {folder}", pulp.shown()),
             format!(
                 "on the host, `chgrp {gid}` and `chmod g+rx` what is mounted at {folder}, or `chmod o+x` it"
             ),
         ),
         None => Problem::config(
+            "S0902",
             format!("{shown}: the user {} cannot read it", pulp.shown()),
             format!(
                 "on the host, `chgrp {gid}` and `chmod g+r` what is mounted at {shown}, or `chmod o+r` it"

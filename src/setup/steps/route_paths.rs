@@ -34,6 +34,7 @@ struct Route {
 pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
     let [name] = args else {
         return Err(Problem::config(
+            "S2201",
             "route_paths needs the name of a Pulp",
             "say `pulp-setup route_paths NAME`",
         ));
@@ -56,7 +57,7 @@ fn json(context: &Context, name: &str) -> Result<Vec<u8>, Problem> {
     }
     let mut text = Vec::new();
     let mut writer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
-    routes.serialize(&mut writer).map_err(|error| Problem::new(error.to_string(), "report this"))?;
+    routes.serialize(&mut writer).map_err(|error| Problem::new("S2202", error.to_string(), "report this"))?;
     Ok(text)
 }
 
@@ -110,6 +111,7 @@ fn of_location(name: &str, snippet: &Path, location: &Location) -> Result<Vec<Ro
     }
     let Some((target_port, suffix)) = service else {
         return Err(Problem::config(
+            "S2203",
             format!("{}: location {path} has no `proxy_pass` to pulp-api or pulp-content", snippet.display()),
             "it is a fault of that plugin: install another version of it, or remove it",
         ));

@@ -44,6 +44,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
         None => write_down(context),
         Some("prepare") => prepare(context),
         Some(other) => Err(Problem::config(
+            "S2001",
             format!("`server` knows no `{other}`"),
             "call `pulp-setup server` or `pulp-setup server prepare`",
         )),
@@ -53,6 +54,7 @@ pub fn run(context: &Context, args: &[String]) -> Result<(), Problem> {
 fn write_down(context: &Context) -> Result<(), Problem> {
     if let Some(other) = context.var(DIRECTORY).filter(|path| path.trim_end_matches('/') != DATA) {
         return Err(Problem::config(
+            "S2002",
             format!("{DIRECTORY} is {other}, but the database of this image is in {DATA}"),
             format!("remove {DIRECTORY}, and mount the volume at /var/lib/pgsql or {DATA}"),
         ));
@@ -71,6 +73,7 @@ fn password(context: &Context) -> Result<String, Problem> {
     let Some(file) = context.var(PASSWORD_FILE) else {
         return context.var(PASSWORD).map(str::to_owned).ok_or_else(|| {
             Problem::config(
+                "S2003",
                 format!("the database has no password: neither {PASSWORD_FILE} nor {PASSWORD} is set"),
                 format!("put one into a file, and name that in {PASSWORD_FILE}"),
             )
@@ -86,6 +89,7 @@ fn password(context: &Context) -> Result<String, Problem> {
         }
         if begun.elapsed() >= limit {
             return Err(Problem::new(
+                "S2004",
                 format!(
                     "{file}, which {PASSWORD_FILE} names, is missing or empty after {} s",
                     limit.as_secs()
@@ -124,6 +128,7 @@ impl Server {
         command.process_group(0);
         command.spawn().map(Server).map_err(|error| {
             Problem::new(
+                "S2005",
                 format!("cannot start PostgreSQL: {error}"),
                 "see whether the machine is short of memory",
             )
@@ -140,6 +145,7 @@ impl Server {
             }
             if begun.elapsed() >= RECOVERY_LIMIT {
                 return Err(Problem::new(
+                    "S2006",
                     format!("PostgreSQL takes no statements after {} s", RECOVERY_LIMIT.as_secs()),
                     "see its lines before this one",
                 ));
@@ -160,13 +166,16 @@ impl Server {
         match self.0.wait() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(ended(status)),
-            Err(error) => Err(Problem::new(format!("cannot wait for PostgreSQL: {error}"), "report this")),
+            Err(error) => {
+                Err(Problem::new("S2007", format!("cannot wait for PostgreSQL: {error}"), "report this"))
+            }
         }
     }
 }
 
 fn ended(status: ExitStatus) -> Problem {
     Problem::new(
+        "S2008",
         format!("PostgreSQL has ended: {status}"),
         "see its lines before this one, then start the container again",
     )

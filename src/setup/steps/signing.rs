@@ -75,6 +75,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let Some(value) = context.var(FINGERPRINT) else { return Ok(()) };
     let Some(fingerprint) = fingerprint(value) else {
         return Err(Problem::config(
+            "S1901",
             format!("{FINGERPRINT} is {value:?}"),
             "let it be the fingerprint that `gpg --list-keys` shows for the user pulp",
         ));
@@ -82,6 +83,7 @@ pub fn run(context: &Context, _args: &[String]) -> Result<(), Problem> {
     let there: Vec<&Service> = SERVICES.iter().filter(|service| has_script(context, service)).collect();
     if there.is_empty() {
         return Err(Problem::config(
+            "S1902",
             format!("{FINGERPRINT} is set, but there is no script to sign with"),
             format!(
                 "put one at {} (docs/signing.md has them), or do not set the variable",

@@ -159,6 +159,7 @@ fn linked(context: &Context, place: &Place, path: &Path) -> Result<(), Problem> 
         return Ok(());
     }
     Err(Problem::config(
+        "S0701",
         format!(
             "{}: it is a symbolic link, or one is on the way, and {} has no use of what it leads to",
             path.display(),
@@ -207,6 +208,7 @@ fn refused(context: &Context, place: &Place, path: &Path, failure: &Failure) -> 
     }
     let Owner { uid, gid } = place.owner;
     Err(Problem::config(
+        "S0702",
         format!("cannot give {} to {}: {error}", failure.path.display(), place.owner.shown()),
         format!(
             "on the host, `chown -R {uid}:{gid}` the folder that is mounted at {} (with rootless podman: \
@@ -243,6 +245,7 @@ fn owned(path: &Path, uid: u32, owner: Owner) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::config(
+        "S0703",
         format!("{} belongs to user {uid}, and PostgreSQL is run by user {}", path.display(), owner.uid),
         format!("on the host, `chown -R {}:{}` the folder that is mounted there", owner.uid, owner.gid),
     ))

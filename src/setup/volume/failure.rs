@@ -125,6 +125,7 @@ impl Failure {
             Reason::Found(kind) => {
                 let path = self.path.display();
                 Problem::config(
+                    "S0401",
                     format!("cannot {doing}: {path} {kind}"),
                     format!(
                         "see who put it there, then remove or rename {path} and start the container again"

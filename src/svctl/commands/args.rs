@@ -54,6 +54,8 @@ pub enum Command {
     /// Below a service stands what it waits for, or what it failed with. Without names it shows every service that is not
     /// as it should be.
     Why(Why),
+    /// Explain the id of a message (S1505) or an exit code (78)
+    Explain(Explain),
     /// Show services and their processes
     ///
     /// CPU is the time on a processor since the start of a process. RSS is its resident memory; what processes share is

@@ -42,6 +42,14 @@ pub struct Why {
     pub names: Vec<String>,
 }
 
+/// Options of `svctl explain`.
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Ids of messages, as they stand in brackets there, or exit codes
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+}
+
 /// Options of `svctl tree`.
 #[derive(Args, Debug)]
 pub struct Tree {

@@ -7,6 +7,7 @@ pub mod ask;
 mod boot;
 mod change;
 pub mod definition;
+mod explain;
 mod look;
 mod reexec;
 mod report;
@@ -111,6 +112,7 @@ fn run(parsed: Svctl, out: &mut Out) -> Result<(), Trouble> {
     match parsed.command {
         Command::List(options) => show::list(&init, &options, out),
         Command::Status(options) => show::status(&init, &options, out),
+        Command::Explain(options) => explain::explain(&options, out),
         Command::Why(options) => look::why(&init, &options, out),
         Command::Tree(options) => look::tree(&init, &options, out),
         Command::Deps(options) => look::deps(&init, &options, out),

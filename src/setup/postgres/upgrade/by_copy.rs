@@ -35,6 +35,7 @@ pub fn run(
         return Ok(());
     }
     Err(Problem::new(
+        "S1509",
         format!("pg_upgrade from {} to {} failed: {}", old.major, ours.major, told(&output)),
         CURE,
     ))

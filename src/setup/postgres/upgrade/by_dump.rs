@@ -121,7 +121,7 @@ fn done(doing: &str, output: Output) -> Result<Output, Problem> {
     if output.status.success() {
         return Ok(output);
     }
-    Err(Problem::new(format!("cannot {doing} for the upgrade: {}", why(&output)), CURE))
+    Err(Problem::new("S1510", format!("cannot {doing} for the upgrade: {}", why(&output)), CURE))
 }
 
 /// The first complaint: those after it follow from it.

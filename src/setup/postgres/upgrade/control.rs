@@ -45,6 +45,7 @@ impl Control {
         let superuser = value("superuser")?;
         if superuser != "postgres" {
             return Err(Problem::config(
+                "S1511",
                 format!("the old database was made with the superuser `{superuser}`, not `postgres`"),
                 "dump it with pg_dump in the image that wrote it, and restore it into an empty volume here",
             ));
@@ -96,6 +97,7 @@ impl Control {
 
 fn not_said(what: &str) -> Problem {
     Problem::new(
+        "S1512",
         format!("the old database does not say its `{what}`"),
         "restore the volume from a backup, or dump the database with the image that wrote it",
     )

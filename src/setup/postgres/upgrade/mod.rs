@@ -76,6 +76,7 @@ pub fn build(context: &Context, place: &Place, ours: &Release, major: u32) -> Re
 
 fn no_programs(place: &Place, major: u32) -> Problem {
     Problem::config(
+        "S1513",
         format!(
             "the database in {} is of PostgreSQL {major}, and this image has no programs to upgrade it from that",
             place.data.display()
@@ -138,6 +139,7 @@ fn enough(what: &str, shelf: &Path, needed: u64, free: u64) -> Result<(), Proble
         return Ok(());
     }
     Err(Problem::config(
+        "S1514",
         format!("{what} needs {} in {}, where {} are free", shown(needed), shelf.display(), shown(free)),
         format!("make that volume larger by {} and start again; nothing was changed", shown(needed - free)),
     ))
@@ -152,6 +154,7 @@ fn ask(context: &Context, place: &Place, old: &Release) -> Result<Control, Probl
     }
     if !output.status.success() {
         return Err(Problem::new(
+            "S1515",
             format!("PostgreSQL {} cannot open the old database: {}", old.major, output.last_words()),
             "start it once with the image that wrote it and stop that cleanly, then start this one again",
         ));

@@ -51,7 +51,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let context = Context::for_test(dir.path(), []);
         let begun = Instant::now();
-        let failed = told(&context, &Place::of(&context), 1, || Err(Problem::new("it broke", "mend it")));
+        let failed =
+            told(&context, &Place::of(&context), 1, || Err(Problem::new("S0000", "it broke", "mend it")));
         assert_eq!(failed.unwrap_err().what(), "it broke");
         assert!(begun.elapsed() < SAY_EVERY);
         assert_eq!(

@@ -50,6 +50,7 @@ impl<'a> Server<'a> {
         }
         let why = errors(&fs::read_to_string(&log).unwrap_or_default()).join("; ");
         Err(Problem::new(
+            "S1516",
             format!("PostgreSQL {} does not start on {}: {why}", release.major, server.data.display()),
             CURE,
         ))

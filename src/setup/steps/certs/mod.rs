@@ -158,7 +158,8 @@ impl Found {
         let (path, key_path) = (context.path(CERTIFICATE), context.path(KEY));
         let cure =
             "put the certificate and its own key there, both in PEM; or delete both, and new ones are made";
-        let problem = |path: &Path, what: &str| Problem::config(format!("{}: {what}", path.display()), cure);
+        let problem =
+            |path: &Path, what: &str| Problem::config("S1201", format!("{}: {what}", path.display()), cure);
         let certificate =
             self.certificate.as_ref().ok_or_else(|| problem(&key_path, "its certificate is missing"))?;
         let key = self.key.as_ref().ok_or_else(|| problem(&path, "its key is missing"))?;

@@ -42,7 +42,7 @@ pub struct Pair {
 pub fn make(common: &str, names: &Names, now: SystemTime) -> Result<Pair, Problem> {
     let failed = |error: rcgen::Error| match error {
         rcgen::Error::RingUnspecified => random::refused(),
-        other => Problem::new(format!("cannot make a certificate: {other}"), "report this"),
+        other => Problem::new("S1202", format!("cannot make a certificate: {other}"), "report this"),
     };
     let key = KeyPair::generate().map_err(failed)?;
     let mut wanted = CertificateParams::new(Vec::from_iter(names.iter().cloned())).map_err(failed)?;

@@ -59,10 +59,15 @@ pub fn wait(context: &Context, psql: &Psql<'_>, address: &str, limit: Duration) 
         }
         let why = said(&output);
         if let Some(cure) = lasting(&why) {
-            return Err(Problem::config(format!("the database at {address} refuses us: {why}"), cure));
+            return Err(Problem::config(
+                "S1601",
+                format!("the database at {address} refuses us: {why}"),
+                cure,
+            ));
         }
         if begun.elapsed() >= limit {
             return Err(Problem::new(
+                "S1602",
                 format!("no database at {address} after {} s: {why}", limit.as_secs()),
                 format!(
                     "start it, or correct HOST, PORT, NAME and USER of DATABASES in /etc/pulp/settings.py; {TIMEOUT_VARIABLE} waits longer"
@@ -143,6 +148,7 @@ fn password(context: &Context, psql: &Psql<'_>, database: &Database) -> Result<(
     let cure = "remove HOST and PORT from DATABASES in /etc/pulp/settings.py: over the socket Pulp needs no password; or set PASSWORD";
     if database.password.is_empty() {
         return Err(Problem::config(
+            "S1603",
             format!("the database at {} lets nobody in without a password", address(database)),
             cure,
         ));
@@ -166,6 +172,7 @@ fn password(context: &Context, psql: &Psql<'_>, database: &Database) -> Result<(
         return Ok(());
     }
     Err(Problem::config(
+        "S1604",
         format!("Pulp cannot connect to the database at {}: {}", address(database), said(&output)),
         cure,
     ))

@@ -71,6 +71,7 @@ pub fn restore(context: &Context, database: &Database) -> Result<(), Problem> {
     // Migrations need the same room and minutes to find that out.
     if why.contains("No space left on device") {
         return Err(Problem::new(
+            "S1605",
             format!("cannot fill the database with the prepared one: {why}"),
             space::CURE,
         ));

@@ -52,6 +52,7 @@ fn database_key(context: &Context, settings: &PulpSettings) -> Result<(), Proble
             make_database_key(context, &path)
         }
         None => Err(Problem::config(
+            "S1101",
             format!("{}: DB_ENCRYPTION_KEY names this file, but it is missing", path.display()),
             format!(
                 "put the key there, or remove DB_ENCRYPTION_KEY from the settings: then {DATABASE_KEY} is made"
@@ -77,6 +78,7 @@ fn lost(context: &Context, path: &Path) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::config(
+        "S1102",
         what,
         format!(
             "mount the folder at /etc/pulp that belongs to this database, or restore the key from a backup; nothing was \
@@ -104,6 +106,7 @@ fn examine_database_key(path: &Path, content: &[u8]) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::config(
+        "S1103",
         format!(
             "{} is damaged: it must hold 32 bytes in base64 on each line, and nothing else",
             path.display()

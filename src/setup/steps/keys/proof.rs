@@ -51,6 +51,7 @@ pub fn check(context: &Context, settings: &PulpSettings, psql: &Psql<'_>) -> Res
         return Ok(());
     }
     Err(Problem::config(
+        "S1104",
         what,
         format!(
             "mount the folder at /etc/pulp that belongs to this database, or restore the key from a backup; nothing was \

@@ -29,6 +29,7 @@ pub fn pair(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
         (None, _, (false, _)) => Err(missing("PRIVATE_KEY_PATH", &private_path)),
         (_, None, (_, false)) => Err(missing("PUBLIC_KEY_PATH", &public_path)),
         (None, Some(_), (true, true)) => Err(Problem::config(
+            "S1105",
             format!("{}: the public key is there, but not its private key", public_path.display()),
             format!(
                 "put the private key at {}, or delete the public one, and a new pair is made",
@@ -59,6 +60,7 @@ fn make(context: &Context, private_path: &Path, public_path: Option<&Path>) -> R
 
 fn missing(setting: &str, path: &Path) -> Problem {
     Problem::config(
+        "S1106",
         format!("{}: {setting} names this file, but it is missing", path.display()),
         format!(
             "put the key there, or remove {setting} from the settings: then one is made at /etc/pulp/certs"
@@ -84,6 +86,7 @@ fn examine(
         }
         (None, None) => {
             return Err(Problem::config(
+                "S1107",
                 format!(
                     "{}: missing, and cannot be made from a private key of this kind",
                     public_path.display()
@@ -107,7 +110,7 @@ fn examine(
 /// PKCS#1. Nothing for other kinds.
 pub fn public_of(path: &Path, private: &[u8]) -> Result<Option<Vec<u8>>, Problem> {
     let key = PrivateKeyDer::from_pem_slice(private).map_err(|_| {
-        Problem::config(
+        Problem::config("S1108", 
             format!("{}: there is no private key in it, or it is damaged or has a password", path.display()),
             "restore it, without a password (`openssl pkey` removes one); or delete it and what belongs to it, and \
              new ones are made",

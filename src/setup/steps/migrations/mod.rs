@@ -86,6 +86,7 @@ pub fn wait(context: &Context, settings: &PulpSettings) -> Result<(), Problem> {
         let waited = begun.elapsed();
         if waited >= limit {
             return Err(Problem::new(
+                "S1701",
                 format!("the database is not migrated after {} s: {why}", limit.as_secs()),
                 format!(
                     "run `pulp-setup migrations` or `pulpcore-manager migrate` in a container of this image; {TIMEOUT_VARIABLE} waits longer"
@@ -170,6 +171,7 @@ fn migrate(context: &Context) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
+        "S1702",
         format!("the migrations failed: {}", output.last_words()),
         "see the lines before this one; what was done is kept, and the rest is tried again when the container is started again",
     ))

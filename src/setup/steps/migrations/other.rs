@@ -49,6 +49,7 @@ pub fn refuse_newer(
         return Ok(());
     }
     Err(Problem::config(
+        "S1703",
         format!("the database is of a newer Pulp: {shown}"),
         format!(
             "use the image that it was last used with, or a newer one; or undo these migrations there, in a container of that \

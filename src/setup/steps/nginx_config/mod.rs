@@ -257,6 +257,7 @@ fn url_path(setting: &str, value: &str) -> Result<String, Problem> {
         return Ok(value.to_owned());
     }
     Err(Problem::config(
+        "S2101",
         format!("{setting} is {value:?}, which nginx cannot serve"),
         format!(
             "in settings.py let {setting} begin and end with / and have only letters, digits and -._~+@:,= between"
@@ -269,6 +270,7 @@ pub(crate) fn address(variable: &str, bind: &str) -> Result<String, Problem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._:[]".contains(&byte);
     if bind.is_empty() || !bind.bytes().all(plain) {
         return Err(Problem::config(
+            "S2102",
             format!("{variable} is {bind:?}, which is no address"),
             "give it as ADDRESS:PORT or unix:/PATH, or leave it out",
         ));
@@ -281,6 +283,7 @@ fn shown(path: &Path) -> Result<String, Problem> {
     let text = path.to_str().filter(|text| !text.contains(['"', '\'', '$', '\\', ';', '{', '}', '\n', '\r']));
     text.map(str::to_owned).ok_or_else(|| {
         Problem::config(
+            "S2103",
             format!("nginx cannot use the path {}", path.display()),
             "give it a name without quotes, $, ;, \\ and braces",
         )
@@ -304,6 +307,7 @@ fn has_certificate(context: &Context) -> Result<(), Problem> {
         let path = context.path(CERTS).join(name);
         if !path.is_file() {
             return Err(Problem::config(
+                "S2104",
                 format!("PULP_HTTPS is true, but there is no {}", path.display()),
                 "put it there, or remove its other half too and let `pulp-setup certs` make both",
             ));
@@ -343,6 +347,7 @@ impl Ui {
         let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
         let mut config = read.map_err(|error| {
             Problem::config(
+                "S2105",
                 format!("{}: {error}", path.display()),
                 "put the file of the web interface's release there, or set PULP_UI=false",
             )

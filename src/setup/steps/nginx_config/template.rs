@@ -36,7 +36,7 @@ impl Values {
     /// The template is wrong, or uses a name that has no value: a bug, as templates are part of the program.
     pub fn fill(self, template: &str) -> Result<String, Problem> {
         self.render(template).map_err(|error| {
-            Problem::new(format!("cannot fill in a template: {error}"), "report this as a bug")
+            Problem::new("S2106", format!("cannot fill in a template: {error}"), "report this as a bug")
         })
     }
 

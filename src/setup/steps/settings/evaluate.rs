@@ -83,6 +83,7 @@ pub(super) fn evaluate(context: &Context) -> Result<Map<String, Value>, Problem>
     let last = output.out.lines().last().unwrap_or_default();
     let Ok(Value::Object(answer)) = serde_json::from_str(last) else {
         return Err(Problem::new(
+            "S0801",
             format!("cannot read Pulp's settings: {}", output.last_words()),
             format!("run `python3 {EVALUATE} API_ROOT` in the container to see all of it"),
         ));
@@ -105,6 +106,7 @@ fn broken(files: &str, answer: &Map<String, Value>, error: &str) -> Problem {
     let file = answer.get("file").and_then(Value::as_str).unwrap_or(files);
     let line = answer.get("line").and_then(Value::as_u64).map_or_else(String::new, |line| format!(":{line}"));
     Problem::config(
+        "S0802",
         format!("{file}{line}: {error}"),
         format!("correct {file}; it is Python, `python3 -m py_compile {file}` checks it"),
     )

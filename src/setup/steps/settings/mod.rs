@@ -163,7 +163,7 @@ pub fn embedded(context: &Context, args: &[String]) -> Result<(), Problem> {
     let external = match args.first().map(String::as_str) {
         Some("postgresql") => settings.external_postgresql,
         Some("redis") => settings.external_redis,
-        _ => return Err(Problem::config("which service?", "pulp-setup embedded postgresql|redis")),
+        _ => return Err(Problem::config("S0803", "which service?", "pulp-setup embedded postgresql|redis")),
     };
     match external {
         None => Ok(()),

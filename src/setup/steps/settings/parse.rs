@@ -21,6 +21,7 @@ pub(super) fn settings(context: &Context, set: &Map<String, Value>) -> Result<Pu
             return Ok(value);
         }
         Err(Problem::config(
+            "S0804",
             format!("{name} is \"{value}\""),
             format!("let it begin and end with a slash, without spaces or quotes, such as \"{default}\""),
         ))
@@ -114,6 +115,7 @@ fn user_table(model: &str) -> Result<String, Problem> {
     match model.split_once('.') {
         Some((app, name)) if plain(app) && plain(name) => Ok(format!("{app}_{}", name.to_ascii_lowercase())),
         _ => Err(Problem::config(
+            "S0805",
             format!("AUTH_USER_MODEL is \"{model}\""),
             "let it be APP.MODEL, such as \"auth.User\", or leave it out",
         )),
@@ -153,6 +155,7 @@ fn database(set: &Map<String, Value>) -> Result<Database, Problem> {
     };
     if !database.port.is_empty() && database.port.parse::<u16>().is_err() {
         return Err(Problem::config(
+            "S0806",
             format!("DATABASES: PORT is \"{}\"", database.port),
             "let it be a number from 1 to 65535, or leave it out",
         ));

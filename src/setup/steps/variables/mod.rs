@@ -139,7 +139,7 @@ impl Variables {
             otel: reader.switch(OTEL),
             own: OWN.into_iter().filter_map(|name| Some((name, reader.switch(name)?))).collect(),
         };
-        reader.secret("PULP_LOGS_TO", logs::ALLOWED, logs::parse);
+        reader.address("PULP_LOGS_TO", logs::ALLOWED, logs::parse);
         if variables.client_certificates && !variables.https {
             reader.parsed(CLIENT_CERTIFICATES, "false without PULP_HTTPS=true", |_| None::<()>);
         }

@@ -19,6 +19,7 @@ pub(super) fn check(context: &Context) -> Result<(), Problem> {
     }
     let words = output.err.lines().next_back().unwrap_or("Python does not start");
     Err(Problem::config(
+        "S0501",
         format!("{VARIABLE}={file}: no TLS is possible with this configuration: {words}"),
         "remove the variable or mend the file; with `fips=yes` it has to name a FIPS provider, which Debian's OpenSSL does \
          not bring",

@@ -36,15 +36,17 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// The same of a value that may hold a password, which is not told.
-    pub(super) fn secret<T>(
+    /// The same of a value that may hold a password: what has an `@` is not told.
+    pub(super) fn address<T>(
         &mut self,
         name: &str,
         allowed: impl Display,
         parse: impl FnOnce(&str) -> Option<T>,
     ) {
-        if self.value(name).is_some_and(|value| parse(value.trim()).is_none()) {
-            self.wrong.push(format!("{name} must be {allowed}"));
+        let Some(value) = self.value(name) else { return };
+        if parse(value.trim()).is_none() {
+            let shown = if value.contains('@') { "***" } else { value };
+            self.wrong.push(format!("{name} is {shown:?}, but must be {allowed}"));
         }
     }
 
@@ -79,6 +81,7 @@ impl<'a> Reader<'a> {
             _ => "those variables",
         };
         Err(Problem::config(
+            "S0502",
             self.wrong.join("; "),
             format!("start the container with another value of {which} (`-e NAME=VALUE`), or without"),
         ))
