@@ -80,6 +80,7 @@ mod stopped;
 mod strays;
 mod svctl;
 mod terminal;
+mod top;
 
 /// System calls that fail: none.
 const FAULTS: &str = "";
