@@ -17,8 +17,12 @@ fn main() -> ExitCode {
         Some("s6-svstat") => s6::svstat(&rest),
         Some("s6-setuidgid") => s6::setuidgid(&rest),
         Some("s6-echo") => s6::echo(&rest),
+        Some(s6::notify::WORD) => s6::notify::notify_on_check(&rest),
         Some("with-contenv") => s6::contenv::with_contenv(&rest),
         Some("printcontenv") => s6::contenv::printcontenv(&rest),
-        _ => commands::main(&rest),
+        _ => match rest.split_first() {
+            Some((word, rest)) if word == s6::notify::WORD => s6::notify::notify_on_check(rest),
+            _ => commands::main(&rest),
+        },
     }
 }

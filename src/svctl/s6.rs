@@ -10,12 +10,14 @@
 //! | [`import`] | services and scripts of s6-overlay, as definitions of ours |
 //! | [`contenv`] | `/run/s6/container_environment`, and `with-contenv` |
 //! | [`attributes`] | `fix-attrs.d` |
+//! | [`notify`] | `s6-notifyoncheck` |
 //! | `users` | users and groups by name |
 
 pub mod attributes;
 pub mod contenv;
 pub mod import;
 mod names;
+pub mod notify;
 mod users;
 
 use std::ffi::{OsStr, OsString};

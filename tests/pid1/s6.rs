@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use init_core::status::Phase::{Done, Down, Failed};
+use init_core::status::Phase::{self, Done, Down, Failed};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -194,4 +194,25 @@ fn finish_hook_that_ends_with_125_is_the_last_word() {
     // A person may try again.
     running.svctl(&["start", "web"]);
     running.lines("web-runs", 2);
+}
+
+#[test]
+fn service_that_cannot_say_when_it_is_ready_is_asked() {
+    let setup = Setup::new();
+    let gate = setup.path("gate");
+    let check = format!("[ -e {gate} ]");
+    let puppet = crate::harness::puppet().display().to_string();
+    let words =
+        [crate::harness::svctl(), "s6-notifyoncheck", "-d", "-3", "3", "-n", "0", "-w", "10", "-c", &check];
+    let words: Vec<&str> = words.into_iter().chain([puppet.as_str(), "sleep-forever"]).collect();
+    let text = format!("exec = {words:?}\n[ready]\nfd = 3\n");
+    let running = setup.file("web.toml", &text).start();
+    let pid = running.reach("web", Phase::Starting).pid;
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(running.reach("web", Phase::Up).pid, pid);
+    // Who asks is no child of the service, and gone.
+    running.until("it is alone", || running.processes().len() == 2);
+    assert_eq!(running.main("web").name, "puppet");
+    running.ok(&["restart", "web"]);
+    assert_eq!(running.stop().0, 0);
 }

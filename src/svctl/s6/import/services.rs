@@ -327,7 +327,9 @@ fn piped(exec: Vec<String>, pipes: &(Option<String>, Option<String>)) -> Vec<Str
     let mut script = format!("umask 077; mkdir -p {PIPES}; ");
     for (fifo, redirection) in [(input, "0"), (output, "1")] {
         if let Some(fifo) = fifo {
-            script.push_str(&format!("[ -p {fifo} ] || mkfifo {fifo}; exec {redirection}<>{fifo}; "));
+            script.push_str(&format!(
+                "[ -p {fifo} ] || mkfifo {fifo} 2>/dev/null || [ -p {fifo} ]; exec {redirection}<>{fifo}; "
+            ));
         }
     }
     script.push_str("umask 022; exec \"$0\" \"$@\"");
