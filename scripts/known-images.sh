@@ -27,7 +27,10 @@ work=$(mktemp -d)
 end_all() {
     local code=$? name
     for name in s6 supervisord shell; do
-        [ $code = 0 ] || { say "the log of $name:" && podman logs --tail 40 known-$name >&2 || true; }
+        if [ $code != 0 ]; then
+            say "the log of $name:"
+            podman logs --tail 40 known-$name >&2 || true
+        fi
         podman rm --force --time 1 --volumes known-$name >/dev/null 2>&1 || true
     done
     rm -rf "$work"
@@ -38,7 +41,7 @@ for stage in s6 supervisord shell; do
     say "building localhost/known-$stage (the log is .cache/known-$stage.log)"
     podman build --quiet --format docker --tag "localhost/known-$stage" --target "$stage" \
         --build-context "bin=$cache/bin" --build-context "s6base=$known/docker-baseimage-debian" --build-context "s6app=$known/docker-openssh-server" \
-        --build-context "supervisord=$known/uwsgi-nginx-docker" --build-context "shell=$known/docker-library-redis" \
+        --build-context "uwsgi=$known/uwsgi-nginx-docker" --build-context "redis=$known/docker-library-redis" \
         "${mounts[@]}" --build-arg BASE=localhost/pulp-init-base --file images/known/Containerfile images/known >"$cache/known-$stage.log" 2>&1 \
         || { tail -n 20 "$cache/known-$stage.log" >&2; die "cannot build localhost/known-$stage"; }
 done
