@@ -107,8 +107,12 @@ fn no_connection_is_refused_while_its_service_restarts_or_is_down() {
             }
             answered
         });
-        for _ in 0..50 {
+        for round in 0..50 {
             running.ok(&["restart", "web"]);
+            if round % 10 == 0 {
+                // The next program has them, too.
+                running.ok(&["reexec"]);
+            }
         }
         done.store(true, Ordering::Relaxed);
         client.join().unwrap()

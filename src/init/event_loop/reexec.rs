@@ -255,3 +255,113 @@ fn watch(logs: &mut Logs, service: &Service, io: &ServiceIo) {
         logs.watch(io.log, pattern);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::kernel::sys;
+    use crate::service::environment::Container;
+    use init_core::status::Phase;
+    use init_core::{Change, Event};
+    use init_plan::{Environment, Log, Source as Text, compile};
+
+    /// A state of this kind as a program wrote it that was the first to have one. It is written anew, by `PULP_INIT_WRITE=1`, only together
+    /// with a new kind.
+    const WRITTEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/event_loop/state-1.json");
+
+    /// One of each kind of thing.
+    fn init() -> Init {
+        let texts = [
+            Text::new("job.toml", "type = \"oneshot\"\nexec = [\"job\"]\ndown = [\"undo\"]"),
+            Text::new(
+                "web.toml",
+                "exec = [\"web\"]\nuser = \"www\"\nrequires = [\"job\"]\nwatchdog = \"5s\"\n[ready]\nlog = \"up\"\n[health]\nexec = [\"ok\"]\n\
+                 [restart]\nlimit = { count = 3 }\n[env.set]\nA = \"b\"\n[reload]\nsignal = \"HUP\"\n[start-if]\nfile = \"/x\"",
+            ),
+            Text::new(
+                "db.toml",
+                "exec = [\"db\"]\n[ready]\nhttp = \"http://127.0.0.1/\"\n[limits]\nnofile = 5\n[cgroup]\nmemory = \"1MiB\"",
+            ),
+            Text::new("all.toml", "type = \"bundle\"\ncontents = [\"web\", \"db\"]"),
+        ];
+        let plan = compile(&texts, &Environment::new()).unwrap();
+        let launcher = Launcher::new(Container::default(), Vec::new(), Some(sys::limit((10, 20)))).unwrap();
+        let logs = Logs::new(Sink::new(null()), Log::Prefix, false, 4096);
+        let signals = sys::signal_fd(&[]).unwrap();
+        let supervisor = Supervisor::new(plan, 7);
+        let runtime = Some(PathBuf::from("/nowhere"));
+        let mut init = Init::new(
+            supervisor,
+            launcher,
+            logs,
+            Poll::new().unwrap(),
+            signals,
+            runtime,
+            None,
+            Options::default(),
+        )
+        .unwrap();
+        init.program = "/init".into();
+        init.options.scale = vec![("worker".into(), 3)];
+        // Asked for, and none of them started: there is no such program.
+        init.deferred = Some(Vec::new());
+        init.feed(Event::Boot);
+        init.deferred = None;
+        let change = Change {
+            id: init_plan::Id(0),
+            from: Phase::Down,
+            to: Phase::Waiting,
+            pid: None,
+            exit: None,
+            why: None,
+        };
+        init.history.push(sys::now(), change);
+        init
+    }
+
+    fn null() -> OwnedFd {
+        File::options().read(true).write(true).open("/dev/null").unwrap().into()
+    }
+
+    fn written() -> String {
+        let mut init = init();
+        let asker = init.poll.token();
+        serde_json::to_string(&init.pack(asker).0).unwrap()
+    }
+
+    #[test]
+    fn state_is_read_back_as_it_was_written() {
+        let text = written();
+        let state: State = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&state).unwrap(), text);
+        state.check().unwrap();
+        // Something that a later version may add.
+        let more = text.replacen('{', "{\"another\": 1, ", 1);
+        assert!(serde_json::from_str::<State>(&more).is_ok());
+    }
+
+    #[test]
+    fn state_of_an_earlier_version_of_the_same_kind_is_read() {
+        if std::env::var_os("PULP_INIT_WRITE").is_some() {
+            std::fs::write(WRITTEN, written() + "\n").unwrap();
+        }
+        let text = std::fs::read_to_string(WRITTEN).unwrap();
+        let state: State = serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("{WRITTEN}: {error}; let what is new have a default, or raise STATE in src/init/reexec.rs and write a file of that kind")
+        });
+        assert!(state.supervisor.plan().services.len() == 3 && STATE == 1);
+    }
+
+    #[test]
+    fn descriptor_that_is_closed_or_there_twice_is_found() {
+        let text = written();
+        let mut state: State = serde_json::from_str(&text).unwrap();
+        state.signals.0 = state.poll.0;
+        assert!(state.check().is_err());
+        state.signals.0 = Kept::numbered(12345);
+        assert!(state.check().unwrap_err().contains("12345"));
+    }
+}

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// Where a thread's stack is. Rust asks at its start, to name an overflow of it, and lives without an answer. The library's own
-/// reads `/proc/self/maps` with sscanf(3), which is more code than all of `svctl reexec`.
+/// reads `/proc/self/maps` with sscanf(3), which brings numbers of every precision along.
 #[unsafe(no_mangle)]
 pub extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut c_void) -> c_int {
     libc::ENOSYS
