@@ -131,6 +131,20 @@ pub enum Verb {
     Apply,
 }
 
+impl Verb {
+    /// Its word on a command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Hold => "hold",
+            Verb::Release => "release",
+            Verb::Apply => "apply",
+        }
+    }
+}
+
 /// A state that can be waited for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]

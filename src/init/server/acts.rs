@@ -2,7 +2,7 @@
 
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
-use init_control::wire::{Request, Verb};
+use init_control::wire::Request;
 
 /// The longest list of names in such a line, in bytes.
 const LONGEST: usize = 200;
@@ -10,7 +10,7 @@ const LONGEST: usize = 200;
 /// What the request does, as a person would type it; `None` if it only looks.
 pub(crate) fn words(request: &Request) -> Option<String> {
     Some(match request {
-        Request::Change { verb, names, .. } => format!("{} {}", verb_word(*verb), listed(names)),
+        Request::Change { verb, names, .. } => format!("{} {}", verb.as_str(), listed(names)),
         Request::Signal { names, signal } => format!("signal {signal} {}", listed(names)),
         Request::Reload { names } => format!("reload {}", listed(names)),
         Request::Scale { template, instances } => {
@@ -29,17 +29,6 @@ pub(crate) fn words(request: &Request) -> Option<String> {
         | Request::Health
         | Request::Boot => return None,
     })
-}
-
-fn verb_word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Start => "start",
-        Verb::Stop => "stop",
-        Verb::Restart => "restart",
-        Verb::Hold => "hold",
-        Verb::Release => "release",
-        Verb::Apply => "apply",
-    }
 }
 
 /// Names as they fit into a line: anybody may have written them.

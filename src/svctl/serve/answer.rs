@@ -212,20 +212,9 @@ impl Console {
         let from = from.map_or_else(|| "the socket".to_owned(), |from| from.to_string());
         crate::commands::complain(&format!(
             "{} of {name}, asked for by the holder of the token at {from}",
-            word(verb)
+            verb.as_str()
         ));
         json(&serde_json::json!({ "message": said }))
-    }
-}
-
-fn word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Start => "start",
-        Verb::Stop => "stop",
-        Verb::Restart => "restart",
-        Verb::Hold => "hold",
-        Verb::Release => "release",
-        Verb::Apply => "apply",
     }
 }
 
