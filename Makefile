@@ -26,7 +26,7 @@ build:           ## the static release binaries
 
 # System calls that fail on request: for tests of faults only, and never installed, so what the linker could still make smaller
 # is not worth its minute. The other programs are those that ship.
-.PHONY: build-faulty test-console test-known test-ui test-workflows
+.PHONY: build-faulty test-console test-ship test-known test-ui test-workflows
 build-faulty: build
 	RUSTFLAGS='$(static_flags)' cargo build --release --locked --target $(target) --target-dir target/faults \
 	    --config 'profile.release.lto="off"' --config profile.release.codegen-units=16 -p pulp-init --features faults --bins
@@ -71,6 +71,9 @@ test-galaxy: image-galaxy ## Galaxy with the real ansible-galaxy, in a browser, 
 
 test-console: build ## `svctl serve` with the real Prometheus and in a browser; pictures in .cache/console
 	@scripts/console.sh
+
+test-ship: build  ## `svctl ship` with the real rsyslog and a real collector of OpenTelemetry
+	@scripts/ship.sh
 
 test-known: build ## images of others whose init is s6-overlay, supervisord and a script, with ours in its place; KNOWN=DIR has checkouts
 	@scripts/known-images.sh $(binary)
