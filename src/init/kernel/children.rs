@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
+use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid};
 
 /// The kernel's list of our children, ended ones that we have not reaped included. PID 1 has one thread.
@@ -65,12 +66,19 @@ fn open_environment(pid: i32) -> Option<File> {
 }
 
 /// Opens a file with another user's rights in place of ours (setfsuid(2)). There is no other thread, and no signal handler.
+///
+/// The kernel takes who does so for one who may have something to hide (PR_SET_DUMPABLE): from then on root of a container could not read
+/// how we were started, which `svctl show`, `set`, `run` and `reexec` do.
 fn as_user<T>(uid: u32, gid: u32, open: impl FnOnce() -> T) -> T {
+    let was_open = prctl::get_dumpable().unwrap_or(false);
     setfsgid(Gid::from_raw(gid));
     setfsuid(Uid::from_raw(uid));
     let opened = open();
     setfsuid(geteuid());
     setfsgid(getegid());
+    if was_open {
+        let _ = prctl::set_dumpable(true);
+    }
     opened
 }
 
@@ -93,6 +101,16 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn looking_as_another_user_leaves_us_as_open_as_before() {
+        if !needs::root() {
+            return;
+        }
+        assert!(prctl::get_dumpable().unwrap());
+        as_user(12345, 12345, || ());
+        assert!(prctl::get_dumpable().unwrap());
+    }
 
     #[test]
     fn variable_and_command_of_a_child_are_read() {
