@@ -12,6 +12,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
 
+use nix::sys::prctl;
+
 use crate::kernel::fault::{self, Call};
 pub use pid_variable::PidVariable;
 
@@ -142,12 +144,15 @@ const ABOVE_TARGETS: RawFd = 256;
 /// Starts processes; owns the stack on which each begins.
 pub struct Spawner {
     stack: Box<[u8]>,
+    /// Whether we are open to who may look at us (PR_SET_DUMPABLE).
+    is_open: bool,
 }
 
 impl Spawner {
     /// Allocates the stack.
     pub fn new() -> Spawner {
-        Spawner { stack: vec![0; STACK].into_boxed_slice() }
+        let is_open = prctl::get_dumpable().unwrap_or(false);
+        Spawner { stack: vec![0; STACK].into_boxed_slice(), is_open }
     }
 
     /// Starts a process. All signals must be blocked in the calling thread.
@@ -157,6 +162,11 @@ impl Spawner {
     pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Spawned, Failure> {
         let mut plan = Plan::of(spec);
         let spawned = self.clone(&mut plan).map_err(|error| Failure { what: "fork", error })?;
+        if self.is_open && spec.credentials.is_some() {
+            // The child had our memory when it became another user, and the kernel closes that to everybody then: root of a container
+            // could not read how we were started, which `svctl show`, `set`, `run` and `reexec` do.
+            let _ = prctl::set_dumpable(true);
+        }
         match plan.failed {
             None => Ok(spawned),
             Some((what, errno)) => {

@@ -41,3 +41,34 @@ fn descriptor_may_have_the_number_of_the_cgroups_file() {
     procs.read_to_string(&mut entered).unwrap();
     assert_eq!((said.as_str(), entered.as_str()), ("", "0"));
 }
+
+#[test]
+fn child_that_becomes_another_user_leaves_us_as_open_as_before() {
+    if !needs::root() {
+        return;
+    }
+    let null = File::open("/dev/null").unwrap();
+    let spec = Spec {
+        programs: vec![c"/bin/true".to_owned()],
+        arguments: vec![c"true".to_owned()],
+        environment: Vec::new(),
+        pid_variable: None,
+        descriptors: vec![(null.as_fd(), 0), (null.as_fd(), 1)],
+        session: Session::New,
+        unignore: &[],
+        cgroup: None,
+        limits: Vec::new(),
+        nice: None,
+        oom_score_adj: None,
+        umask: None,
+        credentials: Some((Vec::new(), 12345, 12345)),
+        drop_capabilities: &[],
+        no_new_privileges: false,
+        cwd: c"/".to_owned(),
+        handle: false,
+    };
+    sys::block_signals().unwrap();
+    let spawned = Spawner::new().spawn(&spec).unwrap();
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(spawned.pid), None).unwrap();
+    assert!(prctl::get_dumpable().unwrap());
+}
