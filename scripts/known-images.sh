@@ -6,7 +6,7 @@ binary=$1
 known=$(realpath -m "${KNOWN:-$cache/known}")
 scripts/base.sh
 QUIET=1 host_podman
-need git=git ssh=openssh-client curl=curl redis-cli=redis-tools
+need git=git ssh=openssh-client curl=curl redis-cli=redis-tools jq=jq
 stage_programs "$binary"
 mkdir -p "$known"
 # checkout REPOSITORY COMMIT: what was tried. A newer one may want other packages.
@@ -64,7 +64,7 @@ start s6 --publish 127.0.0.1:12222:2222 --env PUBLIC_KEY="$(cat "$work/key.pub")
 options=(-i "$work/key" -p 12222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes)
 who=$(ssh "${options[@]}" linuxserver.io@127.0.0.1 id -u)
 [ "$who" = 1234 ] || die "known-s6: ssh says '$who' and not 1234"
-podman exec known-s6 sh -c 'until grep -q "Accepted publickey" /config/logs/openssh/current; do sleep 0.1; done' || die "known-s6: its log service has no log"
+podman exec known-s6 timeout 30 sh -c 'until grep -q "Accepted publickey" /config/logs/openssh/current; do sleep 0.1; done' || die "known-s6: its log service has no log"
 podman exec known-s6 s6-rc -a list | grep -qx svc-openssh-server || die "known-s6: s6-rc does not list its service"
 ends s6
 say "s6-overlay: linuxserver/openssh-server runs unchanged: $(podman logs known-s6 2>&1 | grep -o 'ready in .*' | head -1)"

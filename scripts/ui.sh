@@ -5,7 +5,6 @@
 dist=$(realpath "${1:?the directory with pulp-ui, as its npm run build makes it}")
 [ -f "$dist/index.html" ] || die "$dist: there is no index.html in it"
 QUIET=1 host_podman
-need jq=jq
 pictures=$cache/ui port=${UI_TEST_PORT:-18280} name=pulp-ui-test
 PASSWORD=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
 end_all() {

@@ -25,7 +25,8 @@ use crate::kernel::kept::Kept;
 pub const STATE: u32 = 1;
 /// The numbers of those that it reads.
 pub const READS: [u32; 1] = [STATE];
-/// The same as a line.
+
+/// [`READS`] as a line, as `--reexec-state` prints it.
 pub fn kinds() -> String {
     READS.map(|kind| kind.to_string()).join(" ") + "\n"
 }

@@ -90,6 +90,7 @@ fn services_clients_and_timers_go_on() {
         let said = running.ok(&["reexec"]);
         assert!(said.starts_with("init 0.1.0 goes on in the place of 0.1.0"), "{said}");
     }
+    running.line("): reexec");
     assert_eq!((pids(), running.pid()), (before, init));
     assert_eq!((running.phase("failing"), running.status("failing").restarts), (Backoff, restarts));
     assert_eq!(

@@ -23,8 +23,9 @@ impl Init {
     /// Carries out a request, or starts to.
     pub(crate) fn handle_request(&mut self, token: Token, request: Request) {
         let allowed = match request {
-            Request::Reexec { .. } | Request::Definitions { .. } => {
-                self.client(token).is_some_and(|client| client.may_act)
+            Request::Definitions { .. } => self.client(token).is_some_and(|client| client.may_act),
+            Request::Reexec { .. } => {
+                self.client(token).is_some_and(|client| client.may_act) && self.log_act(token, "reexec")
             }
             Request::Diff => self.may_act(token),
             _ => match acts::words(&request) {

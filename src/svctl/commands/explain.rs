@@ -5,6 +5,7 @@ use crate::exit::{Code, Trouble};
 use crate::output::Out;
 
 const MESSAGES: &str = include_str!("../../../docs/messages.md");
+
 /// `svctl explain`.
 pub fn explain(options: &Explain, out: &mut Out) -> Result<(), Trouble> {
     for id in &options.ids {
