@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use cli_support::{Outcome, Peer, done, service, svctl, until_hangup};
 use init_control::wire::{self, Event, Failure, FailureKind, Request, Response, Until, Verb};
 use init_core::status::{FirstStartStatus, Phase, ServiceStatus, Stage, Wellness};
-use init_plan::Signal;
+use init_plan::{Signal, id};
 
 fn three() -> Vec<ServiceStatus> {
     let ill = ServiceStatus { health: Wellness::Unhealthy, ..service("api", Phase::Up) };
@@ -35,7 +35,8 @@ fn listing(request: &Request) -> Vec<Response> {
 
 fn failing(kind: FailureKind) -> Peer {
     Peer::answering(move |_| {
-        vec![Response::Error(Failure { kind, message: "no service `x`; did you mean `y`?".into() })]
+        let (id, message) = (Some(id!("I0203")), "no service `x`; did you mean `y`?".into());
+        vec![Response::Error(Failure { kind, id, message })]
     })
 }
 
@@ -181,7 +182,7 @@ fn each_kind_of_failure_has_its_exit_code_and_its_message() {
         for command in commands {
             let outcome = peer.svctl(command);
             assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{kind:?} {command:?}");
-            assert_eq!(outcome.err, "svctl: no service `x`; did you mean `y`?\n");
+            assert_eq!(outcome.err, "svctl: no service `x`; did you mean `y`? [I0203]\n");
         }
     }
 }
@@ -294,7 +295,7 @@ fn without_a_socket_anywhere_it_says_where_it_looked() {
     assert_eq!(outcome.code, 69);
     let begin =
         format!("svctl: init is not running here (looked in {}, /run/pulp-init,", nowhere.path().display());
-    assert!(outcome.err.starts_with(&begin), "{}", outcome.err);
+    assert!(outcome.err.starts_with(&begin) && outcome.err.ends_with("[C0105]\n"), "{}", outcome.err);
 }
 
 #[test]
@@ -303,7 +304,11 @@ fn a_socket_that_nobody_listens_at_is_69() {
     drop(UnixListener::bind(directory.path().join("control")).unwrap());
     let outcome = Outcome::of(svctl(directory.path()).arg("list"));
     assert_eq!(outcome.code, 69);
-    assert!(outcome.err.contains("nobody listens at"), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("nobody listens at") && outcome.err.ends_with("[C0106]\n"),
+        "{}",
+        outcome.err
+    );
 }
 
 #[test]
@@ -312,7 +317,11 @@ fn something_else_in_the_sockets_place_is_69() {
     std::fs::write(directory.path().join("control"), "").unwrap();
     let outcome = Outcome::of(svctl(directory.path()).arg("list"));
     assert_eq!(outcome.code, 69);
-    assert!(outcome.err.contains("it is not a socket"), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("it is not a socket") && outcome.err.ends_with("[C0109]\n"),
+        "{}",
+        outcome.err
+    );
 }
 
 #[test]
@@ -487,7 +496,7 @@ fn critical_chain_shows_what_the_boot_or_a_service_waited_for() {
     assert!(whole.ends_with("\n\napi @200ms +1s\n└─db @0ms +200ms\n"), "{whole}");
     assert!(peer.svctl(&["critical-chain", "db"]).out.ends_with("\n\ndb @0ms +200ms\n"));
     let outcome = peer.svctl(&["critical-chain", "debug"]);
-    assert_eq!((outcome.code, outcome.err.as_str()), (1, "svctl: debug has not been started yet\n"));
+    assert_eq!((outcome.code, outcome.err.as_str()), (1, "svctl: debug has not been started yet [C0207]\n"));
     let outcome = failing(FailureKind::UnknownName).svctl(&["critical-chain", "x"]);
     assert_eq!(outcome.code, 4);
 }

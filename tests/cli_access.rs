@@ -46,6 +46,7 @@ fn a_socket_that_may_not_be_used_is_5_with_the_cure() {
     let outcome = list_as_nobody(directory);
     assert_eq!(outcome.code, 5);
     assert!(outcome.err.contains("permission denied; run svctl as root or"), "{}", outcome.err);
+    assert!(outcome.err.ends_with("[C0107]\n"), "{}", outcome.err);
 }
 
 #[test]
@@ -80,6 +81,7 @@ fn a_socket_of_somebody_else_is_not_trusted() {
     let outcome = Outcome::of(svctl(peer.directory.path()).arg("list"));
     assert_eq!(outcome.code, 5);
     assert!(outcome.err.contains("belongs to uid 65534"), "{}", outcome.err);
+    assert!(outcome.err.ends_with("[C0108]\n"), "{}", outcome.err);
     assert!(peer.requests.try_recv().is_err(), "it was told something all the same");
 }
 

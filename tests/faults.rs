@@ -35,7 +35,7 @@ fn fork_that_fails_is_tried_again_and_the_reason_and_cure_are_said() {
         let running =
             with(&format!("clone={error}x3")).longrun("web", "say hello sleep-forever", QUICK).start();
         let line = running.line(cure);
-        assert!(line.contains("web") && line.contains("fork"), "{line}");
+        assert!(line.contains("web") && line.contains("fork") && line.contains("[I0312]"), "{line}");
         running.line("hello");
         running.reach("web", Up);
         running.ok(&["health"]);
@@ -128,7 +128,7 @@ fn pipe_that_fails_is_tried_again_and_the_reason_and_cure_are_said() {
         let running =
             with("pipe=EMFILEx3").longrun("web", &format!("say hello {script} sleep-forever"), &rest).start();
         let line = running.line("limit on open files");
-        assert!(line.contains("web") && line.contains("nofile"), "{line}");
+        assert!(line.contains("web") && line.contains("nofile") && line.contains("[I0313]"), "{line}");
         running.line("hello");
     }
 }
@@ -150,7 +150,8 @@ fn watch_that_fails_is_tried_again() {
 fn connection_that_cannot_be_accepted_is_accepted_later() {
     let running = with("accept=EMFILEx2").longrun("web", "sleep-forever", "").start();
     running.ok(&["wait", "web"]);
-    assert!(running.line("cannot accept").contains("trying again"));
+    let line = running.line("cannot accept");
+    assert!(line.contains("trying again") && line.contains("[I0420]"), "{line}");
     running.ok(&["health"]);
 }
 

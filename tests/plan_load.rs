@@ -55,14 +55,17 @@ fn unknown_users_and_programs_are_warnings_with_a_place() {
     let (code, out, err) = check("exec = ['/usr/bin/data']\nuser = 'wwww'\ngroups = ['www', 'ssl']", false);
     assert_eq!(code, OK);
     let expected = "\
-/services.d/web.toml:1:8: warning: cannot run `/usr/bin/data` here: it is not executable
-/services.d/web.toml:2:8: warning: user `wwww` is not in /etc/passwd here
-/services.d/web.toml:3:18: warning: group `ssl` is not in /etc/group here
+/services.d/web.toml:1:8: warning: cannot run `/usr/bin/data` here: it is not executable [D0701]
+/services.d/web.toml:2:8: warning: user `wwww` is not in /etc/passwd here [D0702]
+/services.d/web.toml:3:18: warning: group `ssl` is not in /etc/group here [D0703]
 ";
     assert_eq!(err, expected);
     assert_eq!(out, "1 service (1 longrun and 0 oneshots), 0 bundles: 3 warnings\n");
     let (_, _, err) = check("exec = ['nothing']\nenv = { set = { PATH = '/usr/bin:/bin' } }", false);
-    assert_eq!(err, "/services.d/web.toml:1:8: warning: cannot find `nothing` here in PATH=/usr/bin:/bin\n");
+    assert_eq!(
+        err,
+        "/services.d/web.toml:1:8: warning: cannot find `nothing` here in PATH=/usr/bin:/bin [D0701]\n"
+    );
 }
 
 #[test]
@@ -85,11 +88,11 @@ set = { PATH = '/usr/bin' }
 ";
     let (code, _, err) = check(service, false);
     let expected = "\
-/services.d/web.toml:2:10: warning: cannot run `/bin/finish` here: there is no such file
-/services.d/web.toml:4:8: warning: cannot find `data` here in PATH=/usr/bin
-/services.d/web.toml:6:8: warning: cannot run `/usr/bin/data` here: it is not executable
-/services.d/web.toml:8:8: warning: cannot find `stop` here in PATH=/usr/bin
-/services.d/web.toml:12:17: warning: cannot run `/usr/bin/no` here: there is no such file
+/services.d/web.toml:2:10: warning: cannot run `/bin/finish` here: there is no such file [D0701]
+/services.d/web.toml:4:8: warning: cannot find `data` here in PATH=/usr/bin [D0701]
+/services.d/web.toml:6:8: warning: cannot run `/usr/bin/data` here: it is not executable [D0701]
+/services.d/web.toml:8:8: warning: cannot find `stop` here in PATH=/usr/bin [D0701]
+/services.d/web.toml:12:17: warning: cannot run `/usr/bin/no` here: there is no such file [D0701]
 ";
     assert_eq!((code, err.as_str()), (OK, expected));
     let (_, _, err) = check("type = 'oneshot'\nexec = ['tool']\ndown = { exec = ['down'] }", false);
@@ -115,7 +118,7 @@ fn path_that_is_not_inherited_is_not_searched() {
         let mut err = Vec::new();
         run(&options, &mut Vec::new(), &mut err);
         let err = String::from_utf8(err).unwrap();
-        assert!(err.contains(&format!("in PATH={path}\n")), "{inherit}: {err}");
+        assert!(err.contains(&format!("in PATH={path} [D0701]\n")), "{inherit}: {err}");
     }
 }
 

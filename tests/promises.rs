@@ -92,22 +92,82 @@ fn every_report_of_users_names_tests_that_exist() {
     }
 }
 
+/// Who says a message: the letter of its id, and the folders of the code.
+const SPEAKERS: [(char, &[&str]); 4] =
+    [('S', &["src/setup"]), ('D', &["src/plan"]), ('I', &["src/init"]), ('C', &["src/svctl", "src/control"])];
+
+/// All ids of a letter in these folders, as often as they stand there. What a test makes up has the number 0.
+fn ids_in(folders: &[&str], letter: char) -> Vec<String> {
+    let id = Regex::new(&format!("\"({letter}[0-9]{{4}})\"")).unwrap();
+    let files = folders.iter().flat_map(|folder| sources(folder)).filter(|path| !is_test(path));
+    let mut ids = Vec::new();
+    for path in files {
+        let text = text(&path);
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        ids.extend(
+            id.captures_iter(code).map(|found| found[1].to_owned()).filter(|id| !id.ends_with("0000")),
+        );
+    }
+    ids.sort();
+    ids
+}
+
+/// Whether a file below `src/` holds tests.
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| part == "tests" || part == "tests.rs" || part == "scenarios")
+}
+
 #[test]
 fn each_id_of_a_message_is_used_in_one_place_and_explained() {
-    let id = Regex::new("\"(S[0-9]{4})\"").unwrap();
-    let mut used = Vec::new();
-    for path in sources("src/setup") {
-        let text = text(&path);
-        // What a test makes up has no number.
-        used.extend(id.captures_iter(&text).map(|found| found[1].to_owned()).filter(|id| id != "S0000"));
-    }
-    used.sort();
-    let mut once = used.clone();
-    once.dedup();
-    assert_eq!(used, once, "an id is used twice: give the newer message another one");
     let page = text(Path::new("docs/messages.md"));
-    let mut explained: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### S")).collect();
-    explained.sort_unstable();
-    let used: Vec<&str> = used.iter().map(|id| &id[1..]).collect();
-    assert_eq!(used, explained, "docs/messages.md has to have each id, and no other");
+    for (letter, folders) in SPEAKERS {
+        let used = ids_in(folders, letter);
+        let mut once = used.clone();
+        once.dedup();
+        assert_eq!(used, once, "an id is used twice: give the newer message another one");
+        let headings = page.lines().filter_map(|line| line.strip_prefix("### "));
+        let mut explained: Vec<&str> = headings.filter(|id| id.starts_with(letter)).collect();
+        explained.sort_unstable();
+        assert_eq!(used, explained, "docs/messages.md has to have each id, and no other");
+    }
+}
+
+/// Ids of messages of definitions, `init` and `svctl` that no test can provoke, each with the reason.
+const UNPROVOKED: &[(&str, &str)] = &[
+    ("I0114", "takes a machine without /dev/null on which no pipe can be made either"),
+    ("I0218", "takes an `init` whose own output cannot be opened once more"),
+    ("I0303", "definitions with a NUL character are refused before (D0402)"),
+    ("I0315", "takes a cgroup that somebody removes from below `init`"),
+    ("I0401", "prctl(PR_SET_CHILD_SUBREAPER) cannot fail on a kernel that we support"),
+    ("I0405", "takes a host without cgroup v2"),
+    ("I0407", "takes a host whose cgroup lacks a controller"),
+    ("I0413", "takes a container without the capability KILL and a service of another user"),
+    ("I0417", "takes a cgroup that somebody removes from below `init`"),
+    ("C0202", "takes a terminal that refuses to be one"),
+    ("C0203", "takes a machine without the directory /proc"),
+    ("C0205", "what we write is always JSON"),
+    ("C0211", "takes a pattern of ours that is no regular expression"),
+    ("C0305", "takes a program of `init` that runs and cannot be executed"),
+    ("C0601", "takes a kernel without timerfd"),
+];
+
+#[test]
+fn each_message_is_provoked_by_a_test_or_there_is_a_reason() {
+    let files = ["src", "tests"].iter().flat_map(|folder| sources(folder));
+    let mut tests = text("src/plan/tests/problems.txt");
+    for path in files.filter(|path| !path.ends_with("promises.rs")) {
+        let text = text(&path);
+        let of_tests = if path.starts_with("tests") || is_test(&path) {
+            &*text
+        } else {
+            text.split_once("#[cfg(test)]\nmod tests").map_or("", |(_, tests)| tests)
+        };
+        tests.push_str(of_tests);
+    }
+    let mut unprovoked = Vec::new();
+    for (letter, folders) in SPEAKERS.iter().filter(|(letter, _)| *letter != 'S') {
+        unprovoked.extend(ids_in(folders, *letter).into_iter().filter(|id| !tests.contains(id)));
+    }
+    let reasons: Vec<&str> = UNPROVOKED.iter().map(|(id, _)| *id).collect();
+    assert_eq!(unprovoked, reasons, "a message without a test, or a reason without need");
 }

@@ -8,7 +8,7 @@ use std::io::{self, BufRead};
 use serde::{Deserialize, Serialize};
 
 use init_core::status::{Exit, FirstStartStatus, Phase, ServiceStatus, Stage};
-use init_plan::{Service, Signal};
+use init_plan::{MessageId, Service, Signal};
 
 /// The longest message of either side, in bytes, its newline included. Nothing longer is sent or accepted.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -249,6 +249,9 @@ impl Response {
 pub struct Failure {
     /// The kind of failure, for programs.
     pub kind: FailureKind,
+    /// What is shown with the message; `None` if each of its lines has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<MessageId>,
     /// A message for people, of one line or more, with the cure.
     pub message: String,
 }

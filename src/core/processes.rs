@@ -73,7 +73,11 @@ impl Supervisor {
                 let cause = cause.clone();
                 self.decide_after_exit(id, Exit::Code(error.code), cause);
             }
-            State::Starting { .. } => self.readiness_probe_ended(id, false),
+            State::Starting { .. } => {
+                // A probe that was made gives its reason itself.
+                self.unit_mut(id).reason = Some(error.message.clone());
+                self.readiness_probe_ended(id, false);
+            }
             State::Up { probe: ProbeState::Running(child), .. } if child.run == run => {
                 // A machine without processes to spare says nothing about the service.
                 let failed = CheckResult::Failed(error.message.clone());

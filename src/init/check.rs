@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::generator;
 use init_control::path::{self, candidates};
 use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories, environment, inspect};
-use init_plan::{Claim, DEFAULT_PATH, Environment, Examined, Kind, Plan, Problem, Problems};
+use init_plan::{Claim, DEFAULT_PATH, Environment, Examined, Kind, Plan, Problem, Problems, id};
 
 /// Generated from the types of the format (`make docs`), which a test keeps it equal to.
 const SCHEMA: &str = include_str!(concat!(env!("OUT_DIR"), "/services.schema.json"));
@@ -69,7 +69,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             OK
         }
         Err(message) => {
-            let _ = writeln!(io::stderr(), "init check: {message}; see init check --help");
+            let message = id!("I0109").after(&format!("{message}; see init check --help"));
+            let _ = writeln!(io::stderr(), "init check: {message}");
             USAGE
         }
     }

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use crate::check;
 use crate::reexec;
-use init_plan::Log;
 use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories};
+use init_plan::{Log, id};
 
 /// What `init` was told on its command line.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -92,7 +92,9 @@ fn run(arguments: &[OsString], mut args: InitArgs) -> Result<InitArgs, String> {
     }
     args.command = left.as_slice().to_vec();
     match args.command.iter().position(|word| word.to_str().is_none()) {
-        Some(at) => Err(format!("cannot run the command: its word {} is not UTF-8", at + 1)),
+        Some(at) => {
+            Err(id!("I0108").after(&format!("cannot run the command: its word {} is not UTF-8", at + 1)))
+        }
         None => Ok(args),
     }
 }
@@ -108,7 +110,7 @@ fn option(
         let value = attached.map(OsStr::to_owned).or_else(|| left.next().cloned());
         value
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| format!("{} needs a value; see init --help", shown(name)))
+            .ok_or_else(|| id!("I0105").after(&format!("{} needs a value; see init --help", shown(name))))
     };
     match (name.to_str(), attached) {
         (Some("--services"), _) => args.services.push(value()?.into()),
@@ -146,27 +148,28 @@ const LOGS: [(&str, Log); 5] = [
 
 fn log(value: &OsStr) -> Result<Log, String> {
     let known = LOGS.iter().find(|(name, _)| value == *name);
-    known
-        .map(|&(_, log)| log)
-        .ok_or_else(|| format!("--log cannot be {}: write prefix, json, inherit, ring or none", shown(value)))
+    known.map(|&(_, log)| log).ok_or_else(|| {
+        let message = format!("--log cannot be {}: write prefix, json, inherit, ring or none", shown(value));
+        id!("I0106").after(&message)
+    })
 }
 
 fn none_left(first: &OsStr, rest: &[OsString]) -> Result<(), String> {
     match rest {
         [] => Ok(()),
-        [extra, ..] => Err(format!(
+        [extra, ..] => Err(id!("I0107").after(&format!(
             "init {} takes no arguments, not even {}; to run a command of that name, write init -- {0}",
             first.display(),
             shown(extra)
-        )),
+        ))),
     }
 }
 
 fn unknown(argument: &OsStr) -> String {
-    format!(
+    id!("I0104").after(&format!(
         "unknown option {}; see init --help (a command that begins with a dash goes after --)",
         shown(argument)
-    )
+    ))
 }
 
 fn shown(argument: &OsStr) -> String {

@@ -16,8 +16,8 @@ use crate::kernel::sys;
 use crate::service::environment::Container;
 use crate::service::launch::Launcher;
 use init_control::path;
-use init_plan::Service;
 use init_plan::load::{Directory, SERVICES_VARIABLE, load};
+use init_plan::{Service, id};
 
 /// The first word of its command line.
 pub const WORD: &str = "exec";
@@ -30,7 +30,7 @@ pub fn main(args: &[OsString]) -> u8 {
             Ok(never) => match never {},
             Err(failure) => failure,
         },
-        _ => ("usage: init exec PID NAME COMMAND…; svctl run does this".to_owned(), USAGE),
+        _ => (id!("I0110").after("usage: init exec PID NAME COMMAND…; svctl run does this"), USAGE),
     };
     let _ = writeln!(std::io::stderr(), "init exec: {message}");
     code
@@ -46,7 +46,7 @@ fn become_it(
         let path = proc.join(file);
         let bytes = std::fs::read(&path).map_err(|error| {
             let cure = "be root, as init is, and have its capabilities";
-            (format!("cannot read {}: {error}; {cure}", path.display()), CONFIG)
+            (id!("I0111").after(&format!("cannot read {}: {error}; {cure}", path.display())), CONFIG)
         })?;
         let words = bytes.split(|&byte| byte == 0).map(|word| OsString::from_vec(word.to_vec()));
         Ok(words.collect::<Vec<_>>())
@@ -65,14 +65,15 @@ fn become_it(
     let directories = directories(&container, named);
     let plan = load(&directories, &container.text()).map_err(|problems| (problems.to_string(), CONFIG))?;
     let service = plan.services.iter().find(|service| OsStr::new(&*service.name) == name);
-    let service = service.ok_or_else(|| (format!("there is no service `{}`", name.display()), USAGE))?;
+    let service = service
+        .ok_or_else(|| (id!("I0112").after(&format!("there is no service `{}`", name.display())), USAGE))?;
     let exec = command.iter().map(|word| word.to_str().map(Box::from)).collect::<Option<Vec<Box<str>>>>();
-    let exec = exec.ok_or_else(|| ("the command is not UTF-8".to_owned(), USAGE))?;
+    let exec = exec.ok_or_else(|| (id!("I0113").after("the command is not UTF-8"), USAGE))?;
     let service = Service { exec, ..service.clone() };
     let open_files = None;
     let _ = sys::block_signals();
     let launcher = Launcher::new(container, Vec::new(), open_files);
-    let mut launcher = launcher.map_err(|error| (error.to_string(), CONFIG))?;
+    let mut launcher = launcher.map_err(|error| (id!("I0114").after(&error.to_string()), CONFIG))?;
     let error = launcher.replace_us(&service);
     Err((error.message, u8::try_from(error.code).unwrap_or(1)))
 }

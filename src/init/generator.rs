@@ -20,6 +20,7 @@ use crate::kernel::sys;
 use crate::service::launch::Launcher;
 use init_core::Time;
 use init_core::status::Exit;
+use init_plan::id;
 use init_plan::load::{Directory, SERVICES_VARIABLE};
 
 /// The environment variable that names the program: words with blanks between them.
@@ -138,9 +139,12 @@ impl Generator {
         moved.map_err(|error| format!("cannot replace {}: {error}", self.directory.display()))
     }
 
-    fn failed(&self, why: &str) -> String {
+    /// The line that says why there is nothing new of it.
+    pub fn failed(&self, why: &str) -> String {
         let _ = remove(&self.draft());
-        format!("{VARIABLE} ({}) failed: {why}; going on without new definitions of it", self.words.join(" "))
+        let words = self.words.join(" ");
+        let message = format!("{VARIABLE} ({words}) failed: {why}; going on without new definitions of it");
+        id!("I0409").after(&message)
     }
 }
 

@@ -25,9 +25,9 @@ use crate::service::sockets::Sockets;
 use crate::trace;
 use init_control::path;
 use init_core::Supervisor;
-use init_plan::Plan;
 use init_plan::load::Directory;
 use init_plan::model::Settings;
+use init_plan::{Plan, id};
 
 /// sysexits(3): the configuration is wrong.
 const EX_CONFIG: i32 = 78;
@@ -48,20 +48,20 @@ pub fn run(options: Options) -> ExitCode {
 }
 
 fn system(what: &'static str) -> impl Fn(std::io::Error) -> (String, i32) {
-    move |error| (format!("{what}: {error}"), EX_OSERR)
+    move |error| (id!("I0101").after(&format!("{what}: {error}")), EX_OSERR)
 }
 
 fn start(options: Options) -> Result<i32, (String, i32)> {
     // First of all: a signal to stop that comes while the plan is read must not be lost.
     sys::block_signals().map_err(system("sigprocmask"))?;
     // What another program has left is open, and not for our children.
-    let left = reexec::taken().map_err(|why| (format!("reexec: {why}"), EX_OSERR))?;
+    let left = reexec::taken().map_err(|why| (id!("I0102").after(&format!("reexec: {why}")), EX_OSERR))?;
     sys::close_on_exec_from(3);
     ensure_stdio();
     if left.is_none()
         && let Some(why) = second::refusal()
     {
-        return Err((why, ALREADY_RUNNING));
+        return Err((id!("I0103").after(&why), ALREADY_RUNNING));
     }
     let container = Container::snapshot();
     let (sockets, wrong) = Sockets::given(&container);
@@ -109,7 +109,8 @@ fn boot(mut surroundings: Surroundings, sink: Sink, wrong: Vec<String>) -> Resul
     if std::process::id() != 1
         && let Err(error) = sys::become_subreaper()
     {
-        logs.own(&format!("cannot adopt orphans (this is not PID 1): {error}"));
+        let message = format!("cannot adopt orphans (this is not PID 1): {error}");
+        logs.own(&id!("I0401").after(&message));
     }
     for line in generated.into_iter().chain(wrong).chain(sockets.unwanted(&plan)) {
         logs.own(&line);
@@ -141,6 +142,7 @@ fn prepare_directories(surroundings: &mut Surroundings, runtime: Option<&Runtime
     let Some(runtime) = runtime else {
         let variable = surroundings.launcher.container().get(generator::VARIABLE);
         let line = format!("{} is not run: there is no runtime directory", generator::VARIABLE);
+        let line = id!("I0406").after(&line);
         return variable.map(|_| line).into_iter().collect();
     };
     let _ = std::fs::remove_dir_all(path::set_directory(&runtime.path));
@@ -189,12 +191,12 @@ fn listen(
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(message) => {
-            logs.own(&format!("{message}; svctl will not work"));
+            logs.own(&id!("I0402").after(&format!("{message}; svctl will not work")));
             return (None, None);
         }
     };
     if let Some(warning) = &runtime.warning {
-        logs.own(warning);
+        logs.own(&id!("I0403").after(warning));
     }
     let path = runtime.path.join(path::SOCKET);
     // Everybody may look; who may act is decided by who asks.
@@ -206,7 +208,8 @@ fn listen(
     match sockets.and_then(|sockets| Server::new(sockets, poll)) {
         Ok(server) => (Some(runtime.path), Some(server)),
         Err(error) => {
-            logs.own(&format!("cannot listen on {}: {error}; svctl will not work", path.display()));
+            let message = format!("cannot listen on {}: {error}; svctl will not work", path.display());
+            logs.own(&id!("I0404").after(&message));
             (Some(runtime.path), None)
         }
     }
@@ -232,7 +235,7 @@ fn cgroups(plan: &Plan, logs: &mut Logs) -> Option<Cgroups> {
     match Cgroups::detect(std::path::Path::new("/")) {
         Ok(cgroups) => Some(cgroups),
         Err(why) => {
-            logs.own(&format!("[cgroup] limits are not applied: {why}"));
+            logs.own(&id!("I0405").after(&format!("[cgroup] limits are not applied: {why}")));
             None
         }
     }

@@ -13,6 +13,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use init_plan::id;
+
 /// The environment variable that asks for it.
 pub const VARIABLE: &str = "INIT_LOG";
 
@@ -62,10 +64,9 @@ pub fn start(value: Option<&OsStr>) -> Result<Option<Lines>, String> {
         None | Some(b"" | b"off") => return Ok(None),
         Some(b"debug") => {}
         Some(_) => {
-            return Err(format!(
-                "{VARIABLE}: {:?} is unknown: write debug or off",
-                value.unwrap_or_default()
-            ));
+            let value = value.unwrap_or_default();
+            let message = format!("{VARIABLE}: {value:?} is unknown: write debug or off");
+            return Err(id!("I0410").after(&message));
         }
     }
     let lines = Lines::default();
@@ -168,6 +169,6 @@ mod tests {
         assert!(start(None).is_ok_and(|lines| lines.is_none()));
         assert!(start(Some(OsStr::new("off"))).is_ok_and(|lines| lines.is_none()));
         let error = start(Some(OsStr::new("loud"))).unwrap_err();
-        assert_eq!(error, "INIT_LOG: \"loud\" is unknown: write debug or off");
+        assert_eq!(error, "INIT_LOG: \"loud\" is unknown: write debug or off [I0410]");
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::message_id::MessageId;
 use super::model::{Log, Plan, Settings};
 use super::problem::{Problem, Problems};
 use super::read::{Claim, Item, Scope, Table};
@@ -16,9 +17,13 @@ use super::settings::settings;
 use super::source::{Environment, Role, Source, name_fault};
 use super::suggest::did_you_mean;
 use super::tree::{Tree, Value, parse};
+use crate::id;
 
 /// No container needs more of one service, and a slip of the pen must not fork thousands.
 const MAX_INSTANCES: usize = 1000;
+
+/// A name that no service can have.
+const NAME: MessageId = id!("D0201");
 
 /// Everything the compiler can say.
 #[derive(Clone, Debug)]
@@ -64,7 +69,8 @@ pub fn examine(sources: &[Source], environment: &Environment) -> Examined {
     let plan = Compiler::new(sources, environment, &report, Some(&claims)).run();
     let plan = plan.filter(|_| !report.any_errors());
     let claims = claims.take().into_iter().collect::<BTreeSet<(At, Claim)>>();
-    let claims = claims.into_iter().map(|(at, claim)| (report.blank_warning(at), claim)).collect();
+    let claims =
+        claims.into_iter().map(|(at, claim)| (report.blank_warning(at, claim.id()), claim)).collect();
     Examined { plan, problems: report.into_problems(), claims }
 }
 
@@ -155,8 +161,8 @@ impl<'a> Compiler<'a> {
     fn tree(&self, file: u32) -> Option<Tree<'a>> {
         match self.sources.get(file as usize)?.utf8(file) {
             Ok(text) => parse(file, text, self.report),
-            Err((at, message)) => {
-                self.report.error(at, message);
+            Err((at, id, message)) => {
+                self.report.error(at, id, message);
                 None
             }
         }
@@ -193,7 +199,7 @@ impl<'a> Compiler<'a> {
         let at = At::new(file, 0);
         let template = name.strip_suffix('@');
         if let Some(fault) = name_fault(template.unwrap_or(name)).or_else(|| name_fault(name)) {
-            self.report.error(at, fault);
+            self.report.error(at, NAME, fault);
             self.drop_ins.remove(name);
             return;
         }
@@ -222,7 +228,7 @@ impl<'a> Compiler<'a> {
         let of_templates = ["instances", FALLBACK];
         if let Some((key, entry)) = of_templates.iter().find_map(|key| Some((key, tree.get(key)?))) {
             let message = format!("`{key}` is only for templates, as in {name}@.toml");
-            self.report.error(entry.at, message);
+            self.report.error(entry.at, id!("D0318"), message);
         }
         let body = self.draft(name, at, tree, &[("SERVICE", name)]);
         self.add(name, at, body);
@@ -243,7 +249,8 @@ impl<'a> Compiler<'a> {
         if let Some(entry) = tree.get("type")
             && matches!(&entry.node.value, Value::String(text) if text == "bundle")
         {
-            self.report.error(entry.node.at, "a template cannot be a bundle; its instances already are one");
+            let message = "a template cannot be a bundle; its instances already are one";
+            self.report.error(entry.node.at, id!("D0319"), message);
             self.add_broken(&format!("{base}@"), at);
             return;
         }
@@ -256,7 +263,7 @@ impl<'a> Compiler<'a> {
         for instance in &instances {
             let name = format!("{base}@{instance}");
             if let Some(fault) = name_fault(&name) {
-                self.report.error(at, fault);
+                self.report.error(at, NAME, fault);
                 continue;
             }
             let own = [("SERVICE", &*name), ("TEMPLATE", base), ("INSTANCE", instance)];
@@ -281,7 +288,7 @@ impl<'a> Compiler<'a> {
             let cure = did_you_mean(name, known);
             for &file in files {
                 let message = format!("cannot add to `{name}`: there is no {name}.toml{cure}");
-                self.report.error(At::new(file, 0), message);
+                self.report.error(At::new(file, 0), id!("D0204"), message);
             }
         }
     }
@@ -301,13 +308,14 @@ fn instances(
 ) -> Option<Vec<String>> {
     let table = Table::new(scope, "", at, tree);
     let Some(item) = table.peek("instances") else {
-        table.missing(&format!("a template needs `instances`: a number, or a list of names for {base}@NAME"));
+        let message = format!("a template needs `instances`: a number, or a list of names for {base}@NAME");
+        table.missing(id!("D0320"), &message);
         return None;
     };
     if let Some(count) = other {
         if item.is_list() || count > MAX_INSTANCES {
             let cure = format!("must be a number, at most {MAX_INSTANCES}, for another number of them");
-            return item.wrong(cure);
+            return item.wrong(id!("D0501"), cure);
         }
         return Some((1..=count).map(|number| number.to_string()).collect());
     }
@@ -325,12 +333,16 @@ fn instances(
     }
     let items = item.list()?;
     if items.len() > MAX_INSTANCES {
-        return item.wrong(format!("must be at most {MAX_INSTANCES}"));
+        return item.wrong(id!("D0502"), format!("must be at most {MAX_INSTANCES} names"));
     }
     let mut names = BTreeSet::new();
     let mut unique = |item: &Item<'_>| {
         let name = instance_name(item)?;
-        if names.insert(name.clone()) { Some(name) } else { item.wrong(format!("`{name}` is named twice")) }
+        if names.insert(name.clone()) {
+            Some(name)
+        } else {
+            item.wrong(id!("D0503"), format!("`{name}` is named twice"))
+        }
     };
     let read: Vec<Option<String>> = items.iter().map(&mut unique).collect();
     read.into_iter().collect()
@@ -340,7 +352,7 @@ fn instance_name(item: &Item<'_>) -> Option<String> {
     if let Value::Integer(_) = item.node.value {
         return item.integer(0..=i64::MAX).map(|number| number.to_string());
     }
-    item.parsed(|text| {
+    item.parsed(id!("D0504"), |text| {
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
         let ok = !text.is_empty() && text.bytes().all(fits);
         if ok {

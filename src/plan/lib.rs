@@ -16,7 +16,7 @@
 //! | [`model`], `query` | the plan |
 //! | `origin` | where each key of a service comes from |
 //! | [`mod@file`], [`schema`] | the format as types, from which the JSON Schema is made |
-//! | [`problem`] | what is wrong, in lines for a person |
+//! | [`problem`], [`message_id`] | what is wrong, in lines for a person |
 
 pub mod caps;
 mod compile;
@@ -26,6 +26,7 @@ pub mod file;
 pub mod header;
 mod keys;
 pub mod load;
+pub mod message_id;
 pub mod model;
 pub mod order;
 mod origin;
@@ -52,6 +53,7 @@ pub mod url;
 pub mod values;
 
 pub use compile::{Examined, compile, compile_scaled, examine};
+pub use message_id::MessageId;
 pub use model::*;
 pub use origin::{Origin, origins};
 pub use problem::{Problem, Problems, Severity};

@@ -119,7 +119,7 @@ struct Reader {
 impl Reader {
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
         let message = format!("cannot read the directory: {error}");
-        self.problems.push(Problem::of_file(path.to_string_lossy(), message));
+        self.problems.push(Problem::of_file(path.to_string_lossy(), crate::id!("D0102"), message));
     }
 
     fn directory(&mut self, layer: u32, path: &Path, names: Vec<String>) {

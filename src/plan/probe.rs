@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::message_id::MessageId;
 use super::model::{Check, Health, HealthAction, HttpCheck, Probe, Ready};
 use super::read::{Item, Table};
 use super::suggest::listed;
 use super::url::{self, Server, Url};
 use super::{header, values};
+use crate::id;
 
 /// Between two tries of a probe that waits for readiness: a fifth of a second is not noticed at boot.
 const READY_INTERVAL: Duration = Duration::from_millis(200);
@@ -29,9 +31,9 @@ pub(super) fn ready(item: &Item<'_>) -> Option<Ready> {
     let fd = fd.and_then(|item| item.number(3..=255)).map(Ready::Fd);
     let notify = notify.and_then(|item| match item.boolean()? {
         true => Some(Ready::Notify),
-        false => item.wrong("can only be true; to wait for nothing remove [ready]"),
+        false => item.wrong(id!("D0515"), "can only be true; to wait for nothing remove [ready]"),
     });
-    let log = log.and_then(|item| item.parsed(values::regex)).map(Ready::Log);
+    let log = log.and_then(|item| item.regex()).map(Ready::Log);
     let probe = probe.map(|probe| Ready::Probe(Box::new(probe)));
     kind_is_clear.then(|| fd.or(notify).or(log).or(probe)).flatten()
 }
@@ -44,6 +46,7 @@ pub(super) fn health(item: &Item<'_>) -> Option<Box<Health>> {
         if table.has(key) {
             table.misused(
                 key,
+                id!("D0317"),
                 "says when a service is ready, not whether it is well; use tcp, unix, http or exec",
             );
         }
@@ -67,12 +70,12 @@ const ACTIONS: &[(&str, HealthAction)] = &[
 /// Whether the table names exactly one kind; says so if not.
 fn one_kind(table: &Table<'_>, kinds: &[&'static str]) -> bool {
     let named: Vec<&str> = kinds.iter().copied().filter(|kind| table.has(kind)).collect();
-    let message = match named.len() {
+    let (id, message) = match named.len() {
         1 => return true,
-        0 => format!("needs one of {}", listed(kinds.iter().copied())),
-        _ => format!("takes only one of {}", listed(named)),
+        0 => (id!("D0310"), format!("needs one of {}", listed(kinds.iter().copied()))),
+        _ => (id!("D0311"), format!("takes only one of {}", listed(named))),
     };
-    table.wrong(&message);
+    table.wrong(id, &message);
     false
 }
 
@@ -83,10 +86,10 @@ fn probe(
     probed: bool,
     prefixes: [&'static str; 2],
 ) -> Option<Probe> {
-    let tcp = table.take("tcp").and_then(|item| item.parsed(tcp));
+    let tcp = table.take("tcp").and_then(|item| item.parsed(id!("D0516"), tcp));
     let unix = table
         .take("unix")
-        .and_then(|item| item.parsed(|text| values::socket(text.as_ref())))
+        .and_then(|item| item.parsed(id!("D0517"), |text| values::socket(text.as_ref())))
         .map(Check::Unix);
     let http = http(table, prefixes);
     let exec = table.take("exec").and_then(|item| item.command()).map(Check::Exec);
@@ -94,6 +97,7 @@ fn probe(
     if !probed {
         for item in times.iter().flatten() {
             item.misplaced::<()>(
+                id!("D0315"),
                 "is only for tcp, unix, http and exec; the service's own bound is `start-timeout`",
             );
         }
@@ -110,6 +114,9 @@ fn tcp(text: &str) -> Result<Check, String> {
     url::host_and_port(text).map(|_| Check::Tcp(text.into()))
 }
 
+/// A key that says more about an http probe, where there is none.
+const HTTP: MessageId = id!("D0316");
+
 /// `http` and the keys that say more about it.
 fn http(table: &mut Table<'_>, [sent, expected]: [&'static str; 2]) -> Option<Check> {
     let url = table.take("http");
@@ -120,34 +127,37 @@ fn http(table: &mut Table<'_>, [sent, expected]: [&'static str; 2]) -> Option<Ch
     let ca_file = table.take("ca-file");
     let Some(url) = url else {
         for item in [status, header, expect, body, ca_file].iter().flatten() {
-            item.misplaced::<()>("is only for http");
+            item.misplaced::<()>(HTTP, "is only for http");
         }
         return None;
     };
-    let parsed = url.parsed(|text| Url::parse(text).map(|url| (text.into(), url.server)));
+    let parsed = url.parsed(id!("D0518"), |text| Url::parse(text).map(|url| (text.into(), url.server)));
     let secure = parsed.as_ref().is_none_or(|(_, server)| matches!(server, Server::Tls(..)));
     let check = HttpCheck {
         status: status.and_then(|item| statuses(&item)).unwrap_or_else(|| vec![(200, 299)]),
         headers: header.map(|item| headers(&item, sent, header::value)).unwrap_or_default(),
         expect_headers: expect.map(|item| headers(&item, expected, header_pattern)).unwrap_or_default(),
-        body: body.and_then(|item| item.parsed(values::regex)),
+        body: body.and_then(|item| item.regex()),
         ca_file: ca_file.and_then(|item| match secure {
-            true => item.parsed(values::absolute),
-            false => item.misplaced("is only for https"),
+            true => item.absolute(),
+            false => item.misplaced(HTTP, "is only for https"),
         }),
         url: parsed?.0,
     };
     Some(Check::Http(Box::new(check)))
 }
 
+/// What is no status of HTTP.
+const STATUS: MessageId = id!("D0519");
+
 /// `200`, `"200-299"`, or a list of such.
 fn statuses(item: &Item<'_>) -> Option<Vec<(u16, u16)>> {
     let items = item.one_or_list()?;
     if items.is_empty() {
-        return item.wrong("must accept at least one status");
+        return item.wrong(STATUS, "must accept at least one status");
     }
     let one = |item: &Item<'_>| match item.is_string() {
-        true => item.parsed(values::status_range),
+        true => item.parsed(STATUS, values::status_range),
         false => item.number(100..=599).map(|code| (code, code)),
     };
     Some(items.iter().filter_map(one).collect())
@@ -163,12 +173,12 @@ fn headers(
     let Some(mut table) = item.table(prefix) else { return Vec::new() };
     let mut whole = 0;
     let one = |item: Item<'_>| {
-        let name = header::name(item.key).map_err(|why| item.misplaced::<()>(why)).ok()?;
-        let value = item.parsed(&value)?;
+        let name = header::name(item.key).map_err(|why| item.misplaced::<()>(id!("D0520"), why)).ok()?;
+        let value = item.parsed(id!("D0521"), &value)?;
         // All of them are handed to the probe in one variable.
         whole += name.len() + value.len() + 3;
         if let Err(why) = values::fits_a_word(PROBE_VARIABLE + whole) {
-            return item.wrong(why);
+            return item.wrong(values::TOO_LONG, why);
         }
         Some((name, value))
     };

@@ -1,12 +1,14 @@
 //! What can be wrong with `services.d`, said so that a person can mend it.
 //!
-//! A [`Problem`] is one line: `FILE:LINE:COLUMN: message`. Lines and columns count from 1, columns in characters.
+//! A [`Problem`] is one line: `FILE:LINE:COLUMN: message [ID]`. Lines and columns count from 1, columns in characters.
 //! All problems of all files are collected in one run, because a person who mends one file wants to hear of the
 //! others now, not at the next boot.
 
 use std::fmt;
 
 use serde::Serialize;
+
+use super::message_id::MessageId;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -29,14 +31,17 @@ pub struct Problem {
     pub column: usize,
     /// How much it matters.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub id: MessageId,
     /// One line: what is wrong and the cure.
     pub message: String,
 }
 
 impl Problem {
     /// A problem of a file as a whole.
-    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { file: file.into(), line: 0, column: 0, severity: Severity::Error, message: message.into() }
+    pub fn of_file(file: impl Into<String>, id: MessageId, message: impl Into<String>) -> Problem {
+        let (file, message) = (file.into(), message.into());
+        Problem { file, line: 0, column: 0, severity: Severity::Error, id, message }
     }
 }
 
@@ -50,7 +55,7 @@ impl fmt::Display for Problem {
         if self.severity == Severity::Warning {
             f.write_str("warning: ")?;
         }
-        f.write_str(&self.message)
+        write!(f, "{} [{}]", self.message, self.id)
     }
 }
 
@@ -131,7 +136,7 @@ mod tests {
     use super::*;
 
     fn problem(file: &str, severity: Severity) -> Problem {
-        Problem { severity, ..Problem::of_file(file, "it is wrong") }
+        Problem { severity, ..Problem::of_file(file, crate::id!("D0000"), "it is wrong") }
     }
 
     #[test]

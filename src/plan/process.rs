@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::caps;
+use super::message_id::MessageId;
 use super::model::{CgroupLimits, Env, Inherit, Log, Process, Resource, Stdin};
 use super::read::{Claim, Item, Table};
 use super::suggest::did_you_mean;
 use super::tree::Value;
 use super::values;
+use crate::id;
 
 const STDINS: &[(&str, Stdin)] = &[("null", Stdin::Null), ("tty", Stdin::Tty)];
 
@@ -55,7 +57,7 @@ pub(super) fn process<'a>(table: &mut Table<'a>) -> (Process, Option<Item<'a>>) 
         group: table.take("group").and_then(|item| account(&item, Claim::Group)),
         groups: groups.map(|items| items.iter().filter_map(|item| account(item, Claim::Group)).collect()),
         env: table.take("env").map(|item| env(&item)).unwrap_or_default(),
-        cwd: table.take("cwd").and_then(|item| item.parsed(values::absolute)),
+        cwd: table.take("cwd").and_then(|item| item.absolute()),
         umask: table.take("umask").and_then(|item| umask(&item)),
         nice: table.take("nice").and_then(|item| item.number(-20..=19)),
         oom_score_adj: table.take("oom-score-adj").and_then(|item| item.number(-1000..=1000)),
@@ -77,7 +79,7 @@ pub(super) fn process<'a>(table: &mut Table<'a>) -> (Process, Option<Item<'a>>) 
 pub(super) fn account(item: &Item<'_>, claim: fn(String) -> Claim) -> Option<Box<str>> {
     let name = match item.node.value {
         Value::Integer(_) => item.integer(0..=i64::from(u32::MAX - 1))?.to_string().into_boxed_str(),
-        _ => item.parsed(values::account)?,
+        _ => item.parsed(id!("D0510"), values::account)?,
     };
     if name.bytes().any(|b| !b.is_ascii_digit()) {
         item.scope.claim(item.at(), || claim(name.to_string()));
@@ -85,17 +87,20 @@ pub(super) fn account(item: &Item<'_>, claim: fn(String) -> Claim) -> Option<Box
     Some(name)
 }
 
+/// What is no mask of modes.
+const UMASK: MessageId = id!("D0511");
+
 fn umask(item: &Item<'_>) -> Option<u32> {
     match item.node.value {
         // TOML reads 022 as an error and 22 as twenty-two.
-        Value::Integer(_) => item.wrong("must be a string of octal digits: \"022\""),
-        _ => item.parsed(values::umask),
+        Value::Integer(_) => item.wrong(UMASK, "must be a string of octal digits: \"022\""),
+        _ => item.parsed(UMASK, values::umask),
     }
 }
 
 fn capabilities(item: &Item<'_>) -> Vec<u8> {
     let one = |item: &Item<'_>| {
-        item.parsed(|word| {
+        item.parsed(id!("D0512"), |word| {
             caps::numbers(word).ok_or_else(|| {
                 let name = word.to_ascii_lowercase();
                 let name = name.strip_prefix("cap_").unwrap_or(&name);
@@ -112,7 +117,8 @@ fn capabilities(item: &Item<'_>) -> Vec<u8> {
 /// `sockets`: names, or `*`.
 fn sockets(item: &Item<'_>) -> Vec<Box<str>> {
     let items = item.list().unwrap_or_default();
-    let mut names: Vec<Box<str>> = items.iter().filter_map(|item| item.parsed(values::socket_name)).collect();
+    let one = |item: &Item<'_>| item.parsed(id!("D0513"), values::socket_name);
+    let mut names: Vec<Box<str>> = items.iter().filter_map(one).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -123,9 +129,9 @@ fn env(item: &Item<'_>) -> Env {
     let Some(mut table) = item.table("env.") else { return Env::default() };
     let inherit = table.take("inherit").and_then(|item| inherit(&item)).unwrap_or_default();
     let files = table.take("file").and_then(|item| item.one_or_list()).unwrap_or_default();
-    let files = files.iter().filter_map(|item| item.parsed(env_file)).collect();
+    let files = files.iter().filter_map(|item| item.parsed(values::NOT_ABSOLUTE, env_file)).collect();
     let unset = table.take("unset").and_then(|item| item.one_or_list()).unwrap_or_default();
-    let unset = unset.iter().filter_map(|item| item.parsed(values::variable)).collect();
+    let unset = unset.iter().filter_map(Item::variable).collect();
     let set = table.take("set").and_then(|item| item.table("env.set."));
     table.done();
     // The names are the person's own: nothing in there is unknown.
@@ -138,7 +144,7 @@ fn inherit(item: &Item<'_>) -> Option<Inherit> {
         return item.boolean().map(|all| if all { Inherit::All } else { Inherit::Nothing });
     }
     let names = item.list()?;
-    Some(Inherit::Only(names.iter().filter_map(|item| item.parsed(values::variable)).collect()))
+    Some(Inherit::Only(names.iter().filter_map(Item::variable).collect()))
 }
 
 /// `/path`, or `-/path` for one that may be missing.
@@ -150,7 +156,7 @@ fn env_file(text: &str) -> Result<(PathBuf, bool), String> {
 fn setting(item: &Item<'_>) -> Option<(Box<str>, Box<str>)> {
     let name = match values::variable(item.key) {
         Ok(name) => name,
-        Err(why) => return item.misplaced(why),
+        Err(why) => return item.misplaced(values::VARIABLE, why),
     };
     let value = match &item.node.value {
         Value::Integer(Some(number)) => number.to_string().into_boxed_str(),
@@ -159,7 +165,7 @@ fn setting(item: &Item<'_>) -> Option<(Box<str>, Box<str>)> {
     };
     // With the `=` between them.
     if let Err(why) = values::fits_a_word(name.len() + 1 + value.len()) {
-        return item.wrong(why);
+        return item.wrong(values::TOO_LONG, why);
     }
     Some((name, value))
 }
@@ -186,11 +192,11 @@ fn limit(item: &Item<'_>) -> Option<(u64, u64)> {
     let (soft, hard) = (table.take("soft"), table.take("hard"));
     table.done();
     let (Some(soft), Some(hard)) = (soft, hard) else {
-        return item.wrong("needs both `soft` and `hard`");
+        return item.wrong(id!("D0321"), "needs both `soft` and `hard`");
     };
     let limits = (bound(&soft)?, bound(&hard)?);
     if limits.0 > limits.1 {
-        item.wrong("the soft limit must not be above the hard one")
+        item.wrong(id!("D0612"), "the soft limit must not be above the hard one")
     } else {
         Some(limits)
     }
@@ -207,13 +213,13 @@ fn bound(item: &Item<'_>) -> Option<u64> {
 fn cgroup(item: &Item<'_>) -> CgroupLimits {
     let Some(mut table) = item.table("cgroup.") else { return CgroupLimits::default() };
     let above_zero = |item: Item<'_>| match item.size()? {
-        0 => item.wrong("must be more than 0"),
+        0 => item.wrong(values::ZERO, "must be more than 0"),
         bytes => Some(bytes),
     };
     let limits = CgroupLimits {
         memory: table.take("memory").and_then(above_zero),
         pids: table.take("pids").and_then(|item| item.number(1..=4_194_304)),
-        cpu_percent: table.take("cpu").and_then(|item| item.parsed(values::percent)),
+        cpu_percent: table.take("cpu").and_then(|item| item.parsed(id!("D0514"), values::percent)),
     };
     table.done();
     limits

@@ -7,16 +7,19 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::expand::expand;
 use super::keys::SERVICE_KEYS;
+use super::message_id::MessageId;
 use super::model::Log;
 use super::report::{At, Report};
 use super::source::Environment;
 use super::suggest::{listed, nearest};
 use super::tree::{Entry, Node, Tree, Value};
 use super::values;
+use crate::id;
 
 /// Something the plan says of the system it will run on; `init check` looks whether it is so.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,6 +35,17 @@ pub enum Claim {
     User(String),
     /// A group, by name.
     Group(String),
+}
+
+impl Claim {
+    /// The id of the message that it does not hold.
+    pub fn id(&self) -> MessageId {
+        match self {
+            Claim::Program { .. } => id!("D0701"),
+            Claim::User(_) => id!("D0702"),
+            Claim::Group(_) => id!("D0703"),
+        }
+    }
 }
 
 /// What reading a file needs besides the file.
@@ -116,14 +130,14 @@ impl<'a> Table<'a> {
     }
 
     /// Notes a problem with the table as a whole; the message goes on after its name.
-    pub fn wrong(&self, message: &str) {
+    pub fn wrong(&self, id: MessageId, message: &str) {
         let name = self.prefix.trim_end_matches('.');
-        self.scope.report.error(self.at, format!("[{name}] {message}"));
+        self.scope.report.error(self.at, id, format!("[{name}] {message}"));
     }
 
     /// Notes that something is not there; the table is the file's own.
-    pub fn missing(&self, message: &str) {
-        self.scope.report.error(self.at, message);
+    pub fn missing(&self, id: MessageId, message: &str) {
+        self.scope.report.error(self.at, id, message);
     }
 
     /// The value of a key, without taking it.
@@ -137,11 +151,11 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that a key of another table stands in this one, and passes over it.
-    pub fn misused(&mut self, key: &str, message: &str) {
+    pub fn misused(&mut self, key: &str, id: MessageId, message: &str) {
         let entries = self.tree.entries.iter().zip(&mut self.seen).find(|(entry, _)| entry.key == key);
         if let Some((entry, seen)) = entries {
             *seen = true;
-            self.item(entry).misplaced::<()>(message);
+            self.item(entry).misplaced::<()>(id, message);
         }
     }
 
@@ -178,7 +192,8 @@ impl<'a> Table<'a> {
                 }
                 None => "; `init schema` shows every key".to_owned(),
             };
-            self.scope.report.error(item.key_at, format!("unknown key `{}`{cure}", item.name()));
+            let message = format!("unknown key `{}`{cure}", item.name());
+            self.scope.report.error(item.key_at, id!("D0301"), message);
         }
     }
 }
@@ -219,19 +234,27 @@ impl<'a> Item<'a> {
     }
 
     /// Notes a problem with the value; the message goes on after the key's name.
-    pub fn wrong<T>(&self, message: impl AsRef<str>) -> Option<T> {
-        self.scope.report.error(self.at(), format!("{}: {}", self.name(), message.as_ref()));
+    pub fn wrong<T>(&self, id: MessageId, message: impl AsRef<str>) -> Option<T> {
+        self.note(id, false, message.as_ref());
         None
     }
 
     /// Notes that the key should not be there; the message goes on after the key's name.
-    pub fn misplaced<T>(&self, message: impl AsRef<str>) -> Option<T> {
-        self.scope.report.error(self.key_at, format!("`{}` {}", self.name(), message.as_ref()));
+    pub fn misplaced<T>(&self, id: MessageId, message: impl AsRef<str>) -> Option<T> {
+        self.note(id, true, message.as_ref());
         None
     }
 
+    /// One function for all types that callers want a `None` of.
+    #[inline(never)]
+    fn note(&self, id: MessageId, misplaced: bool, message: &str) {
+        let (at, name) = (if misplaced { self.key_at } else { self.at() }, self.name());
+        let message = if misplaced { format!("`{name}` {message}") } else { format!("{name}: {message}") };
+        self.scope.report.error(at, id, message);
+    }
+
     fn not_a<T>(&self, wanted: &str) -> Option<T> {
-        self.wrong(format!("must be {wanted}, not {}", self.node.value.kind()))
+        self.wrong(id!("D0401"), format!("must be {wanted}, not {}", self.node.value.kind()))
     }
 
     /// A string, variables replaced.
@@ -245,18 +268,38 @@ impl<'a> Item<'a> {
     fn expanded(&self, text: &'a str) -> Option<Cow<'a, str>> {
         match expand(text, &|name| self.scope.lookup(name)) {
             // Neither execve(2) nor any path can carry it.
-            Ok(text) if text.contains('\0') => self.wrong("must not hold a NUL character"),
+            Ok(text) if text.contains('\0') => self.wrong(id!("D0402"), "must not hold a NUL character"),
             Ok(text) => match values::fits_a_word(text.len()) {
                 Ok(()) => Some(text),
-                Err(why) => self.wrong(why),
+                Err(why) => self.wrong(values::TOO_LONG, why),
             },
-            Err(why) => self.wrong(why),
+            Err(why) => self.wrong(id!("D0404"), why),
         }
     }
 
-    /// A string that `parse` understands.
-    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        parse(&self.text()?).map_or_else(|why| self.wrong(why), Some)
+    /// A string that `parse` understands; what it does not understand has this id.
+    pub fn parsed<T>(&self, id: MessageId, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(&self.text()?).map_or_else(|why| self.wrong(id, why), Some)
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> Option<Box<str>> {
+        self.parsed(id!("D0416"), values::line)
+    }
+
+    /// An absolute path.
+    pub fn absolute(&self) -> Option<PathBuf> {
+        self.parsed(values::NOT_ABSOLUTE, values::absolute)
+    }
+
+    /// A regular expression.
+    pub fn regex(&self) -> Option<Box<str>> {
+        self.parsed(id!("D0418"), values::regex)
+    }
+
+    /// The name of a variable.
+    pub fn variable(&self) -> Option<Box<str>> {
+        self.parsed(values::VARIABLE, values::variable)
     }
 
     /// A string, kept.
@@ -271,7 +314,7 @@ impl<'a> Item<'a> {
             return Some(value);
         }
         let words = listed(words.iter().map(|(word, _)| *word));
-        self.wrong(format!("must be one of {words}, not `{text}`{}", self.variables()))
+        self.wrong(id!("D0405"), format!("must be one of {words}, not `{text}`{}", self.variables()))
     }
 
     /// Which variables the value comes from, for a message: whoever set one may never have seen this file.
@@ -296,6 +339,7 @@ impl<'a> Item<'a> {
 
     /// A whole number within bounds; also as a string, so that it may come from a variable.
     pub fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
+        let id = id!("D0406");
         let wanted = || format!("a whole number from {} to {}", range.start(), range.end());
         let (number, shown) = match &self.node.value {
             Value::Integer(number) => (*number, None),
@@ -308,12 +352,12 @@ impl<'a> Item<'a> {
         match (number, shown) {
             (Some(number), _) if range.contains(&number) => Some(number),
             (Some(number), _) => {
-                self.wrong(format!("must be {}, not {number}{}", wanted(), self.variables()))
+                self.wrong(id, format!("must be {}, not {number}{}", wanted(), self.variables()))
             }
             (None, Some(text)) => {
-                self.wrong(format!("must be {}, not `{text}`{}", wanted(), self.variables()))
+                self.wrong(id, format!("must be {}, not `{text}`{}", wanted(), self.variables()))
             }
-            (None, None) => self.wrong(format!("must be {}", wanted())),
+            (None, None) => self.wrong(id, format!("must be {}", wanted())),
         }
     }
 
@@ -344,7 +388,7 @@ impl<'a> Item<'a> {
         if range.contains(&number) {
             Some((number * 100.0).round() as u32)
         } else {
-            self.wrong(format!("must be {}", wanted()))
+            self.wrong(id!("D0407"), format!("must be {}", wanted()))
         }
     }
 
@@ -352,16 +396,16 @@ impl<'a> Item<'a> {
     pub fn duration(&self) -> Option<Duration> {
         match &self.node.value {
             Value::Integer(Some(number)) => {
-                self.wrong(format!("needs a unit: \"{number}s\" or \"{number}ms\""))
+                self.wrong(id!("D0408"), format!("needs a unit: \"{number}s\" or \"{number}ms\""))
             }
-            _ => self.parsed(values::duration),
+            _ => self.parsed(id!("D0409"), values::duration),
         }
     }
 
     /// A duration above 0.
     pub fn timeout(&self) -> Option<Duration> {
         let time = self.duration()?;
-        if time.is_zero() { self.wrong("must be more than 0") } else { Some(time) }
+        if time.is_zero() { self.wrong(values::ZERO, "must be more than 0") } else { Some(time) }
     }
 
     /// A duration above 0, or `none`: for ever.
@@ -370,7 +414,7 @@ impl<'a> Item<'a> {
             Value::String(text) if text == "none" => Some(None),
             Value::String(text) if text.contains('$') && self.expanded(text)? == "none" => Some(None),
             _ => match self.duration()? {
-                Duration::ZERO => self.wrong("must be more than 0; for ever is \"none\""),
+                Duration::ZERO => self.wrong(values::ZERO, "must be more than 0; for ever is \"none\""),
                 time => Some(Some(time)),
             },
         }
@@ -381,9 +425,9 @@ impl<'a> Item<'a> {
         match &self.node.value {
             Value::Integer(Some(number)) => match u64::try_from(*number) {
                 Ok(number) => Some(number),
-                Err(_) => self.wrong("must not be negative"),
+                Err(_) => self.wrong(id!("D0411"), "must not be negative"),
             },
-            _ => self.parsed(values::size),
+            _ => self.parsed(id!("D0412"), values::size),
         }
     }
 
@@ -413,12 +457,13 @@ impl<'a> Item<'a> {
         if let Value::String(text) = &self.node.value {
             let words =
                 text.split_whitespace().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-            return self.wrong(format!("must be a list, for no shell takes it apart: [{words}]"));
+            let message = format!("must be a list, for no shell takes it apart: [{words}]");
+            return self.wrong(id!("D0413"), message);
         }
         let words = self.strings()?;
         match words.first() {
-            None => self.wrong("must name a program"),
-            Some(program) if program.is_empty() => self.wrong("the program's name is empty"),
+            None => self.wrong(id!("D0414"), "must name a program"),
+            Some(program) if program.is_empty() => self.wrong(id!("D0415"), "the program's name is empty"),
             Some(program) => {
                 let program = program.to_string();
                 self.scope.claim(self.at(), || Claim::Program { program, path: None });

@@ -5,8 +5,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use super::message_id::MessageId;
 use super::problem::{Problem, Problems, Severity};
 use super::source::Source;
+use crate::id;
 
 /// More are counted, not kept: a file of rubbish must not fill PID 1's memory.
 const KEPT: usize = 1000;
@@ -34,6 +36,7 @@ impl At {
 struct Finding {
     at: At,
     severity: Severity,
+    id: MessageId,
     message: String,
 }
 
@@ -50,17 +53,16 @@ impl<'s> Report<'s> {
         Report { sources, found: RefCell::default(), dropped: Cell::new(0) }
     }
 
-    pub fn error(&self, at: At, message: impl Into<String>) {
-        self.note(at, Severity::Error, message.into());
+    pub fn error(&self, at: At, id: MessageId, message: impl Into<String>) {
+        self.note(Finding { at, severity: Severity::Error, id, message: message.into() });
     }
 
-    pub fn warning(&self, at: At, message: impl Into<String>) {
-        self.note(at, Severity::Warning, message.into());
+    pub fn warning(&self, at: At, id: MessageId, message: impl Into<String>) {
+        self.note(Finding { at, severity: Severity::Warning, id, message: message.into() });
     }
 
-    fn note(&self, at: At, severity: Severity, message: String) {
+    fn note(&self, finding: Finding) {
         let mut found = self.found.borrow_mut();
-        let finding = Finding { at, severity, message };
         if found.len() < KEPT {
             found.insert(finding);
         } else if !found.contains(&finding) {
@@ -85,8 +87,8 @@ impl<'s> Report<'s> {
     }
 
     /// A warning of that place that still has to be worded.
-    pub fn blank_warning(&self, at: At) -> Problem {
-        self.problem(Finding { at, severity: Severity::Warning, message: String::new() })
+    pub fn blank_warning(&self, at: At, id: MessageId) -> Problem {
+        self.problem(Finding { at, severity: Severity::Warning, id, message: String::new() })
     }
 
     /// A place inside a message: `FILE:LINE`.
@@ -101,7 +103,7 @@ impl<'s> Report<'s> {
         let mut list: Vec<Problem> = found.into_iter().map(|finding| self.problem(finding)).collect();
         if let more @ 1.. = self.dropped.get() {
             let text = format!("{more} more problems are not shown; mend these and look again");
-            list.push(Problem::of_file("services.d", text));
+            list.push(Problem::of_file("services.d", id!("D0106"), text));
         }
         Problems::new(list)
     }
@@ -110,6 +112,7 @@ impl<'s> Report<'s> {
         let (file, line, column) = self.locate(finding.at);
         // A newline of a string in the file must not make two lines of one problem.
         let message = finding.message.replace(|c: char| c.is_control(), " ");
-        Problem { file: file.to_owned(), line, column, severity: finding.severity, message }
+        let Finding { severity, id, .. } = finding;
+        Problem { file: file.to_owned(), line, column, severity, id, message }
     }
 }

@@ -9,6 +9,7 @@ use super::query::natural;
 use super::report::{At, Report};
 use super::service::{Draft, Link, LinkKind};
 use super::suggest::did_you_mean;
+use crate::id;
 
 /// A name and what it stands for.
 pub(super) struct Definition {
@@ -87,7 +88,8 @@ impl<'a> Resolver<'a> {
         for Definition { name, at, body } in definitions {
             if let Some(first) = places.insert(name.clone(), at) {
                 let first = report.place(first);
-                report.error(at, format!("cannot define `{name}` twice: {first} makes it too; rename one"));
+                let message = format!("cannot define `{name}` twice: {first} makes it too; rename one");
+                report.error(at, id!("D0202"), message);
                 continue;
             }
             let target = match body {
@@ -121,7 +123,7 @@ impl<'a> Resolver<'a> {
         if cure.is_empty() {
             cure = format!("; add {name}.toml or remove the name");
         }
-        self.report.error(at, format!("`{by}` {verb} unknown service `{name}`{cure}"));
+        self.report.error(at, id!("D0203"), format!("`{by}` {verb} unknown service `{name}`{cure}"));
     }
 
     /// Finds each bundle's services, those of inner bundles first.
@@ -169,7 +171,8 @@ impl<'a> Resolver<'a> {
             };
             let edge = inner.get(first).and_then(|row| row.iter().find(|(to, _)| *to == second));
             if let Some((_, at)) = edge {
-                self.report.error(*at, format!("bundles hold each other: {path}; remove one from another"));
+                let message = format!("bundles hold each other: {path}; remove one from another");
+                self.report.error(*at, id!("D0601"), message);
             }
         }
     }
@@ -179,8 +182,8 @@ impl<'a> Resolver<'a> {
         let mut asking = self.drafts.iter().filter_map(|draft| Some((&draft.service.name, draft.tty_at?)));
         let Some((first, _)) = asking.next() else { return };
         for (name, at) in asking {
-            self.report
-                .error(at, format!("stdin: `{name}` cannot have the terminal: `{first}` has it already"));
+            let message = format!("stdin: `{name}` cannot have the terminal: `{first}` has it already");
+            self.report.error(at, id!("D0602"), message);
         }
     }
 
@@ -192,7 +195,7 @@ impl<'a> Resolver<'a> {
                 let message = format!(
                     "stop.timeout: {timeout:?} is longer than the whole shutdown may take ({budget:?}); raise `shutdown-timeout` in init.toml"
                 );
-                self.report.warning(at, message);
+                self.report.warning(at, id!("D0603"), message);
             }
         }
     }
@@ -248,7 +251,8 @@ impl<'a> Resolver<'a> {
             Some(Target::Bundle(_)) => format!(" through the bundle `{}`", link.name),
             _ => String::new(),
         };
-        self.report.error(link.at, format!("`{name}` {} itself{through}; remove it", verb(link.kind)));
+        let message = format!("`{name}` {} itself{through}; remove it", verb(link.kind));
+        self.report.error(link.at, id!("D0604"), message);
     }
 
     fn report_cycle(&self, cycle: &[usize], edges: &[Vec<Edge>]) {
@@ -278,7 +282,8 @@ impl<'a> Resolver<'a> {
         }
         path.push_str(cycle.first().map(|&index| name(index)).unwrap_or_default());
         if let Some(at) = first {
-            self.report.error(at, format!("dependency cycle {path}: {}; remove one", reasons.join(", ")));
+            let message = format!("dependency cycle {path}: {}; remove one", reasons.join(", "));
+            self.report.error(at, id!("D0605"), message);
         }
     }
 

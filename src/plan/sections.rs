@@ -2,25 +2,30 @@
 
 use std::time::Duration;
 
+use super::message_id::MessageId;
 use super::model::{Condition, Hook, Policy, Reload, Restart, Scope as StopScope, Stop};
 use super::read::{Item, Table};
 use super::report::At;
 use super::signal::Signal;
 use super::suggest::did_you_mean;
 use super::values;
+use crate::id;
 
 /// For commands that should be short: `down`, `finish`, a start condition.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is no signal.
+const SIGNAL: MessageId = id!("D0507");
 
 /// A signal by name or number.
 pub(super) fn signal(item: &Item<'_>) -> Option<Signal> {
     if !item.is_string() {
         let number = item.integer(1..=64)?;
         let known = i32::try_from(number).ok().and_then(Signal::from_number);
-        return known.or_else(|| item.wrong(format!("{number} is no signal")));
+        return known.or_else(|| item.wrong(SIGNAL, format!("{number} is no signal")));
     }
-    item.parsed(|text| {
+    item.parsed(SIGNAL, |text| {
         text.parse().map_err(|why| {
             let upper = text.trim().to_ascii_uppercase();
             let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -38,7 +43,7 @@ pub(super) fn hook(item: &Item<'_>, prefix: &'static str) -> Option<Hook> {
     let exec = table.take("exec");
     let timeout = table.take("timeout").and_then(|item| item.timeout_or_none()).unwrap_or(Some(HOOK_TIMEOUT));
     if exec.is_none() {
-        table.wrong("needs `exec`, the command");
+        table.wrong(id!("D0308"), "needs `exec`, the command");
     }
     table.done();
     Some(Hook { exec: exec?.command()?, timeout })
@@ -85,7 +90,7 @@ fn success_codes(item: &Item<'_>) -> Option<Vec<i32>> {
     codes.sort_unstable();
     codes.dedup();
     if codes.is_empty() {
-        item.wrong("needs at least one code, or nothing ever succeeds")
+        item.wrong(id!("D0508"), "needs at least one code, or nothing ever succeeds")
     } else {
         Some(codes)
     }
@@ -106,7 +111,7 @@ fn delays(table: &mut Table<'_>, restart: &mut Restart) {
     restart.max_delay = restart.max_delay.max(restart.delay);
     set(&mut restart.max_delay, max_delay);
     if let Some(item) = max_delay.filter(|_| restart.max_delay < restart.delay) {
-        item.wrong::<()>("must not be less than `delay`");
+        item.wrong::<()>(id!("D0611"), "must not be less than `delay`");
     }
     if let Some(percent) = table.take("jitter").and_then(|item| item.ratio(0.0..=1.0)) {
         restart.jitter_percent = percent;
@@ -118,7 +123,7 @@ fn limit(item: &Item<'_>) -> Option<(u32, Duration)> {
     let mut table = item.table("restart.limit.")?;
     let count = table.take("count");
     if count.is_none() {
-        table.wrong("needs `count`, the number of restarts after which it gives up");
+        table.wrong(id!("D0309"), "needs `count`, the number of restarts after which it gives up");
     }
     let interval = table.take("interval").and_then(|item| item.timeout()).unwrap_or(Duration::from_secs(60));
     table.done();
@@ -143,7 +148,7 @@ const SHORTEST_REPEAT: Duration = Duration::from_millis(100);
 
 fn repeat(item: &Item<'_>) -> Option<Duration> {
     let time = item.duration()?;
-    if time < SHORTEST_REPEAT { item.wrong("must be at least 100ms") } else { Some(time) }
+    if time < SHORTEST_REPEAT { item.wrong(id!("D0509"), "must be at least 100ms") } else { Some(time) }
 }
 
 /// `[stop]`. The second of the pair: where its timeout stands.
@@ -173,12 +178,12 @@ pub(super) fn reload(item: &Item<'_>) -> Option<Reload> {
     let exec = table.take("exec");
     let timeout = table.take("timeout");
     match (&sent, &exec) {
-        (Some(_), Some(_)) => table.wrong("takes only one of `signal`, `exec`"),
-        (None, None) => table.wrong("needs one of `signal`, `exec`"),
+        (Some(_), Some(_)) => table.wrong(id!("D0312"), "takes only one of `signal`, `exec`"),
+        (None, None) => table.wrong(id!("D0313"), "needs one of `signal`, `exec`"),
         _ => (),
     }
     if let (Some(timeout), None) = (&timeout, &exec) {
-        timeout.misplaced::<()>("is only for exec");
+        timeout.misplaced::<()>(id!("D0314"), "is only for exec");
     }
     table.done();
     let timeout = timeout.and_then(|item| item.timeout_or_none()).unwrap_or(Some(RELOAD_TIMEOUT));
@@ -193,8 +198,8 @@ pub(super) fn conditions(item: &Item<'_>) -> Vec<Condition> {
     let file = table.take("file").and_then(|item| item.one_or_list()).unwrap_or_default();
     let exec = table.take("exec").and_then(|item| hook(&item, "start-if.exec."));
     table.done();
-    let env = env.iter().filter_map(|item| item.parsed(env_condition));
-    let file = file.iter().filter_map(|item| item.parsed(file_condition));
+    let env = env.iter().filter_map(|item| item.parsed(values::VARIABLE, env_condition));
+    let file = file.iter().filter_map(|item| item.parsed(values::NOT_ABSOLUTE, file_condition));
     env.chain(file).chain(exec.map(Condition::Exec)).collect()
 }
 

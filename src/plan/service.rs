@@ -11,7 +11,8 @@ use super::read::{Item, Scope, Table};
 use super::report::At;
 use super::signal::Signal;
 use super::tree::Tree;
-use super::{probe, process, sections, values};
+use super::{probe, process, sections};
+use crate::id;
 
 const LONGRUN_START_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -109,13 +110,14 @@ const KINDS: &[(&str, Type)] =
 
 fn bundle(mut table: Table<'_>) -> Vec<(Box<str>, At)> {
     // Nobody shows a bundle's description yet; it is checked like any other.
-    table.take("description").and_then(|item| item.parsed(values::line));
+    table.take("description").and_then(|item| item.line());
     let contents = table.take("contents");
     if contents.is_none() {
-        table.missing("a bundle needs `contents`, the list of its members");
+        table.missing(id!("D0307"), "a bundle needs `contents`, the list of its members");
     }
     for item in table.rest() {
-        item.misplaced::<()>("cannot stand in a bundle, which has only `type`, `description` and `contents`");
+        let message = "cannot stand in a bundle, which has only `type`, `description` and `contents`";
+        item.misplaced::<()>(id!("D0306"), message);
     }
     table.done();
     names(contents)
@@ -141,7 +143,7 @@ fn service(mut table: Table<'_>, name: &str, kind: Kind, pool: &mut Pool) -> Dra
     let truth = |item: Option<Item<'_>>, default| item.and_then(|item| item.boolean()).unwrap_or(default);
     let service = Service {
         name: name.into(),
-        description: table.take("description").and_then(|item| item.parsed(values::line)),
+        description: table.take("description").and_then(|item| item.line()),
         kind,
         autostart: truth(table.take("autostart"), true),
         essential: truth(table.take("essential"), false),
@@ -181,6 +183,7 @@ fn never_ready(table: &Table<'_>, service: &Service) {
         && probe.initial_delay >= patience
     {
         table.missing(
+            id!("D0606"),
             "ready.initial-delay must be shorter than `start-timeout`, or the service is never ready",
         );
     }
@@ -191,9 +194,8 @@ fn number_of_a_socket(table: &Table<'_>, service: &Service) {
     let free = FIRST_SOCKET + MAX_SOCKETS;
     if matches!(service.ready, Ready::Fd(number) if number < free) && !service.process.sockets.is_empty() {
         table.peek("ready").and_then(|item| {
-            item.misplaced::<()>(format!(
-                "must have an `fd` of {free} or more: lower numbers are for `sockets`"
-            ))
+            let message = format!("must have an `fd` of {free} or more: lower numbers are for `sockets`");
+            item.misplaced::<()>(id!("D0607"), message)
         });
     }
 }
@@ -208,17 +210,19 @@ fn unread_output(table: &Table<'_>, service: &Service) {
         Some(log) if hidden(log) => {
             let word = process::log_word(log);
             table.peek("log").and_then(|item| {
-                item.wrong::<()>(format!(
+                let message = format!(
                     "must not be `{word}` here, because `ready.log` reads the output; write \"ring\" to keep it off the container's output"
-                ))
+                );
+                item.wrong::<()>(id!("D0608"), message)
             });
         }
         None if hidden(table.scope.log) => {
             let word = process::log_word(table.scope.log);
             table.peek("ready").and_then(|item| {
-                item.misplaced::<()>(format!(
+                let message = format!(
                     "reads the output, which init.toml's `log` (`{word}`) hides from `init`; give this service a `log` of its own, such as \"prefix\""
-                ))
+                );
+                item.misplaced::<()>(id!("D0609"), message)
             });
         }
         _ => (),
@@ -231,7 +235,7 @@ fn misplaced_keys(table: &mut Table<'_>) {
     table.allow("instances");
     table.allow("instances-fallback");
     if let Some(item) = table.take("contents") {
-        item.misplaced::<()>("is only for bundles; write `type = \"bundle\"` too");
+        item.misplaced::<()>(id!("D0305"), "is only for bundles; write `type = \"bundle\"` too");
     }
 }
 
@@ -239,7 +243,8 @@ fn exec(table: &mut Table<'_>) -> Vec<Box<str>> {
     match table.take("exec") {
         Some(item) => item.command().unwrap_or_default(),
         None => {
-            table.missing("`exec` is missing: the program to run and its arguments, as a list");
+            let message = "`exec` is missing: the program to run and its arguments, as a list";
+            table.missing(id!("D0302"), message);
             Vec::new()
         }
     }
@@ -272,7 +277,8 @@ fn of_longrun<'a>(table: &mut Table<'a>, kind: Kind, key: &'static str) -> Optio
     match kind {
         Kind::Longrun => Some(item),
         Kind::Oneshot => {
-            item.misplaced("is only for longruns: a oneshot is complete when its program has ended")
+            let message = "is only for longruns: a oneshot is complete when its program has ended";
+            item.misplaced(id!("D0303"), message)
         }
     }
 }
@@ -281,7 +287,9 @@ fn down<'a>(table: &mut Table<'a>, kind: Kind) -> Option<Item<'a>> {
     let item = table.take("down")?;
     match kind {
         Kind::Oneshot => Some(item),
-        Kind::Longrun => item.misplaced("is only for oneshots; a longrun has [stop] and `finish`"),
+        Kind::Longrun => {
+            item.misplaced(id!("D0304"), "is only for oneshots; a longrun has [stop] and `finish`")
+        }
     }
 }
 
@@ -293,7 +301,8 @@ fn restart(table: &mut Table<'_>, kind: Kind) -> Restart {
     let Some(item) = table.take("restart") else { return sections::default_restart(default) };
     let (restart, policy) = sections::restart(&item, default);
     if let (Kind::Oneshot, Policy::Always, Some(item)) = (kind, restart.policy, policy) {
-        item.wrong::<()>("a oneshot that always restarts never completes; write \"on-failure\"");
+        let message = "a oneshot that always restarts never completes; write \"on-failure\"";
+        item.wrong::<()>(id!("D0610"), message);
     }
     restart
 }
@@ -306,10 +315,12 @@ fn forward(item: &Item<'_>) -> Vec<Signal> {
             return Some(signal);
         }
         if Signal::ACTED_ON.contains(&signal) {
-            return item.wrong(format!("cannot pass on {signal}: `init` itself acts on it"));
+            let message = format!("cannot pass on {signal}: `init` itself acts on it");
+            return item.wrong(id!("D0505"), message);
         }
         let received = Signal::PASSED_ON.map(|signal| signal.to_string()).join(", ");
-        item.wrong(format!("cannot pass on {signal}: `init` receives none but {received} for others"))
+        let message = format!("cannot pass on {signal}: `init` receives none but {received} for others");
+        item.wrong(id!("D0506"), message)
     };
     let mut signals: Vec<Signal> = item.list().unwrap_or_default().iter().filter_map(one).collect();
     signals.sort_unstable();

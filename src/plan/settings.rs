@@ -7,6 +7,7 @@ use super::process::{LOGS, account};
 use super::read::{Claim, Item, Scope, Table};
 use super::report::At;
 use super::tree::Tree;
+use crate::id;
 
 /// A ring is memory of PID 1's, one for each service.
 const MAX_RING: u64 = 64 << 20;
@@ -31,13 +32,13 @@ pub(super) fn settings<'a>(scope: &'a Scope<'a>, at: At, tree: &'a Tree<'a>) -> 
 fn shutdown_timeout(item: &Item<'_>) -> Option<Duration> {
     let time = item.duration()?;
     let fits = (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time);
-    if fits { Some(time) } else { item.wrong("must be from 1s to 1h") }
+    if fits { Some(time) } else { item.wrong(id!("D0522"), "must be from 1s to 1h") }
 }
 
 fn ring(item: &Item<'_>) -> Option<usize> {
     let bytes = item.size()?;
     if bytes > MAX_RING {
-        return item.wrong("must be at most 64MiB (0 keeps nothing)");
+        return item.wrong(id!("D0523"), "must be at most 64MiB (0 keeps nothing)");
     }
     usize::try_from(bytes).ok()
 }

@@ -1,6 +1,8 @@
 //! The files of the services directories, as the compiler gets them: already read, or why not.
 
+use super::message_id::MessageId;
 use super::report::At;
+use crate::id;
 
 /// The container's environment. Variables that are not UTF-8 are left out: no TOML string could name their value.
 pub type Environment = std::collections::BTreeMap<String, String>;
@@ -39,14 +41,15 @@ impl Source {
     }
 
     /// Its text; the error is a message.
-    pub(super) fn utf8(&self, file: u32) -> Result<&str, (At, String)> {
-        let bytes = self.text.as_ref().map_err(|why| (At::file(file), why.clone()))?;
+    pub(super) fn utf8(&self, file: u32) -> Result<&str, (At, MessageId, String)> {
+        let bytes = self.text.as_ref().map_err(|why| (At::file(file), id!("D0103"), why.clone()))?;
         if bytes.len() > MAX_SIZE {
-            return Err((At::file(file), "cannot read a definition larger than 1 MiB".to_owned()));
+            let message = "cannot read a definition larger than 1 MiB".to_owned();
+            return Err((At::file(file), id!("D0104"), message));
         }
         std::str::from_utf8(bytes).map_err(|error| {
             let message = "cannot read this byte: the file is not UTF-8".to_owned();
-            (At::new(file, error.valid_up_to()), message)
+            (At::new(file, error.valid_up_to()), id!("D0105"), message)
         })
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn parse<'s>(file: u32, text: &'s str, report: &Report<'_>) -> Option
     let (table, errors) = syntax(text);
     for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
         let at = error.span().map_or(0, |span| span.start);
-        report.error(At::new(file, at), format!("TOML syntax: {}", message(error)));
+        report.error(At::new(file, at), crate::id!("D0101"), format!("TOML syntax: {}", message(error)));
     }
     table.filter(|_| errors.is_empty()).map(|table| convert_table(file, table.into_inner()))
 }

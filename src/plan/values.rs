@@ -7,7 +7,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::pattern;
+use crate::message_id::MessageId;
+use crate::{id, pattern};
+
+/// What is too long for a program.
+pub(super) const TOO_LONG: MessageId = id!("D0403");
+/// Zero, where that makes no sense.
+pub(super) const ZERO: MessageId = id!("D0410");
+/// What is no absolute path.
+pub(super) const NOT_ABSOLUTE: MessageId = id!("D0417");
+/// What is no name of a variable.
+pub(super) const VARIABLE: MessageId = id!("D0419");
 
 /// Longer waits are slips of the pen, and sums of times must not overflow.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use init_control::client::Unreachable;
 use init_control::wire::{Failure, FailureKind};
+use init_plan::{MessageId, id};
 
 /// The exit codes of `svctl`. They are promised to scripts and never change their meaning.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +52,7 @@ impl From<FailureKind> for Code {
 /// Why a command did not succeed.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Trouble {
-    /// An exit code, and a message for the person.
+    /// An exit code, and a message for the person, with its id.
     Said(Code, String),
     /// An exit code alone: standard output has told everything.
     Shown(Code),
@@ -62,29 +63,31 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// A failure with this exit code and this message.
-    pub fn said(code: Code, message: impl Into<String>) -> Trouble {
-        Trouble::Said(code, message.into())
+    /// A failure with this exit code and this message, whose id is shown with it.
+    pub fn said(code: Code, id: MessageId, message: impl AsRef<str>) -> Trouble {
+        Trouble::Said(code, id.after(message.as_ref()))
     }
 
     /// What an error in writing to standard output means.
     pub fn writing(error: &io::Error) -> Trouble {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Trouble::NobodyReads,
-            _ => Trouble::said(Code::Failed, format!("cannot write the output: {error}")),
+            _ => Trouble::said(Code::Failed, id!("C0101"), format!("cannot write the output: {error}")),
         }
     }
 
     /// What an error of the connection to `init` means.
     pub fn connection(error: &io::Error) -> Trouble {
-        let message = match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "init does not answer".to_owned(),
-            io::ErrorKind::InvalidData => {
-                format!("cannot understand init: {error}; is svctl of the same version?")
+        let (id, message) = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                (id!("C0102"), "init does not answer".to_owned())
             }
-            _ => format!("cannot talk to init: {error}"),
+            io::ErrorKind::InvalidData => {
+                (id!("C0103"), format!("cannot understand init: {error}; is svctl of the same version?"))
+            }
+            _ => (id!("C0104"), format!("cannot talk to init: {error}")),
         };
-        Trouble::said(Code::Unreachable, message)
+        Trouble::said(Code::Unreachable, id, message)
     }
 
     /// The exit code of the command.
@@ -98,16 +101,48 @@ impl Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Trouble {
-        Trouble::Said(failure.kind.into(), failure.message)
+        let message = failure.id.map(|id| id.after(&failure.message)).unwrap_or(failure.message);
+        Trouble::Said(failure.kind.into(), message)
     }
 }
 
 impl From<Unreachable> for Trouble {
     fn from(reason: Unreachable) -> Trouble {
-        let code = match reason {
-            Unreachable::Denied(_) | Unreachable::Foreign(..) => Code::Denied,
-            Unreachable::Absent { .. } | Unreachable::Stale(_) | Unreachable::Broken(..) => Code::Unreachable,
+        let (code, id) = match reason {
+            Unreachable::Absent { .. } => (Code::Unreachable, id!("C0105")),
+            Unreachable::Stale(_) => (Code::Unreachable, id!("C0106")),
+            Unreachable::Denied(_) => (Code::Denied, id!("C0107")),
+            Unreachable::Foreign(..) => (Code::Denied, id!("C0108")),
+            Unreachable::Broken(..) => (Code::Unreachable, id!("C0109")),
         };
-        Trouble::said(code, reason.to_string())
+        Trouble::said(code, id, reason.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_init_that_is_silent_or_makes_no_sense_is_told_apart_by_ids() {
+        for (kind, id) in [
+            (io::ErrorKind::WouldBlock, "C0102"),
+            (io::ErrorKind::TimedOut, "C0102"),
+            (io::ErrorKind::InvalidData, "C0103"),
+            (io::ErrorKind::UnexpectedEof, "C0104"),
+        ] {
+            let Trouble::Said(Code::Unreachable, message) = Trouble::connection(&kind.into()) else {
+                unreachable!("{kind}");
+            };
+            assert!(message.ends_with(&format!("[{id}]")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_id_if_its_lines_have_none() {
+        let failure = |id| Failure { kind: FailureKind::Failed, id, message: "first\nlast".to_owned() };
+        let shown = |id| Trouble::from(failure(id));
+        assert_eq!(shown(Some(id!("I0210"))), Trouble::Said(Code::Failed, "first [I0210]\nlast".to_owned()));
+        assert_eq!(shown(None), Trouble::Said(Code::Failed, "first\nlast".to_owned()));
     }
 }

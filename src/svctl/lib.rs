@@ -18,6 +18,7 @@ pub mod notify;
 pub mod output;
 pub mod processes;
 pub mod render;
+mod replace;
 pub mod s6;
 pub mod secrets;
 pub mod serve;

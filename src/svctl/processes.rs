@@ -6,6 +6,7 @@ use init_core::status::ServiceStatus;
 use serde::Serialize;
 
 use crate::exit::{Code, Trouble};
+use init_plan::id;
 
 /// A process.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -55,7 +56,7 @@ impl Usage {
 /// If /proc is not there.
 pub fn all() -> Result<Vec<Process>, Trouble> {
     let found = procfs::process::all_processes()
-        .map_err(|error| Trouble::said(Code::Failed, format!("cannot read /proc: {error}")))?;
+        .map_err(|error| Trouble::said(Code::Failed, id!("C0203"), format!("cannot read /proc: {error}")))?;
     let mut processes: Vec<Process> = found.filter_map(|process| read(&process.ok()?)).collect();
     processes.sort_by_key(|process| process.pid);
     Ok(processes)

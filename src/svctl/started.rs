@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use init_control::path;
-use init_plan::Environment;
 use init_plan::load::Directory;
+use init_plan::{Environment, id};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 
@@ -82,11 +82,14 @@ impl Started {
     }
 }
 
+/// What /proc says of `init` is for its own user and for root (proc(5), PTRACE_MODE_READ).
+pub fn unreadable(error: &std::io::Error) -> Trouble {
+    let message = format!("cannot read how init was started ({error}): only its own user and root may");
+    Trouble::said(Code::Denied, id!("C0204"), message)
+}
+
 fn words(pid: i32, file: &str) -> Result<Vec<OsString>, Trouble> {
-    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).map_err(|error| {
-        let message = format!("cannot read how init was started ({error}): only its own user and root may");
-        Trouble::said(Code::Denied, message)
-    })?;
+    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).map_err(|error| unreadable(&error))?;
     let mut words: Vec<OsString> =
         bytes.split(|&byte| byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
     // Each word ends with a zero, so there is nothing behind the last.

@@ -77,7 +77,7 @@ fn full_run_leads_to_another_place_and_is_said() {
     let (running, _) = boots(
         "mount -t tmpfs -o size=4k,nr_inodes=2 none /run; touch /run/full; mount -t tmpfs none /dev/shm",
     );
-    assert!(running.text().contains("/run/pulp-init"), "{}", running.text());
+    assert!(running.line("/run/pulp-init").contains("[I0403]"), "{}", running.text());
     assert_eq!(running.stop().0, 0);
 }
 

@@ -61,6 +61,7 @@ mod lasting;
 mod lifecycle;
 mod logs;
 mod main_pid;
+mod messages;
 mod operator;
 mod readiness;
 mod reaping;

@@ -65,7 +65,8 @@ fn child_of_somebody_else_is_refused() {
     let fork = "setsid PUPPET sleep-forever & echo $! > PID";
     let running = service(Setup::new(), fork, "sleep-forever", "").start();
     running.booted();
-    running.line("it is not a child of init");
+    let line = running.line("it is not a child of init");
+    assert!(line.ends_with("[I0412]"), "{line}");
     assert_ne!(running.status("web").pid, Some(heir(&running)));
 }
 

@@ -238,7 +238,8 @@ fn program_that_cannot_go_on_is_refused_and_nothing_changes() {
     }
     let program = running.setup.path("init");
     fs::remove_file(&program).unwrap();
-    assert!(running.fails(1, &["reexec"]).contains("cannot take the place"));
+    let said = running.fails(1, &["reexec"]);
+    assert!(said.contains("cannot take the place") && said.ends_with("[C0303]\n"), "{said}");
     // Whoever does not ask the program first finds out that it is not there.
     let asked = |program: &str| running.ask(&Request::Reexec { program: program.to_owned(), reads: vec![1] });
     for (program, why) in [(&*program, "cannot execute"), ("/bin/true", "the program of this init is")] {
@@ -247,7 +248,8 @@ fn program_that_cannot_go_on_is_refused_and_nothing_changes() {
             other => panic!("{other:?}"),
         }
     }
-    running.line("the init before goes on");
+    let line = running.line("the running init goes on");
+    assert!(line.contains("[I0219]"), "{line}");
     assert_eq!((running.status("web").pid, running.pid()), (pid, init));
     running.ok(&["restart", "web"]);
     running.lines("web-runs", 2);

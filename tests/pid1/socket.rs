@@ -78,7 +78,8 @@ fn second_init_in_the_same_place_leaves_the_first_ones_socket_alone() {
         .env("INIT_RUNTIME_DIR", &run.display().to_string())
         .longrun("db", "say db-runs sleep-forever", "")
         .start();
-    assert!(second.line("svctl will not work").contains("another init"));
+    let line = second.line("svctl will not work");
+    assert!(line.contains("another init") && line.contains("[I0404]"), "{line}");
     second.line("db-runs");
     assert_eq!(first.phase("web"), Up);
     assert_eq!(second.stop().0, 0);

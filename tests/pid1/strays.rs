@@ -110,7 +110,8 @@ fn program_that_goes_to_the_background_gets_a_hint() {
     let script = "(setsid sh -c 'echo up; sleep 3600 >/dev/null & wait' &) | read line";
     let restart = "[restart]\ndelay = \"1h\"\nmax-delay = \"1h\"";
     let running = Setup::new().shell("web", "longrun", script, restart).start();
-    running.line("stay in the foreground");
+    let line = running.line("stay in the foreground");
+    assert!(line.ends_with("[I0414]"), "{line}");
 }
 
 #[test]

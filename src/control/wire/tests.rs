@@ -140,7 +140,9 @@ fn failure() -> impl Strategy<Value = Failure> {
         FailureKind::ShuttingDown,
         FailureKind::BadPlan,
     ];
-    (prop::sample::select(kinds), any::<String>()).prop_map(|(kind, message)| Failure { kind, message })
+    let ids = vec![None, Some(init_plan::id!("I0203")), Some(init_plan::id!("Z0000"))];
+    (prop::sample::select(kinds), prop::sample::select(ids), any::<String>())
+        .prop_map(|(kind, id, message)| Failure { kind, id, message })
 }
 
 fn response() -> impl Strategy<Value = Response> {

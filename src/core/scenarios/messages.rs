@@ -156,6 +156,9 @@ fn readiness_probe_that_cannot_be_started_is_tried_again() {
     script.pass(1000);
     script.run_fails("a", true);
     assert_eq!(script.phase("a"), Phase::Starting);
+    // Whoever asks what it waits for hears why.
+    let id = script.id("a");
+    assert_eq!(script.core.note(id, script.now).as_deref(), Some("cannot start a"));
     script.pass(10_000);
     script.run("a");
     script.end_helper("a", code(0));

@@ -64,19 +64,22 @@ fn help_and_version_are_given_when_asked_for() {
 fn bad_usage_names_the_word_and_the_cure() {
     assert_eq!(
         problem("--service /a"),
-        "unknown option `--service`; see init --help (a command that begins with a dash goes after --)"
+        "unknown option `--service`; see init --help (a command that begins with a dash goes after --) [I0104]"
     );
-    assert_eq!(problem("--services"), "`--services` needs a value; see init --help");
-    assert_eq!(problem("--services="), "`--services` needs a value; see init --help");
-    assert_eq!(problem("--log loud"), "--log cannot be `loud`: write prefix, json, inherit, ring or none");
+    assert_eq!(problem("--services"), "`--services` needs a value; see init --help [I0105]");
+    assert_eq!(problem("--services="), "`--services` needs a value; see init --help [I0105]");
+    assert_eq!(
+        problem("--log loud"),
+        "--log cannot be `loud`: write prefix, json, inherit, ring or none [I0106]"
+    );
     assert!(problem("--help=x").starts_with("unknown option"));
-    assert!(problem("schema x").contains("init -- schema"));
+    assert!(problem("schema x").ends_with("write init -- schema [I0107]"));
 }
 
 #[test]
 fn words_that_are_not_utf_8_are_an_error_in_a_command_only() {
     let odd = OsString::from_vec(b"\xff".to_vec());
-    assert!(parse(std::slice::from_ref(&odd)).unwrap_err().contains("word 1 is not UTF-8"));
+    assert!(parse(std::slice::from_ref(&odd)).unwrap_err().ends_with("word 1 is not UTF-8 [I0108]"));
     assert!(parse(&[OsString::from_vec(b"--\xff".to_vec())]).unwrap_err().contains("unknown option"));
     assert!(parse(&["--log".into(), odd.clone()]).is_err());
     assert_eq!(parse(&["--services".into(), odd.clone()]).unwrap().services, [PathBuf::from(odd)]);

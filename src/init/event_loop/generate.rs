@@ -6,9 +6,10 @@ use crate::event_loop::Init;
 use crate::generator::Running;
 use crate::kernel::poll::Token;
 use crate::kernel::sys::Zombie;
-use crate::server::clients::{Mode, done, failure};
-use init_control::wire::{FailureKind, Response};
+use crate::server::clients::{Mode, bad_plan, done};
+use init_control::wire::Response;
 use init_core::Time;
+use init_plan::id;
 
 /// Who asked for a reload, and, if what it changes is to restart at once, how long that may take.
 pub(crate) type Asker = (Token, Option<Duration>);
@@ -40,7 +41,7 @@ impl Init {
         };
         match generator.start(&mut self.launcher) {
             Ok(running) => self.generating = Some(Generating { running, askers, again: None }),
-            Err(why) => self.end_reload(askers, vec![why]),
+            Err(why) => self.end_reload(askers, vec![generator.failed(&why)]),
         }
     }
 
@@ -78,11 +79,12 @@ impl Init {
         let patience = askers.iter().filter_map(|&(_, patience)| patience).max();
         let result = self.reload_plan(patience);
         if let (Err(problems), true) = (&result, askers.is_empty()) {
-            self.log(&format!("reload: the plan on disk is wrong, the running one stays:\n{problems}"));
+            let message = format!("reload: the plan on disk is wrong, the running one stays:\n{problems}");
+            self.log(&id!("I0416").after(&message));
         }
         let answer = match result {
             Ok(message) => done([lines, vec![message]].concat().join("\n")),
-            Err(problems) => failure(FailureKind::BadPlan, problems),
+            Err(problems) => bad_plan(problems),
         };
         let applies = patience.is_some() && matches!(answer, Response::Done { .. });
         for (token, patience) in askers {

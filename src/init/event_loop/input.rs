@@ -11,7 +11,7 @@ use crate::service::log::Reading;
 use crate::service::notify;
 use init_core::status::Phase;
 use init_core::{Event, Notification, Run};
-use init_plan::{Id, Ready};
+use init_plan::{Id, Ready, id};
 
 /// The most sd_notify(3) messages taken in at a time. More stay in the socket, whose queue the kernel bounds.
 const MAX_MESSAGES: usize = 16;
@@ -57,7 +57,7 @@ impl Init {
                 Some(Ok(received)) => self.take_notification(id, received),
                 Some(Err(why)) => {
                     if refused == 0 {
-                        self.warn(id, &why);
+                        self.warn(id, &id!("I0411").after(&why));
                     }
                     refused += 1;
                 }
@@ -100,12 +100,12 @@ impl Init {
     fn change_main_pid(&mut self, id: Id, run: Run, pid: i32, sender: notify::Sender) {
         let owned = self.supervisor.owner(pid).is_some();
         if let Err(why) = notify::check_main_pid(pid, owned, sender, self.supervisor.main_pid(id)) {
-            return self.warn(id, &format!("ignored MAINPID={pid}: {why}"));
+            return self.warn(id, &id!("I0412").after(&format!("ignored MAINPID={pid}: {why}")));
         }
         if let Some(cgroup) = self.service_io.get(id.index()).and_then(|io| io.cgroup.as_ref())
             && let Err(error) = cgroup.add(pid)
         {
-            self.warn(id, &error);
+            self.warn(id, &id!("I0417").after(&error));
         }
         self.handles.adopt(pid);
         self.feed(Event::MainPidChanged { run, pid });

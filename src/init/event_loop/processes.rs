@@ -7,7 +7,7 @@ use crate::kernel::spawn::Spawned;
 use crate::service::launch::{Inherited, remedy};
 use crate::service::notify;
 use init_core::{Event, Role, Run, SpawnError};
-use init_plan::{Condition, Id, Log, Ready, Scope, Signal};
+use init_plan::{Condition, Id, Log, Ready, Scope, Signal, id};
 
 /// Where a process writes to.
 enum Output {
@@ -32,7 +32,8 @@ struct Opened {
 fn passing(what: &'static str) -> impl Fn(std::io::Error) -> SpawnError {
     move |error| {
         let remedy = remedy(error.raw_os_error().unwrap_or(0));
-        SpawnError { message: format!("cannot start: {what}: {error}{remedy}"), lasting: false, code: 126 }
+        let message = id!("I0313").after(&format!("cannot start: {what}: {error}{remedy}"));
+        SpawnError { message, lasting: false, code: 126 }
     }
 }
 
@@ -162,7 +163,12 @@ impl Init {
             Ready::Started | Ready::Notify | Ready::Probe(_) => {}
         }
         if service.ready == Ready::Notify || service.watchdog.is_some() || service.notify {
-            let fail = |lasting| move |message| SpawnError { message, lasting, code: 126 };
+            let fail = |lasting| {
+                move |message: String| {
+                    let message = id!("I0314").after(&message);
+                    SpawnError { message, lasting, code: 126 }
+                }
+            };
             let none = || fail(true)("no runtime directory for its notify socket".to_owned());
             let runtime = self.runtime.as_ref().ok_or_else(none)?;
             let uid = self.launcher.credentials(&service.process).ok().flatten().map(|c| c.uid);
@@ -187,11 +193,14 @@ impl Init {
         };
         if !service.process.cgroup.is_none() && io.cgroup.is_none() {
             for warning in io.make_cgroup(self.cgroups.as_mut(), service) {
-                self.logs.own(&format!("{}: {warning}", service.name));
+                self.logs.own(&id!("I0407").after(&format!("{}: {warning}", service.name)));
             }
         }
         let procs = io.cgroup.as_ref().map(crate::kernel::cgroup::Cgroup::procs_fd).transpose();
-        procs.map_err(|message| SpawnError { message, lasting: false, code: 126 })
+        procs.map_err(|message| {
+            let message = id!("I0315").after(&message);
+            SpawnError { message, lasting: false, code: 126 }
+        })
     }
 
     /// Sends a signal that the core asked for.
@@ -209,7 +218,7 @@ impl Init {
         if let Err(error) = result
             && error.raw_os_error() == Some(libc::EPERM)
         {
-            self.warn(id, &format!("may not send {signal} to {pid}: {error}"));
+            self.warn(id, &id!("I0413").after(&format!("may not send {signal} to {pid}: {error}")));
         }
     }
 }

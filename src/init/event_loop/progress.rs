@@ -7,6 +7,7 @@ use crate::kernel::sys;
 use crate::service::notify;
 use init_core::Time;
 use init_core::status::Stage;
+use init_plan::id;
 
 /// A shutdown is shorter; a person watches it.
 const SHUTDOWN_REMINDER: Duration = Duration::from_secs(2);
@@ -18,7 +19,7 @@ impl Init {
         let line = messages::of_boot(&self.supervisor, complete.since(self.booted_at));
         self.log(&line);
         if let Err(error) = notify::notify_manager(&format!("READY=1\nSTATUS={line}")) {
-            self.log(&error);
+            self.log(&id!("I0421").after(&error));
         }
         self.logs.flush();
         self.logs.trim();

@@ -11,7 +11,7 @@ use crate::kernel::handles::is_group_alive;
 use crate::kernel::sys::{self, Children, Zombie};
 use init_core::status::Exit;
 use init_core::{Event, Run, SpawnError};
-use init_plan::Id;
+use init_plan::{Id, id};
 
 /// Children reaped in one turn of the loop: in a storm of orphans, timers and clients still get their turn.
 const BATCH: usize = 512;
@@ -126,7 +126,7 @@ impl Init {
             && self.is_to_stay(id)
             && self.supervisor.ended_by_itself(id)
         {
-            self.warn(id, WENT_AWAY);
+            self.warn(id, &id!("I0414").after(WENT_AWAY));
         }
         // What its group wrote before it was killed is in the pipe by now.
         self.finish_log(id);

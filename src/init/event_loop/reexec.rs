@@ -12,7 +12,7 @@ use crate::kernel::handles::Handles;
 use crate::kernel::kept::Kept;
 use crate::kernel::poll::{Poll, Token};
 use crate::reexec::{self, STATE};
-use crate::server::clients::{self, Mode, Server, done, failure};
+use crate::server::clients::{self, Mode, Server, done, failure, shutting_down};
 use crate::server::history::History;
 use crate::service::io::{self, ServiceIo};
 use crate::service::launch::Launcher;
@@ -24,7 +24,7 @@ use crate::trace;
 use init_control::wire::FailureKind;
 use init_core::status::Stage;
 use init_core::{Pid, Supervisor, Time};
-use init_plan::{Ready, Scale, Service};
+use init_plan::{Ready, Scale, Service, id};
 
 /// Everything that PID 1 knows and has open. Descriptors are in it as numbers, which nobody owns meanwhile.
 #[derive(Deserialize, Serialize)]
@@ -101,16 +101,18 @@ impl Init {
     pub(crate) fn handle_reexec(&mut self, token: Token, program: &str, reads: &[u32]) {
         let own = self.program.display().to_string();
         let problem = if self.supervisor.stage() == Stage::Stopping {
-            failure(FailureKind::ShuttingDown, "init is shutting down")
+            shutting_down()
         } else if self.generating.is_some() {
-            failure(FailureKind::Failed, "the definitions are just being read: try again")
+            let message = "the definitions are just being read: try again";
+            failure(FailureKind::Failed, id!("I0215"), message)
         } else if own != program {
-            failure(FailureKind::BadRequest, format!("the program of this init is {own}, not {program}"))
+            let message = format!("the program of this init is {own}, not {program}");
+            failure(FailureKind::BadRequest, id!("I0216"), message)
         } else if !reads.contains(&STATE) {
             let message = format!(
                 "{own} reads states of the kind {reads:?}, and this init has one of the kind {STATE}: restart the container instead"
             );
-            failure(FailureKind::Failed, message)
+            failure(FailureKind::Failed, id!("I0217"), message)
         } else {
             if let Some(client) = self.client(token) {
                 client.mode = Mode::Answered;
@@ -128,7 +130,7 @@ impl Init {
             Ok(sink) => sink,
             Err(error) => {
                 let message = format!("cannot keep the output: {error}");
-                self.reply(asker, &failure(FailureKind::Failed, message));
+                self.reply(asker, &failure(FailureKind::Failed, id!("I0218"), message));
                 return self;
             }
         };
@@ -237,9 +239,9 @@ impl Init {
                 done(message)
             }
             Some(why) => {
-                let message = format!("{why}; the init before goes on");
-                self.log(&format!("reexec: {message}"));
-                failure(FailureKind::Failed, message)
+                let (id, message) = (id!("I0219"), format!("{why}; the running init goes on"));
+                self.log(&id.after(&format!("reexec: {message}")));
+                failure(FailureKind::Failed, id, message)
             }
         };
         self.reply(asker, &answer);

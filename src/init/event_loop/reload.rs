@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event_loop::{Init, Options};
 use crate::service::io::ServiceIo;
 use init_core::Event;
-use init_plan::{Environment, Id, Plan};
+use init_plan::{Environment, Id, Plan, id};
 
 /// The plan on disk, with the command in it.
 ///
@@ -42,7 +42,8 @@ impl Init {
     pub(crate) fn reload_plan(&mut self, patience: Option<Duration>) -> Result<String, String> {
         // Here and not where it is asked for: the generator may run in between. A plan on trial is nothing to go back to.
         if patience.is_some() && self.supervisor.is_applying() {
-            return Err("somebody else applies a plan: wait until that is done".to_owned());
+            let message = "somebody else applies a plan: wait until that is done";
+            return Err(id!("I0220").after(message));
         }
         let environment = self.launcher.container().text();
         let plan = Box::new(read_plan(&self.options, &environment)?);

@@ -16,7 +16,7 @@ use crate::kernel::poll::{Interest, Token};
 use crate::kernel::sys;
 use init_control::wire::{self, Failure, FailureKind, Request, Response};
 use init_core::Time;
-use init_plan::Id;
+use init_plan::{Id, MessageId, id};
 
 pub use packed::Packed;
 
@@ -353,7 +353,7 @@ impl Client {
 pub(crate) fn encode(response: &Response) -> Vec<u8> {
     let bytes = wire::encode(response).or_else(|_| {
         let message = "the answer is too long: ask for fewer services at once".to_owned();
-        wire::encode(&Response::Error(Failure { kind: FailureKind::BadRequest, message }))
+        wire::encode(&failure(FailureKind::BadRequest, id!("I0213"), message))
     });
     bytes.unwrap_or_default()
 }
@@ -364,8 +364,18 @@ pub(crate) fn text(line: &[u8]) -> String {
 }
 
 /// A failure as an answer.
-pub(crate) fn failure(kind: FailureKind, message: impl Into<String>) -> Response {
-    Response::Error(Failure { kind, message: message.into() })
+pub(crate) fn failure(kind: FailureKind, id: MessageId, message: impl Into<String>) -> Response {
+    Response::Error(Failure { kind, id: Some(id), message: message.into() })
+}
+
+/// The answer to who wants what no longer makes sense.
+pub(crate) fn shutting_down() -> Response {
+    failure(FailureKind::ShuttingDown, id!("I0201"), "init is shutting down")
+}
+
+/// The answer to who wants a plan that is wrong. Its problems have ids already.
+pub(crate) fn bad_plan(problems: String) -> Response {
+    Response::Error(Failure { kind: FailureKind::BadPlan, id: None, message: problems })
 }
 
 /// A success as an answer.

@@ -14,6 +14,7 @@ use crate::kernel::poll::{Interest, Token};
 use crate::kernel::sys;
 use crate::server::clients::{Client, Input, failure};
 use init_control::wire::{FailureKind, Response};
+use init_plan::id;
 
 /// How long the server rests when it cannot accept: without a rest the loop would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(500);
@@ -34,7 +35,9 @@ impl Init {
             Input::Over => return self.hang_up(token),
             Input::Nothing => {}
             Input::Request(Ok(request)) => self.handle_request(token, request),
-            Input::Request(Err(message)) => self.reply(token, &failure(FailureKind::BadRequest, message)),
+            Input::Request(Err(message)) => {
+                self.reply(token, &failure(FailureKind::BadRequest, id!("I0212"), message))
+            }
         }
         self.flush_client(token);
         self.limit_memory();
@@ -81,7 +84,8 @@ impl Init {
             self.poll.change(listener, *token, Interest::Paused);
         }
         server.resting_until = Some(sys::now().plus(ACCEPT_REST));
-        self.log(&format!("cannot accept a control connection: {error}; trying again"));
+        let message = format!("cannot accept a control connection: {error}; trying again");
+        self.log(&id!("I0420").after(&message));
     }
 
     /// Ends a connection.

@@ -13,6 +13,7 @@ use crate::service::log::Logs;
 use crate::service::log::ring::Records;
 use init_control::wire::{FailureKind, Response};
 use init_core::Supervisor;
+use init_plan::id;
 
 /// The lines of one service that a client has not got.
 struct Unread<'a> {
@@ -32,7 +33,8 @@ impl Unread<'_> {
 impl Init {
     pub(crate) fn handle_logs(&mut self, token: Token, names: &[String], lines: Option<usize>, follow: bool) {
         if !self.may_read_logs(token) {
-            return self.reply(token, &failure(FailureKind::Denied, self.who_may_read_logs()));
+            let message = self.who_may_read_logs();
+            return self.reply(token, &failure(FailureKind::Denied, id!("I0214"), message));
         }
         let Some(ids) = self.resolve_or_all(token, names) else { return };
         let mut cursors = Vec::new();

@@ -8,11 +8,11 @@ use crate::event_loop::reload::read_plan;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
 use crate::server::acts;
-use crate::server::clients::{Mode, Wait, WaitGoal, done, failure};
+use crate::server::clients::{Mode, Wait, WaitGoal, bad_plan, done, failure, shutting_down};
 use init_control::wire::{FailureKind, Request, Response, Until, Verb};
 use init_core::status::{Phase, Stage};
 use init_core::{Event, Time};
-use init_plan::{Id, Scope};
+use init_plan::{Id, Scope, id};
 
 /// How long a plan that is applied may take to come up, unless its client says so.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,7 +36,7 @@ impl Init {
         if !allowed {
             let remedy =
                 "only root and the user init runs as may do this: use `podman exec` or `docker exec` as root";
-            return self.reply(token, &failure(FailureKind::Denied, remedy));
+            return self.reply(token, &failure(FailureKind::Denied, id!("I0202"), remedy));
         }
         match request {
             Request::List { names } => self.handle_list(token, &names),
@@ -83,7 +83,7 @@ impl Init {
                     let suggestion = self.supervisor.plan().suggest(name);
                     let hint = suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default();
                     let message = format!("there is no service `{name}`{hint}");
-                    self.reply(token, &failure(FailureKind::UnknownName, message));
+                    self.reply(token, &failure(FailureKind::UnknownName, id!("I0203"), message));
                     return None;
                 }
             }
@@ -93,7 +93,8 @@ impl Init {
 
     fn resolve_some(&mut self, token: Token, names: &[String]) -> Option<Vec<Id>> {
         if names.is_empty() {
-            self.reply(token, &failure(FailureKind::BadRequest, "name at least one service"));
+            let message = "name at least one service";
+            self.reply(token, &failure(FailureKind::BadRequest, id!("I0204"), message));
             return None;
         }
         self.resolve(token, names)
@@ -161,7 +162,7 @@ impl Init {
         let ids = if all { Some(self.of_boot()) } else { self.resolve_some(token, names) };
         let Some(ids) = ids else { return };
         if self.supervisor.stage() == Stage::Stopping && verb != Verb::Stop {
-            return self.reply(token, &failure(FailureKind::ShuttingDown, "init is shutting down"));
+            return self.reply(token, &shutting_down());
         }
         let wait = wait && !matches!(verb, Verb::Hold | Verb::Release);
         let goal = if verb == Verb::Stop { WaitGoal::Down } else { WaitGoal::Ready { asked: true } };
@@ -207,7 +208,7 @@ impl Init {
         let members = self.supervisor.plan().bundles.get(&name);
         if !members.is_some_and(|all| all.iter().all(|&id| self.name(id).starts_with(&instance))) {
             let message = format!("`{name}` is no template, so there are no instances of it");
-            return self.reply(token, &failure(FailureKind::UnknownName, message));
+            return self.reply(token, &failure(FailureKind::UnknownName, id!("I0205"), message));
         }
         let before = self.options.scale.clone();
         self.options.scale.retain(|(known, _)| *known != name);
@@ -216,7 +217,7 @@ impl Init {
             Ok(message) => done(message),
             Err(problems) => {
                 self.options.scale = before;
-                failure(FailureKind::BadPlan, problems)
+                bad_plan(problems)
             }
         };
         self.reply(token, &answer);
@@ -225,7 +226,7 @@ impl Init {
     /// Puts the plan on disk in force and restarts what it changes.
     fn handle_apply(&mut self, token: Token, timeout_ms: Option<u64>) {
         let problem = if self.supervisor.stage() == Stage::Stopping {
-            failure(FailureKind::ShuttingDown, "init is shutting down")
+            shutting_down()
         } else {
             return self
                 .begin_reload(Some((token, Some(timeout_ms.map_or(PATIENCE, Duration::from_millis)))));
@@ -236,7 +237,7 @@ impl Init {
     /// What the plan on disk would change.
     fn handle_diff(&mut self, token: Token) {
         match read_plan(&self.options, &self.launcher.container().text()) {
-            Err(problems) => self.reply(token, &failure(FailureKind::BadPlan, problems)),
+            Err(problems) => self.reply(token, &bad_plan(problems)),
             Ok(plan) => {
                 let names = self.supervisor.differences(&plan);
                 if let Some(client) = self.client(token) {
@@ -293,7 +294,8 @@ impl Init {
             }
         }
         if sent == 0 {
-            return self.reply(token, &failure(FailureKind::Failed, "none of them is running"));
+            let message = "none of them is running";
+            return self.reply(token, &failure(FailureKind::Failed, id!("I0206"), message));
         }
         self.reply(token, &done(""));
     }
@@ -302,17 +304,16 @@ impl Init {
         let Some(ids) = self.resolve_some(token, names) else { return };
         for &id in &ids {
             let Some(service) = self.supervisor.plan().services.get(id.index()) else { continue };
-            let message = if service.reload.is_none() {
-                format!(
-                    "{} does not say how to reload: give it a [reload] section, or restart it",
-                    service.name
-                )
+            let name = &service.name;
+            let (id, message) = if service.reload.is_none() {
+                let cure = "give it a [reload] section, or restart it";
+                (id!("I0207"), format!("{name} does not say how to reload: {cure}"))
             } else if self.supervisor.phase(id) != Phase::Up {
-                format!("{} is not up", service.name)
+                (id!("I0208"), format!("{name} is not up"))
             } else {
                 continue;
             };
-            return self.reply(token, &failure(FailureKind::Failed, message));
+            return self.reply(token, &failure(FailureKind::Failed, id, message));
         }
         // A signal is sent; a command is waited for.
         for &id in &ids {

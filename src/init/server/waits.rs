@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::event_loop::Init;
 use crate::kernel::poll::Token;
 use crate::kernel::sys;
-use crate::server::clients::{Mode, Wait, WaitGoal, done, failure};
+use crate::server::clients::{Mode, Wait, WaitGoal, done, failure, shutting_down};
 use init_control::wire::{FailureKind, Response};
 use init_core::Time;
 use init_core::status::{Phase, Stage};
-use init_plan::{Id, Kind, Ready};
+use init_plan::{Id, Kind, MessageId, Ready, id};
 
 /// A daemon that does not say when it is ready counts as started once it has run for so long: a program that finds its
 /// settings wrong ends sooner.
@@ -54,13 +54,14 @@ impl Init {
         if wait.gone && matches!(wait.goal, WaitGoal::Ready { .. }) {
             return Ok(with_note(
                 FailureKind::Failed,
+                id!("I0209"),
                 "the plan that was read meanwhile has it no more",
                 wait,
             ));
         }
         let failed = self.failed(wait);
         if !failed.is_empty() {
-            return Ok(with_note(FailureKind::Failed, &failed.join("\n"), wait));
+            return Ok(with_note(FailureKind::Failed, id!("I0210"), &failed.join("\n"), wait));
         }
         let trial = self.end_of_trial(wait, now);
         let is_over = self.is_reached(wait);
@@ -68,7 +69,7 @@ impl Init {
             return Ok(done(wait.note.clone()));
         }
         if self.supervisor.stage() == Stage::Stopping && wait.goal != WaitGoal::Down {
-            return Ok(failure(FailureKind::ShuttingDown, "init is shutting down"));
+            return Ok(shutting_down());
         }
         if wait.deadline.is_some_and(|at| at <= now) {
             let lines: Vec<String> = wait
@@ -77,7 +78,7 @@ impl Init {
                 .filter(|&&id| self.is_waited_for(id, wait.goal))
                 .map(|&id| self.line(id))
                 .collect();
-            return Ok(with_note(FailureKind::TimedOut, &lines.join("\n"), wait));
+            return Ok(with_note(FailureKind::TimedOut, id!("I0211"), &lines.join("\n"), wait));
         }
         Err(trial.filter(|_| is_over))
     }
@@ -161,7 +162,7 @@ impl Init {
 }
 
 /// A failure, and what there is to say beside it.
-fn with_note(kind: FailureKind, message: &str, wait: &Wait) -> Response {
+fn with_note(kind: FailureKind, id: MessageId, message: &str, wait: &Wait) -> Response {
     let both = [message, &*wait.note].map(str::trim).into_iter().filter(|part| !part.is_empty());
-    failure(kind, both.collect::<Vec<_>>().join("\n"))
+    failure(kind, id, both.collect::<Vec<_>>().join("\n"))
 }

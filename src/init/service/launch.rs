@@ -17,8 +17,8 @@ use nix::unistd::{AccessFlags, access};
 
 use init_core::status::Exit;
 use init_core::{Role, SpawnError};
-use init_plan::probe_command;
 use init_plan::{Check, Condition, Hook, Process, Ready, Reload, Resource, Service, Stdin};
+use init_plan::{MessageId, id, probe_command};
 
 /// What a process inherits from `init`.
 pub struct Inherited<'a> {
@@ -113,7 +113,7 @@ impl Launcher {
     /// # Errors
     /// What a shell would say: code 127 if there is no such program, 126 if it is not executable.
     pub fn find_program(&mut self, service: &Service) -> Result<(), SpawnError> {
-        let credentials = self.credentials(&service.process).map_err(lasting)?;
+        let credentials = self.credentials(&service.process).map_err(lasting(USER))?;
         let arguments = self.command(service, Role::Main)?.arguments;
         let environment = environment::build(
             &self.container,
@@ -122,7 +122,7 @@ impl Launcher {
             credentials.as_ref(),
             &[],
         )
-        .map_err(lasting)?;
+        .map_err(lasting(ENVIRONMENT))?;
         let places = candidates(&arguments, &environment);
         let path = |place: &CString| PathBuf::from(OsStr::from_bytes(place.as_bytes()));
         let is_executable = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
@@ -132,10 +132,10 @@ impl Launcher {
         let program = service.exec.first().map(|program| &**program).unwrap_or_default();
         if places.iter().map(path).any(|path| path.exists()) {
             let why = "not allowed: is it a program, and executable?";
-            return Err(lasting(format!("cannot execute `{program}`: {why}")));
+            return Err(lasting(NOT_EXECUTABLE)(format!("cannot execute `{program}`: {why}")));
         }
         let why = if program.contains('/') { "no such program" } else { "not found in PATH" };
-        Err(SpawnError { code: 127, ..lasting(format!("cannot execute `{program}`: {why}")) })
+        Err(SpawnError { code: 127, ..lasting(NO_PROGRAM)(format!("cannot execute `{program}`: {why}")) })
     }
 
     /// Starts a process of a service.
@@ -161,7 +161,7 @@ impl Launcher {
             handle: false,
         };
         match self.carry_out(service, Role::Main, &inherited, Session::Ours) {
-            Ok(_) => lasting("it was started instead".to_owned()),
+            Ok(_) => lasting(OTHERWISE)("it was started instead".to_owned()),
             Err(error) => error,
         }
     }
@@ -175,7 +175,7 @@ impl Launcher {
         session: Session,
     ) -> Result<Spawned, SpawnError> {
         let process = &service.process;
-        let credentials = self.credentials(process).map_err(lasting)?;
+        let credentials = self.credentials(process).map_err(lasting(USER))?;
         let command = self.command(service, role)?;
         let variables: Vec<(&str, &OsStr)> =
             inherited.variables.iter().map(|(name, value)| (&**name, OsStr::new(value))).collect();
@@ -186,7 +186,7 @@ impl Launcher {
             credentials.as_ref(),
             &variables,
         )
-        .map_err(lasting)?;
+        .map_err(lasting(ENVIRONMENT))?;
         environment.extend(command.environment.into_iter().map(Cow::Owned));
         let arguments = command.arguments;
         let programs = if command.ours { self.probe.clone() } else { candidates(&arguments, &environment) };
@@ -256,7 +256,7 @@ impl Launcher {
             None if process.stdin == Stdin::Tty => Ok(self.cwd.clone()),
             None => Ok(c"/".to_owned()),
             Some(path) => {
-                c_path(path).ok_or_else(|| lasting(format!("cwd {} has a NUL byte", path.display())))
+                c_path(path).ok_or_else(|| lasting(NUL)(format!("cwd {} has a NUL byte", path.display())))
             }
         }
     }
@@ -270,7 +270,7 @@ fn probe_places(own: Option<&Path>) -> Vec<CString> {
 }
 
 fn probing(check: &Check, timeout: Duration, retry: Option<Duration>) -> Result<Command, SpawnError> {
-    let command = probe_command::probe_argv(check, timeout, retry).map_err(lasting)?;
+    let command = probe_command::probe_argv(check, timeout, retry).map_err(lasting(NUL))?;
     let environment = command.env.into_iter().collect();
     Ok(Command { ours: command.ours, arguments: command.argv, environment })
 }
@@ -362,12 +362,29 @@ fn c_path(path: &Path) -> Option<CString> {
 fn c_strings(strings: &[Box<str>]) -> Result<Vec<CString>, SpawnError> {
     strings
         .iter()
-        .map(|s| CString::new(s.as_bytes()).map_err(|_| lasting(format!("argument {s:?} has a NUL byte"))))
+        .map(|s| {
+            CString::new(s.as_bytes()).map_err(|_| lasting(NUL)(format!("argument {s:?} has a NUL byte")))
+        })
         .collect()
 }
 
-fn lasting(message: String) -> SpawnError {
-    SpawnError { message, lasting: true, code: 126 }
+/// The user or group is unknown, or its file cannot be read.
+const USER: MessageId = id!("I0301");
+/// The environment cannot be made: a file of it, or a name or value.
+const ENVIRONMENT: MessageId = id!("I0302");
+/// A NUL character where the kernel takes none.
+const NUL: MessageId = id!("I0303");
+/// There is no such program.
+const NO_PROGRAM: MessageId = id!("I0304");
+/// It may not be executed.
+const NOT_EXECUTABLE: MessageId = id!("I0305");
+/// The kernel makes no process.
+const FORK: MessageId = id!("I0312");
+/// What has no id of its own.
+const OTHERWISE: MessageId = id!("I0306");
+
+fn lasting(id: MessageId) -> impl Fn(String) -> SpawnError {
+    move |message| SpawnError { message: id.after(&message), lasting: true, code: 126 }
 }
 
 /// Says what failed and what helps, and tells what will pass from what will not.
@@ -377,34 +394,44 @@ fn explain(failure: &crate::kernel::spawn::Failure, spec: &Spec<'_>) -> SpawnErr
     let reason = std::io::Error::from_raw_os_error(errno);
     let reason = reason.to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default();
-    let message = match (failure.what, errno) {
-        ("fork", _) => format!("cannot start `{program}`: fork: {reason}{}", remedy(errno)),
-        ("execute", libc::ENOENT) if program.contains('/') => {
-            format!("cannot execute `{program}`: no such program, or its interpreter is missing")
-        }
-        ("execute", libc::ENOENT) if program == probe_command::PROGRAM => {
+    let (id, message) = match (failure.what, errno) {
+        ("fork", _) => (FORK, format!("cannot start `{program}`: fork: {reason}{}", remedy(errno))),
+        ("execute", libc::ENOENT) if program.contains('/') => (
+            NO_PROGRAM,
+            format!("cannot execute `{program}`: no such program, or its interpreter is missing"),
+        ),
+        ("execute", libc::ENOENT) if program == probe_command::PROGRAM => (
+            id!("I0307"),
             format!(
                 "cannot find `{program}`, which tries readiness and health: install it in /usr/local/libexec"
-            )
-        }
-        ("execute", libc::ENOENT) => format!("cannot execute `{program}`: not found in PATH"),
-        ("execute", libc::ENOEXEC) => {
-            format!("cannot execute `{program}`: neither a binary of this machine nor a script with #!")
-        }
-        ("execute", libc::EACCES) => {
+            ),
+        ),
+        ("execute", libc::ENOENT) => (NO_PROGRAM, format!("cannot execute `{program}`: not found in PATH")),
+        ("execute", libc::ENOEXEC) => (
+            id!("I0308"),
+            format!("cannot execute `{program}`: neither a binary of this machine nor a script with #!"),
+        ),
+        ("execute", libc::EACCES) => (
+            NOT_EXECUTABLE,
             format!(
                 "cannot execute `{program}`: not allowed: is it executable, on a file system without noexec?"
-            )
-        }
-        ("execute", _) => format!("cannot execute `{program}`: {reason}{}", remedy(errno)),
-        ("chdir", _) => format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()),
-        ("setgroups" | "setgid" | "setuid", libc::EPERM) => {
-            format!("cannot start `{program}` as another user: init itself has no right to change users")
-        }
-        ("setrlimit", libc::EPERM) => format!(
-            "cannot start `{program}`: a limit in [limits] is above the container's: ask for less, or raise it (--ulimit)"
+            ),
         ),
-        (what, _) => format!("cannot start `{program}`: {what}: {reason}"),
+        ("execute", _) => (OTHERWISE, format!("cannot execute `{program}`: {reason}{}", remedy(errno))),
+        ("chdir", _) => {
+            (id!("I0309"), format!("cannot start `{program}` in {}: {reason}", spec.cwd.to_string_lossy()))
+        }
+        ("setgroups" | "setgid" | "setuid", libc::EPERM) => (
+            id!("I0310"),
+            format!("cannot start `{program}` as another user: init itself has no right to change users"),
+        ),
+        ("setrlimit", libc::EPERM) => (
+            id!("I0311"),
+            format!(
+                "cannot start `{program}`: a limit in [limits] is above the container's: ask for less, or raise it (--ulimit)"
+            ),
+        ),
+        (what, _) => (OTHERWISE, format!("cannot start `{program}`: {what}: {reason}")),
     };
     let passing = matches!(
         errno,
@@ -418,7 +445,7 @@ fn explain(failure: &crate::kernel::spawn::Failure, spec: &Spec<'_>) -> SpawnErr
             | libc::EINTR
     );
     let code = if failure.what == "execute" && errno == libc::ENOENT { 127 } else { 126 };
-    SpawnError { message, lasting: !passing, code }
+    SpawnError { message: id.after(&message), lasting: !passing, code }
 }
 
 pub(crate) fn remedy(errno: i32) -> &'static str {

@@ -14,7 +14,7 @@ use crate::kernel::{self, sys};
 use crate::service::environment::Container;
 use crate::service::launch::Inherited;
 use init_core::Role;
-use init_plan::{FIRST_SOCKET, MAX_SOCKETS, OTHER_SOCKETS, Plan, Service};
+use init_plan::{FIRST_SOCKET, MAX_SOCKETS, MessageId, OTHER_SOCKETS, Plan, Service, id};
 
 /// For which process the sockets are.
 const PID: &str = "LISTEN_PID";
@@ -32,6 +32,9 @@ const CURE: &str =
 #[derive(Debug, Default)]
 pub struct Sockets(Vec<Box<str>>);
 
+/// The names of the sockets count for nothing.
+const NAMELESS_ALL: MessageId = id!("I0419");
+
 impl Sockets {
     /// Those that this process was given, and what is wrong with what was said of them. To be called before anything is
     /// opened: a number that is free now may be something of ours later.
@@ -43,7 +46,8 @@ impl Sockets {
                 (Sockets(names), problem)
             }
             Err(why) => {
-                (Sockets::default(), Some(format!("the sockets of {COUNT} are ignored: {why}; {CURE}")))
+                let message = format!("the sockets of {COUNT} are ignored: {why}; {CURE}");
+                (Sockets::default(), Some(id!("I0408").after(&message)))
             }
         }
     }
@@ -82,11 +86,12 @@ impl Sockets {
             self.0.iter().filter(|name| !is_wanted(name)).map(|name| format!("`{name}`")).collect();
         names.dedup();
         let first = names.first()?;
-        Some(format!(
+        let message = format!(
             "no service has the socket {} of {COUNT}, so nobody answers there; write `sockets = [{}]` in the definition of one",
             names.join(", "),
             first.replace('`', "\"")
-        ))
+        );
+        Some(id!("I0418").after(&message))
     }
 }
 
@@ -134,9 +139,12 @@ fn names(container: &Container, count: i32) -> (Vec<Box<str>>, Option<String>) {
         Some(names) if names.len() == count => (names, None),
         Some(names) => {
             let why = format!("{NAMES} is ignored: it has {} for {count} sockets; {CURE}", names.len());
-            (nameless(), Some(why))
+            (nameless(), Some(NAMELESS_ALL.after(&why)))
         }
-        None => (nameless(), Some(format!("{NAMES} is ignored: a name in it cannot be one; {CURE}"))),
+        None => {
+            let why = format!("{NAMES} is ignored: a name in it cannot be one; {CURE}");
+            (nameless(), Some(NAMELESS_ALL.after(&why)))
+        }
     }
 }
 

@@ -61,9 +61,9 @@ fn what_is_no_regular_file_is_a_problem_and_not_opened() {
     symlink("nowhere", root.path().join("link.toml")).unwrap();
     let said = messages(&[Directory::named(root.path())]);
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].ends_with("directory.toml: cannot read this: it is no regular file"), "{said:?}");
+    assert!(said[0].ends_with("directory.toml: cannot read this: it is no regular file [D0103]"), "{said:?}");
     assert!(said[1].contains("link.toml: cannot read the file: No such file"), "{said:?}");
-    assert!(said[2].ends_with("pipe.toml: cannot read this: it is no regular file"), "{said:?}");
+    assert!(said[2].ends_with("pipe.toml: cannot read this: it is no regular file [D0103]"), "{said:?}");
 }
 
 #[test]
@@ -134,6 +134,7 @@ fn a_problem_of_a_directory_is_told_with_those_of_files() {
     // One that is there and cannot be read is a problem, also where it need not be there.
     let file = root.path().join("web.toml");
     assert!(messages(&[Directory { path: file, optional: true }])[0].contains("cannot read the directory"));
+    assert!(said.iter().any(|line| line.starts_with("/nowhere: ") && line.ends_with("[D0102]")), "{said:?}");
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn a_template_has_as_many_instances_as_somebody_wants_and_no_other_one() {
     assert_eq!(count(&[("w", 4)]), Ok(7));
     assert_eq!(count(&[("w", 0), ("v", 2)]), Ok(4));
     assert_eq!(count(&[("w", MOST)]), Ok(3 + MOST));
-    let refused = "must be a number, at most";
+    let refused = "for another number of them [D0501]";
     assert!(count(&[("w", MOST + 1)]).unwrap_err().contains(refused));
     assert!(count(&[("named", 1)]).unwrap_err().contains(refused));
 }

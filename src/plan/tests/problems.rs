@@ -66,13 +66,13 @@ fn problems(sources: &[Source]) -> Vec<String> {
 #[test]
 fn file_that_is_not_utf8_is_a_problem_at_the_wrong_byte() {
     let sources = [Source::new("a.toml", b"exec = ['a']\n# \xff\n".to_vec())];
-    assert_eq!(problems(&sources), ["a.toml:2:3: cannot read this byte: the file is not UTF-8"]);
+    assert_eq!(problems(&sources), ["a.toml:2:3: cannot read this byte: the file is not UTF-8 [D0105]"]);
 }
 
 #[test]
 fn file_of_more_than_a_mebibyte_is_refused() {
     let sources = [Source::new("a.toml", vec![b'#'; (1 << 20) + 1])];
-    assert_eq!(problems(&sources), ["a.toml: cannot read a definition larger than 1 MiB"]);
+    assert_eq!(problems(&sources), ["a.toml: cannot read a definition larger than 1 MiB [D0104]"]);
 }
 
 #[test]
@@ -80,5 +80,14 @@ fn thousands_of_problems_are_cut_short() {
     let text: String = (0..5000).map(|n| format!("nonsense{n} = 1\n")).collect();
     let said = problems(&[Source::new("a.toml", text)]);
     assert_eq!(said.len(), 1001);
-    assert!(said.iter().any(|line| line.contains("more problems are not shown")));
+    assert!(
+        said.iter().any(|line| line.contains("more problems are not shown") && line.ends_with("[D0106]"))
+    );
+}
+
+#[test]
+fn more_instances_than_anybody_needs_are_refused_by_name_too() {
+    let names: Vec<String> = (0..1001).map(|number| format!("i{number}")).collect();
+    let said = problems(&[Source::new("a@.toml", format!("exec = ['x']\ninstances = {names:?}"))]);
+    assert_eq!(said, ["a@.toml:2:13: instances: must be at most 1000 names [D0502]"]);
 }

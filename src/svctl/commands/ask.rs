@@ -10,6 +10,7 @@ use init_control::client::{Answers, Client};
 use init_control::path;
 use init_control::wire::{Request, Response};
 use init_core::status::{ServiceStatus, Stage};
+use init_plan::id;
 
 /// How long `init` may be silent if it can answer at once.
 pub const AT_ONCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -146,7 +147,7 @@ pub fn finished_aloud(response: Response, out: &mut Out) -> Result<(), Trouble> 
 /// A value as one line of JSON.
 pub fn json<T: serde::Serialize>(value: &T) -> Result<String, Trouble> {
     serde_json::to_string(value)
-        .map_err(|error| Trouble::said(Code::Failed, format!("cannot write JSON: {error}")))
+        .map_err(|error| Trouble::said(Code::Failed, id!("C0205"), format!("cannot write JSON: {error}")))
 }
 
 /// A JSON array with one element a line, so that line-based tools can read it, too.

@@ -6,6 +6,7 @@ use crate::exit::{Code, Trouble};
 use crate::output::Out;
 use crate::render::boot::{blame as blame_text, chain};
 use crate::render::plot::plot as picture;
+use init_plan::id;
 
 /// `svctl blame`.
 pub fn blame(init: &Init, options: &Blame, out: &mut Out) -> Result<(), Trouble> {
@@ -28,11 +29,11 @@ pub fn critical_chain(init: &Init, options: &CriticalChain, out: &mut Out) -> Re
     let links = if names.is_empty() { boot.critical_chain() } else { boot.chain_of(&names) };
     if names.is_empty() && boot.complete_ms.is_none() {
         let cure = "the boot is not complete: wait for it (svctl wait), or name a service";
-        return Err(Trouble::said(Code::Failed, cure));
+        return Err(Trouble::said(Code::Failed, id!("C0206"), cure));
     }
     if links.is_empty() && !names.is_empty() {
         let message = format!("{} has not been started yet", options.names.join(", "));
-        return Err(Trouble::said(Code::Failed, message));
+        return Err(Trouble::said(Code::Failed, id!("C0207"), message));
     }
     if options.json {
         return out.write(&json_array(&links)?);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use init_core::status::ServiceStatus;
 use init_plan::load::{Directory, SERVICES_VARIABLE, default_directories, load, read};
-use init_plan::{Id, Origin, Service, origins};
+use init_plan::{Id, Origin, Service, id, origins};
 use serde::Serialize;
 
 use super::args::{Diff, Show};
@@ -35,13 +35,13 @@ pub fn show(init: &Init, options: &Show, out: &mut Out) -> Result<(), Trouble> {
     let environment = started.environment();
     let (sources, problems) = read(&directories(&started));
     if let Some(problem) = problems.first() {
-        return Err(Trouble::said(Code::Failed, format!("{problem}")));
+        return Err(Trouble::Said(Code::Failed, problem.to_string()));
     }
     let mut shown = Vec::new();
     for service in services {
         let Some(mut keys) = origins(&sources, &environment, &service.name) else {
             let message = format!("{} has no definition on disk that can be read", service.name);
-            return Err(Trouble::said(Code::Failed, message));
+            return Err(Trouble::said(Code::Failed, id!("C0209"), message));
         };
         if !options.secrets {
             keys.iter_mut().for_each(mask);

@@ -3,6 +3,7 @@
 use super::args::Explain;
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
+use init_plan::id;
 
 const MESSAGES: &str = include_str!("../../../docs/messages.md");
 
@@ -11,9 +12,10 @@ pub fn explain(options: &Explain, out: &mut Out) -> Result<(), Trouble> {
     for id in &options.ids {
         let id = id.trim_matches(['[', ']']).to_ascii_uppercase();
         let Some(text) = section(&id) else {
-            let message =
-                format!("there is no message {id}: an id is `S` and four digits; exit codes are numbers");
-            return Err(Trouble::said(Code::UnknownName, message));
+            let message = format!(
+                "there is no message {id}: an id is a letter and four digits, such as S1505; exit codes are numbers"
+            );
+            return Err(Trouble::said(Code::UnknownName, id!("C0210"), message));
         };
         out.write(&format!("{id}: {text}\n"))?;
     }

@@ -92,7 +92,7 @@ pub fn complain(message: &str) {
 fn write_man_pages(directory: &Path) -> Result<(), Trouble> {
     let problem = |name: &str, error: &std::io::Error| {
         let path = directory.join(name);
-        Trouble::said(Code::Failed, format!("cannot write {}: {error}", path.display()))
+        Trouble::Said(Code::Failed, format!("cannot write {}: {error}", path.display()))
     };
     for (name, text) in docs::man_pages().map_err(|error| problem("man pages", &error))? {
         std::fs::write(directory.join(&name), text).map_err(|error| problem(&name, &error))?;

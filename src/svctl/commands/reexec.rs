@@ -12,8 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::ask::{AT_ONCE, Init, finished_aloud, received};
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
-use crate::started::Started;
+use crate::started::{Started, unreadable};
 use init_control::wire::Request;
+use init_plan::id;
 
 /// So long the new program may take to say what it can read.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,10 +36,7 @@ pub fn reexec(init: &Init, out: &mut Out) -> Result<(), Trouble> {
 
 /// Where the program of a process is, or was before somebody put another one there.
 fn program_of(pid: i32) -> Result<PathBuf, Trouble> {
-    let link = fs::read_link(format!("/proc/{pid}/exe")).map_err(|error| {
-        let message = format!("cannot find init's program ({error}): only its own user and root may");
-        Trouble::said(Code::Denied, message)
-    })?;
+    let link = fs::read_link(format!("/proc/{pid}/exe")).map_err(|error| unreadable(&error))?;
     let name = link.to_string_lossy();
     Ok(name.strip_suffix(DELETED).map_or_else(|| link.clone(), PathBuf::from))
 }
@@ -47,7 +45,7 @@ fn program_of(pid: i32) -> Result<PathBuf, Trouble> {
 fn ask(program: &Path) -> Result<Vec<u32>, Trouble> {
     let failed = |why: &str| {
         let message = format!("{} cannot take the place of the running init: {why}", program.display());
-        Trouble::said(Code::Failed, message)
+        Trouble::said(Code::Failed, id!("C0303"), message)
     };
     let mut command = Command::new(program);
     command.arg("state-kinds").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use init_control::time::rfc3339;
 use init_core::status::ServiceStatus;
+use init_plan::id;
 
 use super::args::Report;
 use super::ask::Init;
@@ -35,7 +36,7 @@ pub fn report(init: &Init, options: &Report, out: &mut Out) -> Result<(), Troubl
     let started = Started::of(init).ok();
     let variables = started.as_ref().map(Started::variables).unwrap_or_default();
     let mask = Mask::new(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-        .map_err(|why| Trouble::said(Code::Failed, format!("cannot hide secrets: {why}")))?;
+        .map_err(|why| Trouble::said(Code::Failed, id!("C0211"), format!("cannot hide secrets: {why}")))?;
     let mut text = heading();
     let (services, stage) = init.services_with_strays(&[])?;
     let processes = processes::all()?;

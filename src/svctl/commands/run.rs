@@ -10,6 +10,7 @@ use super::args::Run;
 use super::ask::Init;
 use crate::exit::{Code, Trouble};
 use crate::started::Started;
+use init_plan::id;
 
 /// `svctl run`. It returns only if the command cannot be run.
 pub fn run(init: &Init, options: &Run) -> Result<(), Trouble> {
@@ -17,10 +18,10 @@ pub fn run(init: &Init, options: &Run) -> Result<(), Trouble> {
     let (services, _) = init.services(std::slice::from_ref(&options.name))?;
     let [service] = services.as_slice() else {
         let message = format!("{} is a bundle: name one service of it", options.name);
-        return Err(Trouble::said(Code::Usage, message));
+        return Err(Trouble::said(Code::Usage, id!("C0304"), message));
     };
     let pid = Started::of(init)?.pid.to_string();
     let mut command = Command::new(format!("/proc/{pid}/exe"));
     let error = command.args(["exec", &pid, &service.name]).args(&options.command).exec();
-    Err(Trouble::said(Code::Failed, format!("cannot execute init's program: {error}")))
+    Err(Trouble::said(Code::Failed, id!("C0305"), format!("cannot execute init's program: {error}")))
 }

@@ -13,11 +13,12 @@ use crate::s6::attributes::{self, Accounts};
 use crate::s6::contenv;
 use crate::s6::import::fit::fitting;
 use crate::s6::import::places::Places;
+use init_plan::id;
 use init_plan::load::{SERVICES_VARIABLE, default_directories, environment as variables};
 
 /// `svctl import-s6`.
 pub fn import(options: &ImportS6, out: &mut Out) -> Result<(), Trouble> {
-    let failed = |why| Trouble::said(Code::Failed, why);
+    let failed = |why: String| Trouble::said(Code::Failed, id!("C0701"), why);
     let environment = variables();
     let places = Places::find(&options.directory, &environment).map_err(failed)?;
     let directories = default_directories(std::env::var_os(SERVICES_VARIABLE).as_deref());
@@ -50,7 +51,7 @@ fn write(directory: &Path, file: &str, text: &str) -> Result<(), String> {
 /// `svctl s6-environment`.
 pub fn environment() -> Result<(), Trouble> {
     contenv::write(Path::new(contenv::DIRECTORY), std::env::vars_os())
-        .map_err(|why| Trouble::said(Code::Failed, why))
+        .map_err(|why| Trouble::said(Code::Failed, id!("C0702"), why))
 }
 
 /// `svctl s6-fix-attrs`.

@@ -2,18 +2,20 @@
 //!
 //! They are a drop-in below `init`'s runtime directory, which `init` reads after all other definitions and removes at its boot.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 
 use super::args::Set;
 use super::ask::{AT_ONCE, Init, finished, finished_aloud, received};
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
+use crate::replace::{Lasting, replace};
 use crate::started::Started;
 use init_control::path;
 use init_control::wire::Request;
+use init_plan::id;
 
 /// The drop-in's name in the directory of its service.
 const FILE: &str = "set.toml";
@@ -58,7 +60,8 @@ fn definition_of(init: &Init, name: &str) -> Result<String, Trouble> {
     if !services.is_empty() && services.iter().all(|service| service.name.starts_with(&template)) {
         return Ok(template);
     }
-    Err(Trouble::said(Code::Usage, format!("{name} is a bundle: name one service or template of it")))
+    let message = format!("{name} is a bundle: name one service or template of it");
+    Err(Trouble::said(Code::Usage, id!("C0301"), message))
 }
 
 /// Whether `init` takes the definitions as they are now.
@@ -120,16 +123,12 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
     if let Some(directory) = file.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    let new: PathBuf = file.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    written.write_all(text.as_bytes())?;
-    fs::rename(&new, file)
+    replace(file, text, 0o600, Lasting::No)
 }
 
 fn failed(what: &str, file: &Path, error: &io::Error) -> Trouble {
     let code = if error.kind() == io::ErrorKind::PermissionDenied { Code::Denied } else { Code::Failed };
-    Trouble::said(code, format!("cannot {what} {}: {error}", file.display()))
+    Trouble::said(code, id!("C0302"), format!("cannot {what} {}: {error}", file.display()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::render::paint::{self, DIM};
 use crate::render::table::{is_of_interest, table, table_with_usage};
 use init_control::wire::{Request, Response};
 use init_core::status::{Phase, ServiceStatus, Stage, Wellness};
+use init_plan::id;
 use serde::Serialize;
 
 /// `svctl list`.
@@ -157,7 +158,7 @@ fn ask_health(init: &Init, options: &Health, out: &mut Out) -> Result<(), Troubl
         }
     }
     let Some((healthy, stage, mut problems)) = answered else {
-        return Err(Trouble::said(Code::Unreachable, "cannot tell: init gave no answer"));
+        return Err(Trouble::said(Code::Unreachable, id!("C0110"), "cannot tell: init gave no answer"));
     };
     let goes_on = !healthy && options.live && stage != Stage::Running && !any_is_ill(init)?;
     if goes_on {

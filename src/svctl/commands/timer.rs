@@ -1,7 +1,7 @@
 //! `svctl timer`: services that are run again and again. It is a service itself, so PID 1 knows nothing of days and clocks.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -16,8 +16,10 @@ use super::{change, complain};
 use crate::exit::{Code, Trouble};
 use crate::notify::tell;
 use crate::output::Out;
+use crate::replace::{Lasting, replace};
 use crate::timer::Schedule;
 use init_control::wire::Verb;
+use init_plan::id;
 
 /// No stamp is longer.
 const MOST: u64 = 64;
@@ -52,7 +54,7 @@ pub fn run(init: &Init, options: Timer, out: &mut Out) -> Result<(), Trouble> {
 
 /// Returns when it is due, by the clock on the wall: also if somebody sets that, and after the machine has slept.
 fn wait_until_due(schedule: &Schedule, last: Option<Timestamp>) -> Result<(), Trouble> {
-    let refused = |errno: Errno| Trouble::said(Code::Failed, format!("cannot wait: {errno}"));
+    let refused = |errno: Errno| Trouble::said(Code::Failed, id!("C0601"), format!("cannot wait: {errno}"));
     let timer = TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_CLOEXEC).map_err(refused)?;
     // From the first look on: a time that passes while we look at the clock is due.
     let mut since = last;
@@ -98,27 +100,19 @@ fn stamped(path: &Path) -> Result<Option<Timestamp>, Trouble> {
             }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Trouble::said(Code::Failed, format!("cannot read {}: {error}", path.display()))),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            Err(Trouble::said(Code::Failed, id!("C0602"), message))
+        }
     }
 }
 
 /// Keeps when it was due: the old time or the new one is in the file, whatever happens.
 fn stamp(path: &Path, now: Timestamp) -> Result<(), Trouble> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = Path::new(&new);
-    let write = || -> std::io::Result<()> {
-        // What is left of a write that was killed, or a link that somebody has put there.
-        match std::fs::remove_file(new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::options().write(true).create_new(true).mode(0o644).open(new)?;
-        writeln!(file, "{now}")?;
-        file.sync_all()?;
-        std::fs::rename(new, path)
-    };
-    write().map_err(|error| Trouble::said(Code::Failed, format!("cannot write {}: {error}", path.display())))
+    replace(path, &format!("{now}\n"), 0o644, Lasting::Yes).map_err(|error| {
+        let message = format!("cannot write {}: {error}", path.display());
+        Trouble::said(Code::Failed, id!("C0603"), message)
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::output::Out;
 use crate::render::stream::{LogStyle, dropped, event_line, log_line};
 use init_control::wire::{Event, Request, Response};
 use init_core::status::Phase;
+use init_plan::id;
 
 /// `svctl logs`.
 pub fn logs(init: &Init, options: &Logs, out: &mut Out) -> Result<(), Trouble> {
@@ -61,7 +62,7 @@ fn previous(init: &Init, options: &Logs) -> Result<BTreeMap<String, Range<u64>>,
     if lives.is_empty() {
         let why = if dropped > 0 { ": you are shown the newest changes only" } else { "" };
         let message = format!("none of them has started twice within what `svctl history` knows{why}");
-        return Err(Trouble::said(Code::Failed, message));
+        return Err(Trouble::said(Code::Failed, id!("C0208"), message));
     }
     Ok(lives)
 }

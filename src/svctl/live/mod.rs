@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use init_control::client::Client;
 use init_control::wire::{Request, Response};
+use init_plan::id;
 
 use crate::exit::{Code, Trouble};
 use crate::output::Out;
@@ -52,5 +53,5 @@ pub fn follow(
 }
 
 fn refused(what: &str, error: &io::Error) -> Trouble {
-    Trouble::said(Code::Failed, format!("cannot {what}: {error}"))
+    Trouble::said(Code::Failed, id!("C0111"), format!("cannot {what}: {error}"))
 }

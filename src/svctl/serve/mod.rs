@@ -21,6 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use init_control::wire::{Request, Response};
+use init_plan::id;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::AbortHandle;
@@ -79,7 +80,7 @@ pub fn run(init: Init, options: &Serve) -> Result<(), Trouble> {
     };
     if is_open && token.is_none() {
         let message = "others than this machine reach this address, so a token is needed: --token-file FILE";
-        return Err(Trouble::said(Code::Usage, message));
+        return Err(Trouble::said(Code::Usage, id!("C0401"), message));
     }
     let access = Access { token, hosts: options.host.clone(), is_open, is_local };
     let console = Console { init, access, totals: Mutex::default(), last: Mutex::default() };
@@ -95,7 +96,7 @@ pub fn run(init: Init, options: &Serve) -> Result<(), Trouble> {
 
 /// The token in a file that nobody else may read.
 fn token(path: &Path) -> Result<String, Trouble> {
-    let wrong = |why: String| Trouble::said(Code::Failed, format!("{}: {why}", path.display()));
+    let wrong = |why: String| Trouble::said(Code::Failed, id!("C0402"), format!("{}: {why}", path.display()));
     let metadata = fs::metadata(path).map_err(|error| wrong(format!("cannot look at it: {error}")))?;
     if !metadata.is_file() || metadata.len() > LONGEST_TOKEN {
         return Err(wrong(format!("it is no file of {LONGEST_TOKEN} bytes at most")));
@@ -322,7 +323,7 @@ async fn opened(console: &Console, request: &Request) -> Result<Connection, Trou
 }
 
 fn refused(what: &str, error: &io::Error) -> Trouble {
-    Trouble::said(Code::Failed, format!("cannot {what}: {error}"))
+    Trouble::said(Code::Failed, id!("C0403"), format!("cannot {what}: {error}"))
 }
 
 #[cfg(test)]

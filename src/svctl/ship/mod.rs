@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use init_control::wire::{Request, Response};
+use init_plan::id;
 
 use crate::commands::args::Ship;
 use crate::commands::ask::Init;
@@ -44,17 +45,17 @@ pub fn run(init: &Init, options: Ship) -> Result<(), Trouble> {
     if destinations.is_empty() {
         let listed = std::env::var(VARIABLE).unwrap_or_default();
         for word in listed.split_whitespace() {
-            destinations.push(word.parse().map_err(|why: String| Trouble::said(Code::Usage, why))?);
+            destinations
+                .push(word.parse().map_err(|why: String| Trouble::said(Code::Usage, id!("C0501"), why))?);
         }
     }
     if destinations.is_empty() {
         let message = format!("name a destination, or list some in ${VARIABLE}: see svctl ship --help");
-        return Err(Trouble::said(Code::Usage, message));
+        return Err(Trouble::said(Code::Usage, id!("C0502"), message));
     }
     let position = Position::open(options.position.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let cannot = |error: std::io::Error| Trouble::said(Code::Failed, format!("cannot start: {error}"));
-    runtime.map_err(cannot)?.block_on(ship(init, destinations, position))
+    runtime.map_err(|error| failed(&error))?.block_on(ship(init, destinations, position))
 }
 
 /// A destination and what waits for it.
@@ -64,15 +65,14 @@ struct Line {
 }
 
 async fn ship(init: &Init, destinations: Vec<Destination>, mut position: Position) -> Result<(), Trouble> {
-    let failed =
-        |error: std::io::Error| Trouble::said(Code::Failed, format!("cannot handle signals: {error}"));
-    let mut interrupts = Interrupts::listen().map_err(failed)?;
+    let mut interrupts = Interrupts::listen().map_err(|error| failed(&error))?;
     let (mut lines, mut senders) = (Vec::new(), Vec::new());
     for destination in destinations {
         let (queue, name) = (Arc::new(Queue::default()), destination.to_string());
         // What can never work is told before anything is taken from `init`.
-        let sender =
-            destination.prepare().map_err(|why| Trouble::said(Code::Failed, format!("{name}: {why}")))?;
+        let sender = destination
+            .prepare()
+            .map_err(|why| Trouble::said(Code::Failed, id!("C0504"), format!("{name}: {why}")))?;
         senders.push(tokio::spawn(sender.run(Arc::clone(&queue), name.clone())));
         lines.push(Line { queue, name });
     }
@@ -106,6 +106,11 @@ async fn feed_for_ever(init: &Init, lines: &[Line], position: &mut Position) -> 
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// The system refused what nothing can be sent without.
+fn failed(error: &std::io::Error) -> Trouble {
+    Trouble::said(Code::Failed, id!("C0503"), format!("cannot start: {error}"))
 }
 
 /// Takes it until the connection ends, or there is a service that it does not have.

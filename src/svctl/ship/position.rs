@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::queue::Queue;
 use crate::commands::complain;
 use crate::exit::{Code, Trouble};
+use crate::replace::{Lasting, replace};
+use init_plan::id;
 
 /// The file, and what was seen of each service since then.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Position {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());
-                return Err(Trouble::said(Code::Failed, message));
+                return Err(Trouble::said(Code::Failed, id!("C0505"), message));
             }
         };
         Ok(Position { path: Some(path.to_owned()), from, written: from, ..Position::default() })
@@ -93,20 +94,11 @@ impl Position {
         if sent <= self.written {
             return;
         }
-        match replace(path, &format!("{sent}\n")) {
+        match replace(path, &format!("{sent}\n"), 0o600, Lasting::No) {
             Ok(()) => self.written = sent,
             Err(error) => complain(&format!("cannot write {}: {error}", path.display())),
         }
     }
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut new = path.to_owned().into_os_string();
-    new.push(".new");
-    let _ = fs::remove_file(&new);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::commands::ask::Init;
 use crate::exit::{Code, Trouble};
 use crate::output::Screen;
 use crate::processes;
+use init_plan::id;
 
 /// How many of a service's last lines are asked for: as many as the tallest screen shows.
 const LINES: usize = 300;
@@ -37,7 +38,7 @@ const USUAL: (u16, u16) = (80, 24);
 pub fn run(init: &Init, names: &[String], interval: Duration) -> Result<(), Trouble> {
     if !io::stdout().is_terminal() {
         let message = "standard output is no terminal; svctl list -u prints the same once";
-        return Err(Trouble::said(Code::Usage, message));
+        return Err(Trouble::said(Code::Usage, id!("C0201"), message));
     }
     // Whatever can be refused is refused before the screen is taken.
     let mut live = Live::start(init, names)?;
@@ -54,7 +55,7 @@ pub fn run(init: &Init, names: &[String], interval: Duration) -> Result<(), Trou
 }
 
 fn refused(error: &io::Error) -> Trouble {
-    Trouble::said(Code::Failed, format!("cannot use the terminal: {error}"))
+    Trouble::said(Code::Failed, id!("C0202"), format!("cannot use the terminal: {error}"))
 }
 
 /// The screen, until this is dropped.

@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Launcher, SpawnError, c_strings, candidates, explain, lasting};
+use super::{ENVIRONMENT, Launcher, SpawnError, c_strings, candidates, explain, lasting};
 use crate::kernel::spawn::{Session, Spawned, Spec};
 use crate::service::environment;
 use init_plan::Env;
@@ -23,8 +23,8 @@ impl Launcher {
         output: BorrowedFd<'_>,
     ) -> Result<Spawned, SpawnError> {
         let arguments = c_strings(words)?;
-        let environment =
-            environment::build(&self.container, None, &Env::default(), None, variables).map_err(lasting)?;
+        let environment = environment::build(&self.container, None, &Env::default(), None, variables);
+        let environment = environment.map_err(lasting(ENVIRONMENT))?;
         let limit = libc::rlimit { rlim_cur: LARGEST_FILE, rlim_max: LARGEST_FILE };
         let spec = Spec {
             programs: candidates(&arguments, &environment),

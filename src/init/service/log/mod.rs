@@ -29,6 +29,7 @@ use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use format::Format;
+use init_plan::id;
 use init_plan::model::Log;
 use output::{Output, Pass};
 pub use packed::Packed;
@@ -208,7 +209,8 @@ impl Logs {
             self.out.sink.flush_some();
         }
         if let Some(count) = self.out.sink.take_dropped() {
-            self.out.own(&format!("{count} messages of init were dropped: the output is too slow"));
+            let message = format!("{count} messages of init were dropped: the output is too slow");
+            self.out.own(&id!("I0415").after(&message));
             self.out.sink.flush_some();
         }
     }
