@@ -79,6 +79,12 @@ becomes 'count(init_service_state{service="web"})' 12
 becomes 'init_service_restarts_total{service="broken"} > bool 0' 1
 becomes 'init_service_log_lines_total{service="web"} > bool 1' 1
 becomes 'rate(init_service_cpu_seconds_total{service="console"}[10s]) >= bool 0' 1
+# Each question of the dashboard for Grafana is one that Prometheus has an answer to.
+mapfile -t questions < <(jq -r '.. | .expr? // empty' docs/grafana.json)
+[ ${#questions[@]} -ge 6 ] || die "console: docs/grafana.json has no questions"
+for question in "${questions[@]}"; do
+    becomes "count(${question//\$job/init}) > bool 0" 1
+done
 say "console: Prometheus $(prometheus --version 2>&1 | sed -n 's/^prometheus, version \([^ ]*\).*/\1/p') reads the metrics"
 
 # ---- a browser ----

@@ -61,6 +61,7 @@ mod imports;
 mod interrupted;
 mod killed;
 mod listings;
+mod messages;
 mod mistakes;
 mod places;
 mod powercut;

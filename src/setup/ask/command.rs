@@ -18,6 +18,8 @@ pub struct Tool {
     command: Command,
     input: Option<Vec<u8>>,
     limit: Duration,
+    /// The user it becomes, if that is not ours.
+    becomes: Option<Owner>,
 }
 
 /// What a program said.
@@ -43,7 +45,7 @@ impl Tool {
             "PATH",
             context.var("PATH").unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         );
-        Tool { name: program.to_owned(), command, input: None, limit: LIMIT }
+        Tool { name: program.to_owned(), command, input: None, limit: LIMIT, becomes: None }
     }
 
     /// Adds an argument. Never a secret: arguments are seen by everyone.
@@ -75,6 +77,7 @@ impl Tool {
         if context.accounts.may_chown {
             // Setting the uid alone also drops root's supplementary groups (std's Command does).
             self.command.gid(owner.gid).uid(owner.uid);
+            self.becomes = Some(owner);
         }
         self
     }
@@ -164,6 +167,16 @@ impl Tool {
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> Problem {
+        if let (Some(owner), std::io::ErrorKind::PermissionDenied) = (self.becomes, error.kind())
+            && error.raw_os_error() == Some(nix::libc::EPERM)
+        {
+            let message = format!("cannot run `{}` as {}: {error}", self.name, owner.shown());
+            return Problem::config(
+                "S0305",
+                message,
+                "leave the container the capabilities SETUID and SETGID",
+            );
+        }
         let cure = match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "it is missing in this image: build the image again, or install it there"
