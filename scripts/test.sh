@@ -110,6 +110,8 @@ if [ -n "$building" ]; then
     step "tests of the Pulp images"
     need strace=strace
     PULP_INIT_TRACE=1 PULP_INIT_CHAOS=${PULP_INIT_CHAOS-0} tests docs,containers --test image -- --nocapture
+    step "what Pulp's documentation promises, with some of its clients (all of it: make test-workflows)"
+    scripts/workflows.sh --few
     step "the Pulp image with Docker"
     scripts/docker.sh
     step "compose, and the manifests of Kubernetes (all of it: make test-compose test-kube test-scale)"

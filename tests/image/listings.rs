@@ -8,7 +8,8 @@ use crate::harness::{Api, Boot, Pulp, alone, curl};
 const MANY: &str = "
 import hashlib
 from django.db import connection
-from pulp_file.app.models import FileContent, FileRepository
+from pulp_file.app.models import FileContent, FileRemote, FileRepository
+from pulpcore.app.models import ContentArtifact, RemoteArtifact
 with connection.cursor() as cursor:
     cursor.execute('''
 create temporary table made as select gen_random_uuid() as content, (select pulp_id from core_domain) as domain,
@@ -18,7 +19,13 @@ insert into core_content (pulp_id, pulp_created, pulp_type, timestamp_of_interes
 insert into file_filecontent (content_ptr_id, relative_path, digest, _pulp_domain_id)
     select content, name, md5(name), domain from made;
 insert into core_contentartifact (pulp_id, pulp_created, relative_path, artifact_id, content_id)
-    select gen_random_uuid(), now(), name, (select pulp_id from core_artifact limit 1), content from made''')
+    select gen_random_uuid(), now(), name, (select pulp_id from core_artifact where name not like '%7 %' limit 1), content from made''')
+remote = FileRemote.objects.create(name='listed', url='http://source.example.com/')
+for row in ContentArtifact.objects.filter(artifact=None):
+    # Of some nobody knows the size.
+    number = int(row.relative_path[-10:-4])
+    size = number * 997 if number % 100 != 17 else None
+    RemoteArtifact.objects.create(remote=remote, content_artifact=row, url='http://source.example.com/x', size=size, sha256=64 * '0')
 with FileRepository.objects.get(name='listed').new_version() as version:
     version.add_content(FileContent.objects.all())
 ";
@@ -36,11 +43,20 @@ for publication in Publication.objects.all():
     for version, of in ((None, publication), (publication.repository_version, None)):
         for path in ('', 'a/', 'many/', 'many/none/'):
             names, dates, sizes = asyncio.run(Handler().list_directory(version, of, path))
-            assert ours.collect(version, of, path) == (names, dates, sizes), path
+            found = ours.entries(version, of, path, 1 << 60)
+            assert found == (names, dates, sizes), path
             begins, end, ends = Handler.render_html([], path='/x/').rpartition('</pre>')
-            lines = ''.join(ours.lines(sorted(names), dates, sizes))
+            lines = ours.entries(version, of, path, 0)
+            lines = lines.rows.decode() if names else ''
             assert begins + lines + end + ends == Handler.render_html(names, path='/x/', dates=dates, sizes=sizes), path
             compared += 1
+from django.db import connection
+from jinja2.filters import do_filesizeformat
+# Where units change, and what is halfway between two tenths.
+sizes = [10 ** power + more for power in range(19) for more in (-1, 0, 1)] + [50 * odd for odd in range(1, 40000, 2)] + [2 ** 63 - 1]
+with connection.cursor() as cursor:
+    cursor.execute(f'SELECT size, {ours.SIZE} FROM unnest(%s::bigint[]) AS all_of_them(size)', [sizes])
+    assert all(text == do_filesizeformat(size) for size, text in cursor.fetchall())
 print('compared', compared)
 ";
 

@@ -3,14 +3,16 @@
 For a path that is not there Pulp looks whether it is a directory: it joins all content of the repository, half a second for 100,000
 files, and everybody else who needs the database waits. Here the index of paths is asked first whether anything lies below it.
 
-A listing of 100,000 files takes Pulp ten seconds, in most of which the process answers nobody. Here its lines are made by a thread
-with a connection of its own, one listing at a time, of the same rows and with the same result. They are kept, compressed, beside the
-distribution's other answers, and dropped with them. Small listings are Pulp's.
+A listing of 100,000 files takes Pulp ten seconds, in most of which the process answers nobody. Here PostgreSQL makes its lines, asked by
+a thread with a connection of its own, one listing at a time, of the same rows and with the same result. They are kept, compressed, beside
+the distribution's other answers, and dropped with them. Small listings are Pulp's.
 
 FAST_LISTINGS = False turns it off.
 """
 
 import asyncio
+import html
+import re
 import struct
 import sys
 import time
@@ -23,8 +25,6 @@ from weakref import WeakValueDictionary
 MANY = 2000
 # What is written to a client at once.
 PIECE = 1 << 18
-# No path has it: PostgreSQL's texts cannot.
-END = "\0"
 # Whether texts are sorted by their bytes, so that the index of paths knows beginnings.
 BY_BYTES = """
 SELECT datcollate IN ('C', 'POSIX') OR coalesce(to_jsonb(found) ->> 'datlocprovider', '') = 'b'
@@ -35,7 +35,47 @@ HAS_MUCH = """
 SELECT cardinality(content_ids) * 10 >= (SELECT reltuples FROM pg_class WHERE oid = 'core_contentartifact'::regclass)
 FROM core_repositoryversion WHERE pulp_id = %s
 """
-TIME = "%d-%b-%Y %H:%M"
+# The entries of a directory with their dates and sizes, as Pulp's list_directory() finds them. Of these, if they are many, the lines that
+# its render_html() makes. A date is that of the content's place in the version; a size is that of the file, or what a remote says of it.
+ENTRIES = """
+WITH found AS MATERIALIZED (
+    SELECT content, created, entry, artifact, size, substr(whole, char_length(%s) + 1) AS below FROM ({rows}) AS rows
+), named AS (
+    SELECT *, CASE strpos(below, '/') WHEN 0 THEN below ELSE substring(below FROM '^[^/]*/+') END AS name FROM found
+), placed AS (
+    SELECT content, coalesce(min(places.created), max(rows.created)) AS created
+    FROM found AS rows LEFT JOIN ({places}) AS places(content, created) USING (content) GROUP BY content
+), entries AS (
+    SELECT name, max(placed.created) AS created, coalesce(
+        max(CASE WHEN artifact IS NULL AND right(name, 1) <> '/' THEN ({remote}) END),
+        max(size) FILTER (WHERE right(name, 1) <> '/')
+    ) AS size FROM named JOIN placed USING (content) GROUP BY name
+), shown AS (
+    SELECT *, replace(replace(replace(replace(replace(
+        name, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&#34;'), '''', '&#39;') AS text FROM entries
+)
+SELECT count(*),
+    CASE WHEN count(*) >= %s THEN string_agg(
+        '<a href="./' || text || '">' || text || '</a>' || repeat(' ', 100 - char_length(text))
+        || to_char(created AT TIME ZONE 'UTC', 'DD-Mon-YYYY HH24:MI') || '  ' || {size} || chr(10), '' ORDER BY name COLLATE "C"
+    ) END,
+    CASE WHEN count(*) < %s THEN array_agg(name) END,
+    CASE WHEN count(*) < %s THEN array_agg(created) END,
+    CASE WHEN count(*) < %s THEN array_agg(size) END
+FROM shown
+"""
+# A size as Jinja's filesizeformat says it; to_char() rounds a float as printf(3) does.
+UNITS = ("kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+SIZE = " ".join(
+    ["CASE WHEN size IS NULL THEN '' WHEN size = 1 THEN '1 Byte' WHEN size < 1000 THEN size || ' Bytes'"]
+    + [
+        f"WHEN size::float8 < 1e{3 * power + 6}::float8 THEN to_char(1000 * size::float8 / 1e{3 * power + 6}, 'FM9990.0') || ' {unit}'"
+        for power, unit in enumerate(UNITS[:5])
+    ]
+    + ["ELSE to_char(1000 * size::float8 / 1e21, 'FM9990.0') || ' EB' END"]
+)
+# Where a line begins, and its name; no name has a quotation mark when it is shown.
+LINE = re.compile('<a href="./([^"]*)">')
 
 
 def install():
@@ -75,34 +115,34 @@ def install():
 
 
 class Lines:
-    """A directory of many entries: its names, in order, and the line of each."""
+    """The lines of a directory of many entries, in order."""
 
-    def __init__(self, names, lines):
-        self.names, self.lines = names, lines
-        self.bytes = (None, b"")
+    def __init__(self, rows):
+        self.rows = rows
+        self.with_others_rows = (frozenset(), rows)
 
     def with_others(self, others):
         """All lines, with those of names that only a plugin knows of. Who asks for the same has the same bytes."""
-        if self.bytes[0] != others:
-            names, lines = self.names, self.lines
-            if others:
-                names, lines = list(names), list(lines)
+        if self.with_others_rows[0] != others:
+            text = self.rows.decode()
+            found = list(LINE.finditer(text))
+            names = [html.unescape(match[1]) for match in found]
+            ends = [match.start() for match in found[1:]] + [len(text)]
+            rows = [text[match.start() : end] for match, end in zip(found, ends, strict=True)]
             for name in others:
                 at = bisect_left(names, name)
                 if names[at : at + 1] != [name]:
                     names.insert(at, name)
-                    lines.insert(at, line(name, "", ""))
-            self.bytes = (others, "".join(lines).encode())
-        return self.bytes[1]
+                    rows.insert(at, line(name))
+            self.with_others_rows = (others, "".join(rows).encode())
+        return self.with_others_rows[1]
 
     def pack(self):
-        return zlib.compress(END.join([*self.names, *self.lines]).encode("utf-8", "surrogateescape"), 1)
+        return zlib.compress(self.rows, 1)
 
     @classmethod
     def unpack(cls, packed):
-        parts = zlib.decompress(packed).decode("utf-8", "surrogateescape").split(END)
-        half = len(parts) // 2
-        return cls(parts[:half], parts[half:])
+        return cls(zlib.decompress(packed))
 
 
 class Listing:
@@ -160,7 +200,7 @@ class Places:
         if await sync_to_async(self.is_nothing)(repo_version, publication, path):
             return set(), {}, {}
         # What a version or a publication holds does not change.
-        key = f"LISTING#{(publication or repo_version).pk}#{path}"
+        key = f"LINES#{(publication or repo_version).pk}#{path}"
         async with self.turn:
             lines = self.sent.get(key) or await self.kept(key)
             if lines is None:
@@ -223,88 +263,69 @@ def in_thread(repo_version, publication, path):
     try:
         with connection.cursor() as cursor:
             cursor.execute(HAS_MUCH, [(repo_version or publication.repository_version).pk])
+            # For this connection, which is closed below.
             if (cursor.fetchone() or [False])[0]:
-                # For this connection, which is closed below.
                 cursor.execute("SET enable_nestloop = off")
-        names, dates, sizes = collect(repo_version, publication, path)
+            cursor.execute("SET jit = off")
+            cursor.execute("SET work_mem = '64MB'")
+        return entries(repo_version, publication, path, MANY)
     finally:
         connection.close()
-    if len(names) < MANY:
-        return names, dates, sizes
-    names = sorted(names)
-    return Lines(names, [*lines(names, dates, sizes)])
 
 
-def collect(repo_version, publication, path):
-    """Names, dates and sizes as Pulp's list_directory() has them, without an object for each row."""
-    from pulpcore.app.models import ContentArtifact, RemoteArtifact
+def entries(repo_version, publication, path, many):
+    """Lines, or, of fewer entries than `many`, names, dates and sizes as Pulp's list_directory() has them."""
+    from django.core.exceptions import EmptyResultSet
+    from django.db import connection
+    from pulpcore.app.models import RemoteArtifact
+
+    rows, parameters = [], [path]
+    for queryset in rows_of(repo_version, publication, path):
+        try:
+            sql, own = queryset.order_by().query.sql_with_params()
+        except EmptyResultSet:
+            continue
+        rows.append(f"SELECT * FROM ({sql}) AS part(whole, content, created, entry, artifact, size)")
+        parameters += own
+    version = repo_version or publication.repository_version
+    places = version._content_relationships().order_by().values_list("content_id", "pulp_created")
+    if not rows:
+        return set(), {}, {}
+    places, own = places.query.sql_with_params()
+    remote = f"SELECT max(size) FROM {RemoteArtifact._meta.db_table} WHERE content_artifact_id = entry"
+    # It has no parameters, and they have.
+    sql = ENTRIES.replace("{size}", SIZE).replace("{remote}", remote)
+    sql = sql.replace("{rows}", " UNION ALL ".join(rows)).replace("{places}", places)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*parameters, *own, many, many, many, many])
+        count, lines, names, dates, sizes = cursor.fetchone()
+    if count >= many:
+        return Lines((lines or "").encode())
+    if not count:
+        return set(), {}, {}
+    known = {name: size for name, size in zip(names, sizes, strict=True) if size is not None}
+    return set(names), dict(zip(names, dates, strict=True)), known
+
+
+def rows_of(repo_version, publication, path):
+    """Path, content, time of creation, row, artifact and its size."""
+    from pulpcore.app.models import ContentArtifact
 
     version = repo_version or publication.repository_version
-    places, created, sizes, absent = [], {}, {}, {}
-    for rows in rows_of(ContentArtifact, repo_version, publication, version, path):
-        for whole, content, when, row, artifact, size in rows:
-            name = first_part(whole[len(path) :])
-            places.append((content, name))
-            if content not in created or created[content] < when:
-                created[content] = when
-            if not name.endswith("/"):
-                if artifact:
-                    sizes[name] = size
-                else:
-                    absent[row] = name
-    if places:
-        for content, when in version._content_relationships().values_list("content_id", "pulp_created"):
-            if content in created:
-                created[content] = when
-    dates = {}
-    for content, name in places:
-        when = created[content]
-        if name not in dates or dates[name] < when:
-            dates[name] = when
-    if absent:
-        known = RemoteArtifact.objects.filter(content_artifact__in=absent.keys(), size__isnull=False)
-        sizes.update((absent[row], size) for row, size in known.values_list("content_artifact_id", "size"))
-    return set(dates), dates, sizes
-
-
-def rows_of(kind, repo_version, publication, version, path):
-    """Path, content, time of creation, row, artifact and its size."""
     if publication:
         yield publication.published_artifact.filter(relative_path__startswith=path).values_list(
             "relative_path", "content_artifact__content_id", "pulp_created", "content_artifact_id",
             "content_artifact__artifact_id", "content_artifact__artifact__size",
         )
     if repo_version or publication.pass_through:
-        yield kind.objects.filter(content__in=version.content, relative_path__startswith=path).values_list(
+        yield ContentArtifact.objects.filter(content__in=version.content, relative_path__startswith=path).values_list(
             "relative_path", "content_id", "pulp_created", "pk", "artifact_id", "artifact__size"
         )
 
 
-def first_part(path):
-    """A file's name, or a directory's with all slashes that follow."""
-    end = path.find("/")
-    if end < 0:
-        return path
-    while path[end : end + 1] == "/":
-        end += 1
-    return path[:end]
-
-
-def lines(names, dates, sizes):
-    from jinja2.filters import do_filesizeformat
-
-    minutes, formatted = {}, {}
-    for name in names:
-        date, size = dates.get(name), sizes.get(name)
-        if date is not None and (minute := date.timestamp() // 60) not in minutes:
-            minutes[minute] = date.strftime(TIME)
-        if size is not None and size not in formatted:
-            formatted[size] = do_filesizeformat(size)
-        yield line(name, "" if date is None else minutes[minute], "" if size is None else formatted[size])
-
-
-def line(name, date, size):
+def line(name):
+    """Of what only a plugin knows of there is neither date nor size."""
     from markupsafe import escape
 
     shown = str(escape(name))
-    return f'<a href="./{shown}">{shown}</a>{" " * (100 - len(shown))}{date}  {size}\n'
+    return f'<a href="./{shown}">{shown}</a>{" " * (100 - len(shown))}  \n'
