@@ -35,6 +35,8 @@ type_into() { TEXT=$2 jq -n '{text: env.TEXT}' | send "session/$session/element/
 click() { echo '{}' | send "session/$session/element/$(find_one "$1")/click" >/dev/null; }
 text() { jq -n '{script: "return document.body.innerText", args: []}' | send "session/$session/execute/sync" | jq -r .value; }
 says() { text | grep -F "$1" >/dev/null; }
+show() { jq -n --arg css "$1" '{script: "document.querySelector(arguments[0]).scrollIntoView()", args: [$css]}' \
+    | send "session/$session/execute/sync" >/dev/null; }
 picture() { curl --silent "$at/session/$session/screenshot" | jq -r .value | base64 --decode >"$pictures/$1.png"; }
 # go URL: in a window of 1280 by 900.
 go() { jq -n --arg url "$1" '{url: $url}' | send "session/$session/url" >/dev/null; }

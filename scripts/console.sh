@@ -104,5 +104,7 @@ click 'button[aria-label="stop broken"]'
 until_true "showing the stop" says 'stopped by hand'
 until_true "showing the boot" there 'img[src^="blob:"]'
 picture acts
+show 'img[src^="blob:"]'
+picture boot
 "$programs/svctl" is-failed -q broken && die "console: the page's stop did not reach the service"
 say "console: a person looks, reads output and stops a service in a browser; pictures are in $pictures"
