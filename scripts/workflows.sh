@@ -13,7 +13,7 @@ tag=localhost/pulp-init-clients options=(--tag localhost/pulp-init-clients)
 if [ "${1:-}" = --few ]; then
     shift
     tag+=-few
-    options=(--tag $tag --target few)
+    options=(--tag "$tag" --target few)
     set -- "$@" file oci promotion python users
 fi
 say "building $tag (the first time takes some minutes; the log is .cache/image-clients.log)"
@@ -21,4 +21,4 @@ podman build --format docker --layers --network host "${options[@]}" "${mounts[@
     >"$cache/image-clients.log" 2>&1 || { tail -n 20 "$cache/image-clients.log" >&2; die "cannot build the clients: see above"; }
 write=()
 [ $# -gt 0 ] || write=(--write docs/workflows.md)
-exec env PYTHONDONTWRITEBYTECODE=1 python3 tests/workflows/run.py --image "${PULP_IMAGE:-localhost/pulp}" --clients $tag "${write[@]}" "$@"
+exec env PYTHONDONTWRITEBYTECODE=1 python3 tests/workflows/run.py --image "${PULP_IMAGE:-localhost/pulp}" --clients "$tag" "${write[@]}" "$@"
