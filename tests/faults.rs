@@ -272,7 +272,7 @@ fn program_that_cannot_read_what_the_one_before_left_gives_its_place_back() {
     let (pid, init) = (running.status("web").pid, running.pid());
     for _ in 0..3 {
         let said = running.fails(1, &["reexec"]);
-        assert!(said.contains("cannot read what this one left") && said.contains("goes on"), "{said}");
+        assert!(said.contains("cannot read what the running one left") && said.contains("goes on"), "{said}");
     }
     assert_eq!((running.status("web").pid, running.pid()), (pid, init));
     running.ok(&["restart", "web"]);

@@ -142,6 +142,8 @@ impl Supervisor {
         let unit = self.unit_mut(id);
         unit.ready_after = Some(took);
         unit.failures = 0;
+        // It is why earlier probes failed.
+        unit.reason = None;
         unit.wellness = Wellness::Unknown;
         let main = Child { timeout: Timeout::Never, ..main };
         self.transition(id, State::Up { main, probe, watchdog, reloading: false, helper: None });

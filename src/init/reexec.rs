@@ -74,7 +74,7 @@ pub(crate) fn taken() -> Result<Option<State>, String> {
         }
         (Err(error), Some(why)) => Err(format!("cannot go on ({why}), nor go back ({error})")),
         (Err(error), None) => {
-            let why = format!("it cannot read what this one left: {error}");
+            let why = format!("the new program cannot read what the running one left: {error}");
             let value = Value { state: Kept::new(file), program: Kept::new(program), why: &why };
             Err(format!("cannot go on ({error}), nor go back: {}", value.execute(None)))
         }

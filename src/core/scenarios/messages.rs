@@ -166,6 +166,25 @@ fn readiness_probe_that_cannot_be_started_is_tried_again() {
 }
 
 #[test]
+fn why_a_readiness_probe_failed_is_no_reason_of_a_later_health_check() {
+    let def = longrun("a").with(|service| {
+        service.ready = Ready::Probe(Box::new(probe()));
+        service.health = health(1, init_plan::HealthAction::None);
+    });
+    let mut script = Script::running(vec![def]);
+    script.pass(1000);
+    script.run_fails("a", true);
+    script.pass(10_000);
+    script.run("a");
+    script.end_helper("a", code(0));
+    script.pass(1000);
+    script.run("a");
+    script.end_helper("a", code(1));
+    let problem = "a: up: 1 health checks in a row failed: check ended with exit code 1";
+    assert_eq!(script.core.problems(script.now), [problem]);
+}
+
+#[test]
 fn service_told_to_stop_that_cannot_be_signalled_yet_is_told_once_it_runs() {
     let mut script = Script::new(vec![longrun("a").stop(|stop| stop.signal = Signal::INT)]);
     script.stop("a");

@@ -14,7 +14,8 @@ pub(crate) fn words(request: &Request) -> Option<String> {
         Request::Signal { names, signal } => format!("signal {signal} {}", listed(names)),
         Request::Reload { names } => format!("reload {}", listed(names)),
         Request::Scale { template, instances } => {
-            format!("scale {}={instances}", listed(&[template.as_str()]))
+            let count = u32::try_from(*instances).map_or("default".into(), |count| count.to_string());
+            format!("scale {}={count}", listed(&[template.as_str()]))
         }
         Request::Shutdown { .. } => "shutdown".to_owned(),
         Request::List { .. }
@@ -61,6 +62,13 @@ impl Init {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_instances_is_shown_as_it_was_asked_for() {
+        let scale = |instances| words(&Request::Scale { template: "w".to_owned(), instances });
+        assert_eq!(scale(4).as_deref(), Some("scale w=4"));
+        assert_eq!(scale(-1).as_deref(), Some("scale w=default"));
+    }
 
     #[test]
     fn names_that_are_too_many_or_no_names_do_not_fill_the_log() {
