@@ -65,12 +65,12 @@ SELECT count(*),
 FROM shown
 """
 # A size as Jinja's filesizeformat says it; to_char() rounds a float as printf(3) does.
-UNITS = ("kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+UNITS = ("kB", "MB", "GB", "TB", "PB")
 SIZE = " ".join(
     ["CASE WHEN size IS NULL THEN '' WHEN size = 1 THEN '1 Byte' WHEN size < 1000 THEN size || ' Bytes'"]
     + [
         f"WHEN size::float8 < 1e{3 * power + 6}::float8 THEN to_char(1000 * size::float8 / 1e{3 * power + 6}, 'FM9990.0') || ' {unit}'"
-        for power, unit in enumerate(UNITS[:5])
+        for power, unit in enumerate(UNITS)
     ]
     + ["ELSE to_char(1000 * size::float8 / 1e21, 'FM9990.0') || ' EB' END"]
 )
@@ -258,17 +258,17 @@ class Places:
 
 def in_thread(repo_version, publication, path):
     """In a thread of its own, which has a connection of its own."""
-    from django.db import connection
+    from django.db import connection, transaction
 
     try:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(HAS_MUCH, [(repo_version or publication.repository_version).pk])
-            # For this connection, which is closed below.
+            # Until the end of the transaction: a pooler may give what is set for a session to others.
             if (cursor.fetchone() or [False])[0]:
-                cursor.execute("SET enable_nestloop = off")
-            cursor.execute("SET jit = off")
-            cursor.execute("SET work_mem = '64MB'")
-        return entries(repo_version, publication, path, MANY)
+                cursor.execute("SET LOCAL enable_nestloop = off")
+            cursor.execute("SET LOCAL jit = off")
+            cursor.execute("SET LOCAL work_mem = '64MB'")
+            return entries(repo_version, publication, path, MANY)
     finally:
         connection.close()
 
