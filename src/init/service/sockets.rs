@@ -33,7 +33,7 @@ const CURE: &str =
 pub struct Sockets(Vec<Box<str>>);
 
 /// The names of the sockets count for nothing.
-const NAMELESS_ALL: MessageId = id!("I0419");
+const NAMES_IGNORED: MessageId = id!("I0419");
 
 impl Sockets {
     /// Those that this process was given, and what is wrong with what was said of them. To be called before anything is
@@ -139,11 +139,11 @@ fn names(container: &Container, count: i32) -> (Vec<Box<str>>, Option<String>) {
         Some(names) if names.len() == count => (names, None),
         Some(names) => {
             let why = format!("{NAMES} is ignored: it has {} for {count} sockets; {CURE}", names.len());
-            (nameless(), Some(NAMELESS_ALL.after(&why)))
+            (nameless(), Some(NAMES_IGNORED.after(&why)))
         }
         None => {
             let why = format!("{NAMES} is ignored: a name in it cannot be one; {CURE}");
-            (nameless(), Some(NAMELESS_ALL.after(&why)))
+            (nameless(), Some(NAMES_IGNORED.after(&why)))
         }
     }
 }
