@@ -74,14 +74,15 @@ struct Scan(Child, PathBuf);
 
 impl Scan {
     fn start(services: PathBuf) -> Scan {
-        let mut scan = Command::new("s6-svscan");
-        scan.arg(&services).env_clear().env("PATH", PATH);
+        // Whoever runs this in the background of a shell has it ignore SIGINT, and s6 passes that on.
+        let mut scan = Command::new("env");
+        scan.args(["--default-signal=INT,QUIT", "s6-svscan"]).arg(&services).env_clear().env("PATH", PATH);
         scan.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Scan(scan.spawn().unwrap(), services)
     }
 
     fn stop(&self, name: &str) {
-        let done = Command::new("s6-svc").args(["-wD", "-d"]).arg(self.1.join(name)).status();
+        let done = Command::new("s6-svc").args(["-wD", "-T", "60000", "-d"]).arg(self.1.join(name)).status();
         assert!(done.unwrap().success());
     }
 
