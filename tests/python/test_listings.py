@@ -54,6 +54,23 @@ class Names(unittest.TestCase):
             self.assertIs(lines.with_others(frozenset()), lines.with_others(frozenset()))
 
 
+class OtherPulps(unittest.TestCase):
+    def handler(self, links):
+        """A Pulp that shows names with such links."""
+
+        def page(names, path="", dates=None, sizes=None):
+            rows = "".join(f'<a href="{links}{html.escape(name)}">{html.escape(name)}</a>{" " * 95}  \n' for name in names)
+            return f'<pre><a href="../">../</a>\n{rows}</pre>'
+
+        return types.SimpleNamespace(render_html=page)
+
+    def test_a_pulp_with_other_links_is_known(self):
+        markup = types.SimpleNamespace(escape=html.escape)
+        with mock.patch.dict(sys.modules, {"markupsafe": markup}):
+            self.assertEqual(listings.shown(self.handler("./")), listings.line("&"))
+            self.assertNotEqual(listings.shown(self.handler("")), listings.line("&"))
+
+
 class Kept(unittest.TestCase):
     def setUp(self):
         self.cache = Cache()

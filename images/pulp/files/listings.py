@@ -90,6 +90,11 @@ def install():
         raise AttributeError("it lists directories in another way")
     if list(signature(Handler.render_html).parameters) != ["directory_list", "path", "dates", "sizes"]:
         raise AttributeError("it shows directories in another way")
+    from pulpcore.app.models import RepositoryVersion
+
+    # Galaxy's pulpcore has neither: its links are others, and what a version holds is in another table.
+    if shown(Handler) != line("&") or not hasattr(RepositoryVersion, "content_ids"):
+        raise AttributeError("its directories look otherwise, or are kept in another way")
     lists, renders, matches = Handler.list_directory, Handler.render_html, Handler._match_and_stream
     places = Places(settings.CACHE_SETTINGS["EXPIRES_TTL"] if settings.CACHE_ENABLED else None)
 
@@ -321,6 +326,12 @@ def rows_of(repo_version, publication, path):
         yield ContentArtifact.objects.filter(content__in=version.content, relative_path__startswith=path).values_list(
             "relative_path", "content_id", "pulp_created", "pk", "artifact_id", "artifact__size"
         )
+
+
+def shown(handler):
+    """What Pulp makes of a name alone."""
+    lines = handler.render_html(["&"], path="/").rpartition("</pre>")[0]
+    return "<a" + lines.rpartition("\n<a")[2]
 
 
 def line(name):
