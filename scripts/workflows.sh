@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # workflows.sh [--few] [--https] [WORKFLOW...]: what Pulp's documentation promises, done with pulp-cli, twine, pip, dnf, apt, ansible-galaxy,
 # gem, ostree, npm, mvn, flatpak, skopeo and schemathesis against the Pulp image (some 20 minutes). All of them together write
-# docs/workflows.md. --few: those of clients that are installed in half a minute, for `make test`. PULP_IMAGE names another image.
+# docs/workflows.md. --few: those of clients that are installed in less than a minute, for `make test`. PULP_IMAGE names another image.
 . "$(dirname "$0")/host.sh"
 scripts/base.sh
 QUIET=1 host_podman # base.sh has said it

@@ -67,8 +67,8 @@ class OtherPulps(unittest.TestCase):
     def test_a_pulp_with_other_links_is_known(self):
         markup = types.SimpleNamespace(escape=html.escape)
         with mock.patch.dict(sys.modules, {"markupsafe": markup}):
-            self.assertEqual(listings.shown(self.handler("./")), listings.line("&"))
-            self.assertNotEqual(listings.shown(self.handler("")), listings.line("&"))
+            self.assertEqual(listings.line_of(self.handler("./")), listings.line("&"))
+            self.assertNotEqual(listings.line_of(self.handler("")), listings.line("&"))
 
 
 class Kept(unittest.TestCase):

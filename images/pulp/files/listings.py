@@ -84,16 +84,15 @@ def install():
 
     if not getattr(settings, "FAST_LISTINGS", True):
         return
+    from pulpcore.app.models import RepositoryVersion
     from pulpcore.content.handler import Handler
 
     if list(signature(Handler.list_directory).parameters) != ["self", "repo_version", "publication", "path"]:
         raise AttributeError("it lists directories in another way")
     if list(signature(Handler.render_html).parameters) != ["directory_list", "path", "dates", "sizes"]:
         raise AttributeError("it shows directories in another way")
-    from pulpcore.app.models import RepositoryVersion
-
-    # Galaxy's pulpcore has neither: its links are others, and what a version holds is in another table.
-    if shown(Handler) != line("&") or not hasattr(RepositoryVersion, "content_ids"):
+    # Galaxy's pulpcore has other links, and keeps what a version holds in another table.
+    if line_of(Handler) != line("&") or not hasattr(RepositoryVersion, "content_ids"):
         raise AttributeError("its directories look otherwise, or are kept in another way")
     lists, renders, matches = Handler.list_directory, Handler.render_html, Handler._match_and_stream
     places = Places(settings.CACHE_SETTINGS["EXPIRES_TTL"] if settings.CACHE_ENABLED else None)
@@ -124,11 +123,12 @@ class Lines:
 
     def __init__(self, rows):
         self.rows = rows
-        self.with_others_rows = (frozenset(), rows)
+        # The last others that were asked for, and the lines with them.
+        self.last = (frozenset(), rows)
 
     def with_others(self, others):
         """All lines, with those of names that only a plugin knows of. Who asks for the same has the same bytes."""
-        if self.with_others_rows[0] != others:
+        if self.last[0] != others:
             text = self.rows.decode()
             found = list(LINE.finditer(text))
             names = [html.unescape(match[1]) for match in found]
@@ -139,8 +139,8 @@ class Lines:
                 if names[at : at + 1] != [name]:
                     names.insert(at, name)
                     rows.insert(at, line(name))
-            self.with_others_rows = (others, "".join(rows).encode())
-        return self.with_others_rows[1]
+            self.last = (others, "".join(rows).encode())
+        return self.last[1]
 
     def pack(self):
         return zlib.compress(self.rows, 1)
@@ -272,7 +272,8 @@ def in_thread(repo_version, publication, path):
             if (cursor.fetchone() or [False])[0]:
                 cursor.execute("SET LOCAL enable_nestloop = off")
             cursor.execute("SET LOCAL jit = off")
-            cursor.execute("SET LOCAL work_mem = '64MB'")
+            # Each step of the query may take as much, and twice as much for a table of hashes.
+            cursor.execute("SET LOCAL work_mem = '32MB'")
             return entries(repo_version, publication, path, MANY)
     finally:
         connection.close()
@@ -292,13 +293,12 @@ def entries(repo_version, publication, path, many):
             continue
         rows.append(f"SELECT * FROM ({sql}) AS part(whole, content, created, entry, artifact, size)")
         parameters += own
-    version = repo_version or publication.repository_version
-    places = version._content_relationships().order_by().values_list("content_id", "pulp_created")
     if not rows:
         return set(), {}, {}
+    version = repo_version or publication.repository_version
+    places = version._content_relationships().order_by().values_list("content_id", "pulp_created")
     places, own = places.query.sql_with_params()
     remote = f"SELECT max(size) FROM {RemoteArtifact._meta.db_table} WHERE content_artifact_id = entry"
-    # It has no parameters, and they have.
     sql = ENTRIES.replace("{size}", SIZE).replace("{remote}", remote)
     sql = sql.replace("{rows}", " UNION ALL ".join(rows)).replace("{places}", places)
     with connection.cursor() as cursor:
@@ -328,8 +328,8 @@ def rows_of(repo_version, publication, path):
         )
 
 
-def shown(handler):
-    """What Pulp makes of a name alone."""
+def line_of(handler):
+    """The line that Pulp makes of a name alone."""
     lines = handler.render_html(["&"], path="/").rpartition("</pre>")[0]
     return "<a" + lines.rpartition("\n<a")[2]
 
